@@ -10,7 +10,7 @@
 
 enum err {
 	ERR_FORMAT = -5001,    /* bytes that do not parse */
-	ERR_STATE = -5002,     /* right message, wrong moment */
+	ERR_ORDER = -5002,     /* right message, wrong moment */
 	ERR_DENIED = -5003,    /* understood and refused */
 	ERR_LIMIT = -5004,     /* a named limit was reached */
 	ERR_VERSION = -5005,   /* made by another version */

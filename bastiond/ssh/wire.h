@@ -18,7 +18,7 @@
 struct wire;
 
 #define WIRE_MESSAGE_MAX 35000u /* bytes of one SSH message's payload; RFC 4253 section 6.1 */
-#define WIRE_HASH_MAX 64u       /* bytes of an exchange hash */
+#define WIRE_HASH_MAX 64u	/* bytes of an exchange hash */
 
 enum wire_role { WIRE_SERVER, WIRE_CLIENT };
 
@@ -28,14 +28,14 @@ struct wire_ops {
 	 * Server: the signature over the exchange hash by the host key (raw: 64 bytes for ssh-ed25519).
 	 * hash: hash_len bytes.  ret_sig: room for sig_max bytes.  0, or negative to end the connection.
 	 */
-	int (*sign_kex)(void *arg, const uint8_t *hash, size_t hash_len,
-	    uint8_t *ret_sig, size_t sig_max, size_t *ret_sig_len);
+	int (*sign_kex)(void *arg, const uint8_t *hash, size_t hash_len, uint8_t *ret_sig,
+	    size_t sig_max, size_t *ret_sig_len);
 	/*
 	 * Client: the target's proof: its host key blob and its signature blob (RFC 4253 section 8) over hash.
 	 * libssh has verified the signature. 0 accepts; negative ends the connection before anything is sent.
 	 */
-	int (*host_proof)(void *arg, const uint8_t *hash, size_t hash_len,
-	    const uint8_t *key, size_t key_len, const uint8_t *sig, size_t sig_len);
+	int (*host_proof)(void *arg, const uint8_t *hash, size_t hash_len, const uint8_t *key,
+	    size_t key_len, const uint8_t *sig, size_t sig_len);
 	/* The first key exchange is done. session_id is the exchange hash H of it (RFC 4253 section 7.2). */
 	void (*ready)(void *arg, const uint8_t *session_id, size_t len);
 	/*
@@ -53,19 +53,22 @@ struct wire_ops {
 
 struct wire_conf {
 	enum wire_role role;
-	const char *kex;	 /* algorithm lists, comma separated; NULL: the hardened default of this folder */
+	const char
+	    *kex; /* algorithm lists, comma separated; NULL: the hardened default of this folder */
 	const char *ciphers;
 	const char *macs;
-	const char *host_key_algs; /* client: which host keys it asks the target for; server: ignored */
-	const uint8_t *host_key;   /* server: public key blob of the host key (ssh-ed25519) */
+	const char
+	    *host_key_algs; /* client: which host keys it asks the target for; server: ignored */
+	const uint8_t *host_key; /* server: public key blob of the host key (ssh-ed25519) */
 	size_t host_key_len;
-	const char *user_key_algs; /* server: for server-sig-algs (RFC 8308); NULL: the default list */
-	uint64_t rekey_bytes;	   /* 0: libssh's own limit */
+	const char
+	    *user_key_algs;   /* server: for server-sig-algs (RFC 8308); NULL: the default list */
+	uint64_t rekey_bytes; /* 0: libssh's own limit */
 };
 
 /*
  * Take a connected, non-blocking socket. fd: owned by the wire from success on, closed by wire_free().
- * ops, arg: borrowed until wire_free().  0; -ENOMEM; ERR_STATE when libssh refuses an option.
+ * ops, arg: borrowed until wire_free().  0; -ENOMEM; ERR_ORDER when libssh refuses an option.
  */
 int wire_new(const struct wire_conf *conf, int fd, const struct wire_ops *ops, void *arg,
     struct wire **ret_wire) MUST_CHECK;
@@ -86,11 +89,12 @@ void wire_pause_input(struct wire *w, bool paused);
 
 /*
  * Send one SSH message (type byte first). Copied, encrypted, queued; never blocks; may be called from ops.
- * 0; ERR_LIMIT longer than WIRE_MESSAGE_MAX; ERR_STATE before ready() or after end(); -ENOMEM.
+ * 0; ERR_LIMIT longer than WIRE_MESSAGE_MAX; ERR_ORDER before ready() or after end(); -ENOMEM.
  */
 int wire_send(struct wire *w, const void *msg, size_t len) MUST_CHECK;
 /* The same message in two parts, so that a data message needs no assembling. */
-int wire_send2(struct wire *w, const void *head, size_t head_len, const void *body, size_t body_len) MUST_CHECK;
+int wire_send2(struct wire *w, const void *head, size_t head_len, const void *body,
+    size_t body_len) MUST_CHECK;
 /* Bytes that were sent but not yet taken by the kernel; owners stop feeding above their own mark. */
 size_t wire_backlog(const struct wire *w);
 /* Flush what the kernel takes now. 0 or negative as wire_io(). */

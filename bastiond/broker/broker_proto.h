@@ -1,0 +1,51 @@
+/* The broker's edges to the programs that it starts for a connection or a leg, and the control socket of bastionctl. */
+#ifndef BASTION_BROKER_PROTO_H
+#define BASTION_BROKER_PROTO_H
+
+/*
+ * Descriptors of a front: 3 broker edge, 4 client socket, 5 policy edge, 6 vault edge.
+ * Descriptors of a back: 3 broker edge, 4 link, 5 agent socket of the vault.
+ * Long-lived programs (recorder, keys, policy): 3 broker edge; all other edges arrive in messages.
+ * A reader: 3 edge to bastionctl.
+ */
+enum brk_fd {
+	BRK_FD_BROKER = 3,
+	BRK_FD_CLIENT = 4,
+	BRK_FD_POLICY = 5,
+	BRK_FD_KEYS = 6,
+	BRK_FD_LINK = 4,
+	BRK_FD_AGENT = 5
+};
+
+/* broker <-> front. id: the connection; for LINK and REFUSED the leg. */
+enum brk_front_type {
+	/* broker, first: string host key blob, u32 channels limit, u64 keepalive interval in ns (0 off), u32 keepalives missed
+	 * before the client counts as gone, u64 rekey bytes (0 default), u32 n + n strings: env name patterns let through */
+	BRK_FRONT_START = 1,
+	BRK_FRONT_LINK = 2, /* broker, 1 fd: the link of a leg; legs follow a login on their own */
+	BRK_FRONT_REFUSED = 3, /* broker: string one line for the user: there will be no link */
+	BRK_FRONT_KEYS = 4,    /* broker, 1 fd: a new edge to a restarted vault */
+	BRK_FRONT_CLOSE =
+	    5 /* broker: string one line: say it and end (grace time over, shutdown) */
+};
+
+/* broker <-> back */
+enum brk_back_type {
+	/* broker, first, id: leg: string back part of the grant, u32 n + n strings: the bastion's own "address port" (never a
+	 * target), u32 n + n strings: denied networks for resolved names, u64 keepalive interval in ns, u32 keepalives missed */
+	BRK_BACK_START = 1
+};
+
+/* bastionctl <-> broker, on STATE/control.sock; the peer is known by SO_PEERCRED. id: echoed. */
+enum ctl_type {
+	CTL_STATUS = 1, /* -> CTL_REPLY with a JSON object */
+	CTL_RELOAD = 2, /* -> CTL_REPLY */
+	CTL_KEYS = 3,	/* -> CTL_EDGE: an edge to the vault's administration */
+	CTL_READ =
+	    4, /* u32 n + n strings: the reader's arguments after --store -> CTL_EDGE: an edge to a reader */
+	CTL_KILL = 5,	/* string session id (hex) -> CTL_REPLY */
+	CTL_REPLY = 16, /* u8 exit code (0 1 2 3), string text or JSON */
+	CTL_EDGE = 17	/* 1 fd */
+};
+
+#endif

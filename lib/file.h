@@ -1,0 +1,32 @@
+/* Files: read whole with a limit, replace whole and durably, directories. */
+#ifndef BASTION_FILE_H
+#define BASTION_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/err.h"
+
+/* Close and set to -1; -1 is allowed. */
+void fd_close(int *fd);
+
+/*
+ * The whole file, with a NUL behind it that is not counted. *ret_data: owned by caller, free().
+ * 0; -errno; ERR_LIMIT longer than max bytes; ERR_FORMAT not a regular file.
+ */
+int file_read(const char *path, size_t max, char **ret_data, size_t *ret_len) MUST_CHECK;
+/* The same from an open file, from its start; fd: borrowed. */
+int file_read_fd(int fd, size_t max, char **ret_data, size_t *ret_len) MUST_CHECK;
+/* Write to path.new, fsync, rename, fsync the directory: afterwards path is either old or new, never half. 0; -errno. */
+int file_replace(const char *path, mode_t mode, const void *data, size_t len) MUST_CHECK;
+/* As file_replace(), but an existing path is ERR_EXISTS and stays. */
+int file_create(const char *path, mode_t mode, const void *data, size_t len) MUST_CHECK;
+/* All of it, despite short writes. 0; -errno. */
+int file_write_all(int fd, const void *data, size_t len) MUST_CHECK;
+/* Make the directory with mode; one that exists is fine when it is a directory. 0; -errno. */
+int file_mkdir(const char *path, mode_t mode) MUST_CHECK;
+/* path as seen from the folder of base_file, unless it is absolute. 0; ERR_LIMIT. */
+int file_relative(const char *base_file, const char *path, char *dst, size_t size) MUST_CHECK;
+
+#endif

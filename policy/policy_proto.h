@@ -1,0 +1,84 @@
+/*
+ * The edges of bastiond-policy: with the broker, with every front, with the recorder and with the vault.
+ * It alone decides who somebody is and what they may do; everyone else carries bytes and obeys.
+ */
+#ifndef BASTION_POLICY_PROTO_H
+#define BASTION_POLICY_PROTO_H
+
+/* broker <-> policy. id: the connection unless said otherwise. */
+enum pol_type {
+	POL_LOAD_BEGIN = 1, /* broker: a new configuration follows */
+	POL_LOAD_FILE = 2,  /* broker, 1 fd: u8 enum pol_file, string name for messages */
+	POL_LOAD_END = 3,   /* broker: u32 auth_tries, u32 n, then n strings: allowed methods */
+	POL_LOADED =
+	    4, /* policy: u8 1 in force, 0 refused and the old one stays; string error line or summary */
+	POL_CONN =
+	    5, /* broker, 1 fd (edge to the front): string source address, u32 port, string local address, u32 port */
+	POL_CONN_GONE = 6, /* broker: the connection ended */
+	POL_AUTHENTICATED =
+	    7, /* policy: string identity: login is over, the grace timer may stop */
+	POL_GRANT =
+	    8, /* policy, id: leg (from 1, never reused): u32 conn, string recorder part (session metadata),
+			      * string vault part (payload of KEYS_BACK), string back part (see below) */
+	POL_FAILED = 9,		/* policy: u8 enum pol_failure: what the source is charged with */
+	POL_KEYS_EDGE = 10,	/* broker, 1 fd: a new edge to the vault */
+	POL_RECORDER_EDGE = 11, /* broker, 1 fd: a new edge to the recorder */
+	POL_STATUS = 12,	/* broker asks; id echoed */
+	POL_STATUS_REPLY = 13,	/* policy: JSON object */
+	POL_LEG_GONE = 14	/* broker, id: leg: its grant is void */
+};
+
+enum pol_file { POL_FILE_POLICY = 1, POL_FILE_USER_CA = 2, POL_FILE_REVOKED = 3 };
+
+enum pol_failure { POL_FAILURE_AUTH = 1, POL_FAILURE_TRIES = 2, POL_FAILURE_ALARM = 3 };
+
+/*
+ * Back part of a grant, carried by the broker to the back untouched: string host (inventory name), string address
+ * (literal, or a name when resolve is 1), u32 port, u8 resolve, string login, u32 n + n strings: pinned host key blobs,
+ * u32 n + n strings: host CA blobs, u64 connect timeout in ns.
+ */
+
+/* front <-> policy: one request at a time, answered once; a second one before the answer ends the edge. */
+enum pol_front_type {
+	/* front: SSH_MSG_USERAUTH_REQUEST exactly as it came, type byte first (RFC 4252 section 5) */
+	POL_AUTH_REQUEST = 32,
+	/*
+	 * policy: u8 enum pol_auth, then
+	 *   SUCCESS: string identity, string host ("" for the bastion itself), string reference id, u32 channels allowed
+	 *   FAILURE: string methods that can continue, u8 partial success
+	 *   PK_OK:   nothing; the front echoes algorithm and key blob (RFC 4252 section 7)
+	 *   CLOSE:   string one line for SSH_MSG_DISCONNECT
+	 */
+	POL_AUTH_REPLY = 33
+};
+
+enum pol_auth {
+	POL_AUTH_SUCCESS = 1,
+	POL_AUTH_FAILURE = 2,
+	POL_AUTH_PK_OK = 3,
+	POL_AUTH_CLOSE = 4
+};
+
+/* recorder <-> policy. id: the leg. */
+enum pol_rec_type {
+	POL_ASK =
+	    48, /* recorder: u32 ask number, u32 channel, u8 from_back, u16 link type, string payload of the frame */
+	POL_VERDICT =
+	    49, /* policy: u32 ask number, u8 enum pol_verdict, string text for the user and the record,
+			   * string replacement payload (REPLACE only) */
+	POL_AUDIT = 50 /* policy, id 0: the event's JSON */
+};
+
+enum pol_verdict { POL_ALLOW = 1, POL_DENY = 2, POL_REPLACE = 3 };
+
+/* vault -> policy. id: the connection (SESSION_ID) or the leg. */
+enum pol_keys_type {
+	POL_SESSION_ID =
+	    64, /* vault: the first exchange hash it signed for this connection; sent before the signature is */
+	POL_KEYS_ALARM =
+	    65, /* vault: u8 1 front 0 back, string what was asked and why it was refused */
+	POL_KEYS_SIGNED =
+	    66 /* vault, id: leg: string key fingerprint: the one login signature of this leg was given */
+};
+
+#endif

@@ -1,0 +1,76 @@
+/* The recorder's edges besides the link: with the broker, with policy (see policy_proto.h for asks), with readers. */
+#ifndef BASTION_RECORDER_PROTO_H
+#define BASTION_RECORDER_PROTO_H
+
+#define REC_SID_LEN 16u	    /* bytes of a session id; random; shown as 32 hex digits */
+#define REC_META_MAX 16384u /* bytes of a session's metadata */
+#define REC_AUDIT_MAX 8192u /* bytes of one audit event (a JSON object on one line, ASCII) */
+
+/* broker <-> recorder. id: the leg, or the request's own number. */
+enum rec_type {
+	REC_READY =
+	    1, /* recorder: store open and recovered; string text ("" or what recovery did) */
+	REC_HEALTH = 2, /* recorder: u8 enum rec_health, string why and what to do */
+	REC_OPEN =
+	    3, /* broker, 2 fds (front's link, back's link): u32 conn, string metadata (TLV below) */
+	REC_OPENED = 4,	       /* recorder: sid: the opening record and its leaf are durable */
+	REC_REFUSED = 5,       /* recorder: string one line for the user */
+	REC_KILL = 6,	       /* broker: string one line for the user, string who (uid or name) */
+	REC_CLOSED = 7,	       /* recorder: the leg's session has its end digest; sid */
+	REC_AUDIT = 8,	       /* broker: the event's JSON */
+	REC_AUDIT_DONE = 9,    /* recorder: it is durable (same id) */
+	REC_POLICY_EDGE = 10,  /* broker, 1 fd: a new edge to policy */
+	REC_STATUS = 11,       /* broker asks */
+	REC_STATUS_REPLY = 12, /* recorder: JSON object */
+	REC_STOP = 13	       /* broker: end every session in order, then exit 0 */
+};
+
+enum rec_health {
+	REC_HEALTH_OK = 1,
+	REC_HEALTH_NO_NEW = 2, /* running sessions go on, new ones are refused */
+	REC_HEALTH_FAILED = 3  /* nothing is released any more */
+};
+
+/*
+ * Session metadata: a sequence of {u8 tag, string value}; each tag at most once; unknown tags are kept.
+ * Text is UTF-8 without control characters.
+ */
+enum rec_meta {
+	REC_META_IDENTITY = 1,
+	REC_META_LOGIN = 2,
+	REC_META_HOST = 3,	/* inventory name */
+	REC_META_ADDRESS = 4,	/* as configured; the connected one comes in LINK_NOTE_CONNECTED */
+	REC_META_PORT = 5,	/* decimal */
+	REC_META_SOURCE = 6,	/* client address and port */
+	REC_META_CLAIM = 7,	/* user name exactly as the client sent it, escaped */
+	REC_META_RULE = 8,	/* name of the policy rule that allowed it */
+	REC_META_CRED_TYPE = 9, /* "certificate", "key" */
+	REC_META_CRED_FINGERPRINT = 10,
+	REC_META_CRED_KEY_ID = 11,
+	REC_META_CRED_SERIAL = 12, /* decimal */
+	REC_META_CRED_CA = 13,	   /* fingerprint of the CA */
+	REC_META_FILES = 14	   /* "hash" or "keep" */
+};
+
+/*
+ * reader <-> bastionctl. The reader's scope (what, which session) is fixed by its arguments; the audit event of the
+ * view was durable before it was started.
+ *   bastiond-reader --store DIR list | show SID | events SID | verify [SID] | log | checkpoint
+ */
+enum rd_type {
+	RD_BEGIN =
+	    1, /* reader: JSON object: what follows (for events: the session's whole description) */
+	RD_ITEM = 2, /* reader: JSON object: a list entry, an audit event, a verification result */
+	RD_EVENTS =
+	    3, /* reader: canonical events of one block or part of it, verbatim; see recorder/event.h */
+	RD_TEXT = 4, /* reader: raw text, e.g. a checkpoint note */
+	RD_SEEK =
+	    5, /* bastionctl (events only): u64 nanoseconds since session start: restart there */
+	RD_END =
+	    6, /* reader: u8 exit code of bastionctl (0 yes, 1 no, 3 could not find out), string text */
+	RD_MORE =
+	    7 /* bastionctl: u32 further messages it takes; the reader starts with RD_WINDOW */
+};
+#define RD_WINDOW 8u
+
+#endif
