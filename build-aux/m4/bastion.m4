@@ -1,0 +1,101 @@
+# What configure asks for bastiond: switches, libraries, compiler flags, features of the system.
+
+# BASTION_TRY_CFLAG(VARIABLE, FLAG): append FLAG when the compiler takes it without a word.
+AC_DEFUN([BASTION_TRY_CFLAG], [
+  AS_VAR_PUSHDEF([cache], [bastion_cv_flag_$2])
+  AC_CACHE_CHECK([whether $CC takes $2], [cache], [
+    bastion_save="$CFLAGS"
+    CFLAGS="$CFLAGS -Werror $2"
+    AC_LINK_IFELSE([AC_LANG_PROGRAM([[#include <stdio.h>]], [[puts("x");]])],
+      [AS_VAR_SET([cache], [yes])], [AS_VAR_SET([cache], [no])])
+    CFLAGS="$bastion_save"])
+  AS_VAR_IF([cache], [yes], [$1="$$1 $2"])
+  AS_VAR_POPDEF([cache])
+])
+
+AC_DEFUN([BASTION_SWITCHES], [
+  AC_ARG_ENABLE([werror],
+    [AS_HELP_STRING([--enable-werror], [make every warning an error (for developers)])],
+    [bastion_werror=$enableval], [bastion_werror=no])
+  AC_ARG_ENABLE([sanitizer],
+    [AS_HELP_STRING([--enable-sanitizer=LIST], [build with these sanitizers, e.g. address,undefined; no seccomp])],
+    [bastion_sanitizer=$enableval], [bastion_sanitizer=])
+  AS_CASE([$bastion_sanitizer], [yes], [bastion_sanitizer=address,undefined], [no], [bastion_sanitizer=])
+  AC_ARG_ENABLE([fuzz],
+    [AS_HELP_STRING([--enable-fuzz], [link the fuzz targets with libFuzzer (needs clang)])],
+    [bastion_fuzz=$enableval], [bastion_fuzz=no])
+  AC_ARG_ENABLE([coverage],
+    [AS_HELP_STRING([--enable-coverage], [instrument for gcov])],
+    [bastion_coverage=$enableval], [bastion_coverage=no])
+  AM_CONDITIONAL([FUZZ], [test "x$bastion_fuzz" = xyes])
+  AS_IF([test -n "$bastion_sanitizer"],
+    [AC_DEFINE([WITH_SANITIZER], [1], [a sanitizer is linked in: seccomp would kill it])])
+  AM_CONDITIONAL([SANITIZER], [test -n "$bastion_sanitizer"])
+])
+
+AC_DEFUN([BASTION_LIBRARIES], [
+  PKG_CHECK_MODULES([CRYPTO], [libcrypto >= 3.0])
+  PKG_CHECK_MODULES([SODIUM], [libsodium >= 1.0.18])
+  PKG_CHECK_MODULES([ZSTD], [libzstd >= 1.4])
+  PKG_CHECK_MODULES([YAML], [yaml-0.1 >= 0.2])
+  PKG_CHECK_MODULES([JANSSON], [jansson >= 2.13])
+  PKG_CHECK_MODULES([SECCOMP], [libseccomp >= 2.5])
+  PKG_CHECK_MODULES([CMOCKA], [cmocka >= 1.1.5], [bastion_cmocka=yes], [bastion_cmocka=no])
+  AM_CONDITIONAL([CMOCKA], [test "x$bastion_cmocka" = xyes])
+  AC_CHECK_HEADER([lmdb.h], [], [AC_MSG_ERROR([lmdb.h not found: install liblmdb-dev])])
+  AC_CHECK_LIB([lmdb], [mdb_env_create], [AC_SUBST([LMDB_LIBS], [-llmdb])],
+    [AC_MSG_ERROR([liblmdb not found: install liblmdb-dev])])
+])
+
+# The wire stands before functions inside libssh; only a static libssh lets it.
+AC_DEFUN([BASTION_LIBSSH], [
+  PKG_CHECK_MODULES([LIBSSH], [libssh >= 0.10.6])
+  AC_ARG_VAR([LIBSSH_ARCHIVE], [path of libssh.a, where pkg-config's libdir has none])
+  AS_IF([test -z "$LIBSSH_ARCHIVE"],
+    [LIBSSH_ARCHIVE="`$PKG_CONFIG --variable=libdir libssh`/libssh.a"])
+  AC_MSG_CHECKING([for the static libssh])
+  AS_IF([test -r "$LIBSSH_ARCHIVE"], [bastion_libssh="$LIBSSH_ARCHIVE (static)"],
+    [AC_MSG_ERROR([$LIBSSH_ARCHIVE not found. bastiond needs the static libssh (Debian: libssh-dev):
+    with a shared one the host key could not stay in the vault, terminal modes, break and unknown requests
+    would be lost, and bad signatures would go unanswered.])])
+  AC_MSG_RESULT([$LIBSSH_ARCHIVE])
+  AC_SUBST([LIBSSH_ARCHIVE])
+  AC_SUBST([LIBSSH_STATIC_LIBS], ["$LIBSSH_ARCHIVE -lcrypto -lz -lgssapi_krb5"])
+])
+
+AC_DEFUN([BASTION_FLAGS], [
+  WARN_CFLAGS=
+  m4_foreach_w([flag], [-Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes
+    -Wmissing-prototypes -Wold-style-definition -Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2
+    -Wvla -Wundef -Wswitch-enum], [BASTION_TRY_CFLAG([WARN_CFLAGS], flag)])
+  AS_IF([test "x$bastion_werror" = xyes], [WARN_CFLAGS="$WARN_CFLAGS -Werror"])
+
+  HARDEN_CFLAGS=
+  HARDEN_LDFLAGS=
+  AS_IF([test -z "$bastion_sanitizer" && test "x$bastion_coverage" != xyes],
+    [m4_foreach_w([flag], [-fstack-protector-strong -fstack-clash-protection -fcf-protection
+      -ftrivial-auto-var-init=zero -fzero-call-used-regs=used-gpr -D_FORTIFY_SOURCE=3],
+      [BASTION_TRY_CFLAG([HARDEN_CFLAGS], flag)])])
+  m4_foreach_w([flag], [-fno-strict-aliasing -fwrapv -fno-delete-null-pointer-checks -fPIE],
+    [BASTION_TRY_CFLAG([HARDEN_CFLAGS], flag)])
+  m4_foreach_w([flag], [-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed],
+    [BASTION_TRY_CFLAG([HARDEN_LDFLAGS], flag)])
+
+  AS_IF([test -n "$bastion_sanitizer"], [
+    HARDEN_CFLAGS="$HARDEN_CFLAGS -fsanitize=$bastion_sanitizer -fno-sanitize-recover=all -fno-omit-frame-pointer"
+    HARDEN_LDFLAGS="$HARDEN_LDFLAGS -fsanitize=$bastion_sanitizer"])
+  AS_IF([test "x$bastion_fuzz" = xyes], [
+    FUZZ_CFLAGS="-fsanitize=fuzzer-no-link" FUZZ_LDFLAGS="-fsanitize=fuzzer"])
+  AS_IF([test "x$bastion_coverage" = xyes], [
+    HARDEN_CFLAGS="$HARDEN_CFLAGS --coverage -O0" HARDEN_LDFLAGS="$HARDEN_LDFLAGS --coverage"])
+  AC_SUBST([WARN_CFLAGS])
+  AC_SUBST([HARDEN_CFLAGS])
+  AC_SUBST([HARDEN_LDFLAGS])
+  AC_SUBST([FUZZ_CFLAGS])
+  AC_SUBST([FUZZ_LDFLAGS])
+])
+
+AC_DEFUN([BASTION_FEATURES], [
+  AC_CHECK_HEADERS([linux/landlock.h sys/pidfd.h])
+  AC_CHECK_FUNCS([close_range memfd_secret])
+])
