@@ -5,6 +5,17 @@
 #ifndef BASTION_KEYS_PROTO_H
 #define BASTION_KEYS_PROTO_H
 
+/*
+ * bastiond-keys --dir STATE/keys [--unlock file:PATH | fd:N | passphrase] [--admin] [--create]
+ * Descriptor 3: the broker edge; with --admin an edge to bastionctl instead (for when no bastiond runs), and the
+ * program ends with that edge. --unlock defaults to file:STATE/keys/unlock.key. Whoever starts the vault turns
+ * "credential:NAME" and files that the vault's own uid cannot read into descriptor 4 and --unlock fd:4
+ * (keys/keys_client.h). --create (with --admin): there is no vault yet, KEYS_ADM_CREATE makes one.
+ * STATE/keys/lock keeps a second vault process out. Exit status: 0 the edge ended; 2 usage; 3 could not start (one line on
+ * stderr says why; starting again without a change does not help).
+ */
+#define KEYS_PROGRAM "bastiond-keys"
+
 #define KEYS_NAME_MAX 64u    /* bytes of a key's name: [A-Za-z0-9._-] */
 #define KEYS_HOST_KEY "host" /* the name of the bastion's own host key in the vault */
 
@@ -45,6 +56,8 @@ enum keys_admin_type {
 	KEYS_ADM_ROTATE =
 	    53, /* string name: a new key of the same type; the old one stays as name.old */
 	KEYS_ADM_UNLOCK = 54, /* string passphrase */
+	KEYS_ADM_CREATE =
+	    55, /* string passphrase ("" unless --unlock passphrase): a new vault with the keys host and fleet */
 	KEYS_ADM_REPLY =
 	    63 /* vault: u8 exit code as of bastionctl (0 1 2 3), string text or JSON */
 };

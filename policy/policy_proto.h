@@ -71,14 +71,23 @@ enum pol_rec_type {
 
 enum pol_verdict { POL_ALLOW = 1, POL_DENY = 2, POL_REPLACE = 3 };
 
-/* vault -> policy. id: the connection (SESSION_ID) or the leg. */
+/* vault <-> policy. id: the connection (SESSION_ID) or the leg. */
 enum pol_keys_type {
 	POL_SESSION_ID =
 	    64, /* vault: the first exchange hash it signed for this connection; sent before the signature is */
 	POL_KEYS_ALARM =
 	    65, /* vault: u8 1 front 0 back, string what was asked and why it was refused */
 	POL_KEYS_SIGNED =
-	    66 /* vault, id: leg: string key fingerprint: the one login signature of this leg was given */
+	    66, /* vault, id: leg: string key fingerprint: the one login signature of this leg was given */
+	POL_KEYS_CHANGED =
+	    67, /* vault, id 0: string who (uid), string what was done to which key: an audit event */
+	/*
+	 * The vault reads no certificates. A target that shows one as its host key is put to policy, which gave the grant:
+	 * vault, id: leg: string host certificate blob. Asked only for legs whose grant has host CAs, once at a time.
+	 */
+	POL_KEYS_HOST_CERT = 68,
+	/* policy, id: leg: u8 1 valid for this leg's host now, string plain key blob in it; or u8 0, string why not */
+	POL_KEYS_HOST_CERT_REPLY = 69
 };
 
 #endif
