@@ -1,0 +1,50 @@
+/*
+ * Reading one session's events: sealed blocks in order, then what the journal holds of the block
+ * that is not full yet. Every block is checked against its own header on the way (not against
+ * signatures: that is verify.h).
+ */
+#ifndef BASTION_RECORDER_RECORDING_H
+#define BASTION_RECORDER_RECORDING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "recorder/event.h"
+#include "recorder/recorder_proto.h"
+#include "recorder/store.h"
+
+struct recording;
+
+/* Whole events, in order, without gap to the part before it. */
+struct recording_part {
+	const uint8_t *data; /* borrowed until the next call with this recording */
+	size_t len;
+	uint64_t first_seq; /* of the first event */
+	/* time of the event before it: event_reader_init(&r, data, len, first_seq, base_ns) */
+	uint64_t base_ns;
+	uint32_t block; /* number of the block that it is of */
+};
+
+/*
+ * Stands before the first event. snap: borrowed; may be reset and renewed between calls. 0;
+ * ERR_NOT_FOUND; -ENOMEM; -errno.
+ */
+int recording_open(
+    struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct recording **ret_rec) MUST_CHECK;
+void recording_close(struct recording *rec);
+
+/*
+ * The next events (at most one block: 128 KiB). 0; ERR_NOT_FOUND: no more now; of a session that is
+ * open more may come: reset the snapshot, wait, renew it, call again. ERR_CHAIN: data that does not
+ * fit its header; ERR_FORMAT; -ENOMEM; -errno.
+ */
+int recording_next(struct recording *rec, struct recording_part *ret_part) MUST_CHECK;
+/*
+ * Go to the start of the block that holds the first event at or after at_ns (or to the end). 0;
+ * -errno.
+ */
+int recording_seek(struct recording *rec, uint64_t at_ns) MUST_CHECK;
+
+#endif

@@ -1,0 +1,114 @@
+/*
+ * The session record: who, where, when, how it ended, and what its channels did. The part written
+ * at the opening and the part written at the end are each covered by a leaf of the log through
+ * their hash; random salts inside keep the hashes from telling what they are of. While a session
+ * runs, its record has no end part; sess_live() reads the rest from events.
+ */
+#ifndef BASTION_RECORDER_SESS_H
+#define BASTION_RECORDER_SESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "lib/hash.h"
+#include "recorder/recorder_proto.h"
+#include "recorder/store.h"
+
+#define SESS_SALT_LEN 32u
+#define SESS_TEXT_MAX 512u	/* bytes of an end text with its NUL */
+#define SESS_CHANNELS_MAX 1024u /* summaries kept; what later channels did is in the events only */
+#define SESS_COMMAND_MAX 4096u	/* bytes of a command kept in the summary */
+
+enum sess_state {
+	SESS_OPEN = 1,
+	SESS_CLOSED = 2, /* ended in order, signed */
+	SESS_TRUNCATED =
+	    3 /* the recorder stopped before the end; signed up to the last durable event */
+};
+
+enum sess_exit { SESS_EXIT_NONE = 0, SESS_EXIT_STATUS = 1, SESS_EXIT_SIGNAL = 2 };
+
+/* One channel, as its events tell. Text comes from peers: escape it before it is shown. */
+struct sess_channel {
+	uint32_t number;
+	/* "shell", "exec", "subsystem", else the channel's type; "session" before any of them */
+	char *kind;
+	/* exec: the command; subsystem: its name; a forward: "host port"; else "" */
+	char *command;
+	char *term;	     /* of a pty, else "" */
+	bool pty, denied;    /* denied: policy or the target refused the channel itself */
+	uint32_t cols, rows; /* of the pty at its start */
+	enum sess_exit exit;
+	uint32_t exit_status;
+	char exit_signal[32];			 /* name without SIG */
+	uint64_t opened_ns, closed_ns;		 /* since the session was opened; 0: not closed */
+	uint64_t bytes_in, bytes_out, bytes_err; /* channel data, not frame heads */
+};
+
+struct sess {
+	uint8_t sid[REC_SID_LEN];
+	enum sess_state state;
+
+	/* the opening */
+	uint64_t opened_wall_ns;
+	uint32_t conn, leg; /* the broker's numbers, to find it in its log */
+	uint8_t durability; /* enum commit_durability: 1 strict, 2 process */
+	uint8_t *meta;	    /* {u8 tag, string} ..., see enum rec_meta; owned */
+	size_t meta_len;
+	uint64_t open_leaf; /* index in the log */
+
+	/* the end; zero while open (but see sess_live()) */
+	uint64_t closed_wall_ns;
+	uint8_t end_code; /* enum link_end; 0: none was given */
+	char end_text[SESS_TEXT_MAX];
+	char end_by[SESS_TEXT_MAX]; /* who killed it, else "" */
+	uint64_t n_events, last_ns; /* number of events; time of the last one */
+	uint32_t n_blocks;
+	uint64_t raw_bytes, stored_bytes; /* of events; of blocks as stored */
+	char *address; /* address and port that the back connected to; "" before */
+	struct sess_channel *channels;
+	uint32_t n_channels;
+	uint64_t close_leaf;
+
+	/* what the leaves cover */
+	uint8_t open_hash[HASH_LEN], close_hash[HASH_LEN];
+};
+
+/* Everything that s holds; s itself is the caller's. */
+void sess_done(struct sess *s);
+/* Read the record of sid. 0, then sess_done(); ERR_NOT_FOUND; ERR_FORMAT; -ENOMEM; -errno. */
+int sess_get(
+    struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct sess *ret_sess) MUST_CHECK;
+/*
+ * Fill in what the events of a session that is open tell up to now; does nothing for others. 0;
+ * errors of recording.h.
+ */
+int sess_live(struct store_snap *snap, struct sess *s) MUST_CHECK;
+/* A value of the metadata: borrowed bytes, not terminated. False: no such tag. */
+bool sess_meta(const struct sess *s, enum rec_meta tag, const uint8_t **ret_p, size_t *ret_len);
+/*
+ * The same as a fresh C string, escaped as of str_escape(), cut to size; "" when absent. Returns
+ * dst.
+ */
+char *sess_meta_text(const struct sess *s, enum rec_meta tag, char *dst, size_t size);
+
+/* "open", "closed", "truncated". Static. */
+const char *sess_state_name(enum sess_state state);
+/*
+ * "client", "target", ... for enum link_end; "" for 0; "unknown". Static: the end_reason of
+ * listings.
+ */
+const char *sess_end_name(uint8_t end_code);
+
+/*
+ * Session ids in the order of their opening, oldest first, opened at or after from_wall_ns. fn: 0
+ * goes on, anything else ends the walk and is returned.
+ */
+int sess_each(struct store_snap *snap, uint64_t from_wall_ns,
+    int (*fn)(void *arg, const uint8_t sid[REC_SID_LEN], uint64_t opened_wall_ns),
+    void *arg) MUST_CHECK;
+
+#endif

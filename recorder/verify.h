@@ -1,0 +1,79 @@
+/*
+ * The verifier: reads a store with nothing but the public key and says what is wrong with it,
+ * where, and of which kind. It only reads, trusts no value of the store that a signature does not
+ * cover, and never stops at the first finding.
+ */
+#ifndef BASTION_RECORDER_VERIFY_H
+#define BASTION_RECORDER_VERIFY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "lib/hash.h"
+#include "recorder/note.h"
+#include "recorder/recorder_proto.h"
+#include "recorder/store.h"
+
+enum verify_kind {
+	VERIFY_FLIPPED = 1, /* bytes that do not fit their digest */
+	VERIFY_CUT =
+	    2, /* the end is missing: events, blocks or leaves that were signed are not there */
+	VERIFY_MISSING = 3,   /* something in the middle is not there */
+	VERIFY_REORDERED = 4, /* blocks or events stand in another order than signed */
+	VERIFY_METADATA = 5,  /* the session's description was edited */
+	VERIFY_DELETED = 6,   /* a session that the log knows is not there */
+	VERIFY_OTHER_KEY = 7, /* signed, but not by this key */
+	VERIFY_SIGNATURE = 8, /* a signature that does not verify */
+	VERIFY_FOREIGN =
+	    9, /* something that does not belong here: not in the log, or of another store */
+	VERIFY_LOG = 10,  /* the log does not fit its checkpoint, or an older one */
+	VERIFY_EXTRA = 11 /* data behind the signed end */
+};
+
+struct verify_finding {
+	enum verify_kind kind;
+	bool in_session; /* sid is meant */
+	uint8_t sid[REC_SID_LEN];
+	char place[64]; /* "block 3", "event 417", "leaf 12", "checkpoint", "opening" ... */
+	char text[256]; /* one sentence for people; ASCII, escaped */
+};
+
+struct verify_result {
+	uint64_t n_sessions; /* looked at */
+	uint64_t n_good;     /* of these: nothing found */
+	uint64_t n_open; /* of the good ones: still running, checked up to their last signed head */
+	uint64_t
+	    n_truncated; /* of the good ones: ended by a crash of the recorder, whole up to there */
+	uint64_t n_findings;
+	uint64_t n_events, raw_bytes; /* of events that were checked */
+	uint64_t log_size;	      /* leaves under the checkpoint */
+	uint8_t log_root[HASH_LEN];
+};
+
+struct verify_conf {
+	const struct note_key *key; /* what to trust; borrowed */
+	/* an older checkpoint note kept elsewhere, or NULL: the log must still extend it */
+	const char *checkpoint;
+	size_t checkpoint_len;
+	/* Told of everything that is wrong, as it is found. */
+	void (*found)(void *arg, const struct verify_finding *finding);
+	void *arg;
+};
+
+/*
+ * The whole store: the log under its checkpoint, every session that the log knows, and nothing
+ * besides. 0: everything holds; ERR_CHAIN: findings; other: it could not be found out (-errno,
+ * -ENOMEM). *ret_result is always filled.
+ */
+int verify_all(struct store_snap *snap, const struct verify_conf *conf,
+    struct verify_result *ret_result) MUST_CHECK;
+/* The log, and one session in it. ERR_NOT_FOUND: neither store nor log know it. */
+int verify_session(struct store_snap *snap, const struct verify_conf *conf,
+    const uint8_t sid[REC_SID_LEN], struct verify_result *ret_result) MUST_CHECK;
+
+/* "flipped", "cut", "deleted" ...: stable names for JSON. Static. */
+const char *verify_kind_name(enum verify_kind kind);
+
+#endif
