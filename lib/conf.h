@@ -47,9 +47,15 @@ const struct conf_node *conf_get(
 /* "users.alice.keys[1]": the way to the node, for messages. Returns dst. */
 char *conf_path(const struct conf_node *n, char *dst, size_t size);
 
-/* Fill ret_err with "file:line:column: path: <expected>, found <what is there>" and return ERR_FORMAT. */
+/*
+ * Fill ret_err with "file:line:column: path: expected <expected_fmt>, found <what is there>" and return ERR_FORMAT.
+ * n: a value, or a key from conf_key_node_at(). Texts from outside go into it through str_escape().
+ */
 int conf_fail(const struct conf_node *n, struct conf_err *ret_err, const char *expected_fmt, ...)
     PRINTF_LIKE(3, 4);
+
+/* 0 when it is a map, whatever its keys; else as conf_list(). */
+int conf_map(const struct conf_node *n, struct conf_err *ret_err) MUST_CHECK;
 
 /* A table of the keys that a map may have; anything else is an error that names the nearest known key. */
 struct conf_key {
