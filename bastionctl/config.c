@@ -1,0 +1,70 @@
+/* Where the server's configuration is, and the two keys of it that a client needs. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "bastionctl/cmd.h"
+#include "lib/conf.h"
+#include "lib/file.h"
+#include "lib/str.h"
+
+/* The path under key, as seen from the configuration; deflt where the key is missing. */
+static int
+cmd_conf_path(const struct cmd_ctx *c, const struct conf_node *root, const char *key,
+    const char *deflt, char *dst, size_t size)
+{
+	const struct conf_node *n = conf_get(root, key);
+	const char *path = deflt;
+	struct conf_err err;
+
+	if (n != NULL && conf_str(n, &path, &err) != 0)
+		return cmd_fail(CMD_UNSURE, "%s", err.text);
+	if (file_relative(c->conf_file, path, dst, size) != 0)
+		return cmd_fail(CMD_UNSURE, "%s: %s: the path is too long", c->conf_file, key);
+	return CMD_YES;
+}
+
+static int
+cmd_read_config(struct cmd_ctx *c, const char *data, size_t len)
+{
+	struct conf_doc *doc = NULL;
+	const struct conf_node *root;
+	struct conf_err err;
+	int r;
+
+	if ((r = conf_parse(c->conf_file, data, len, &doc, &err)) == ERR_FORMAT)
+		return cmd_fail(CMD_UNSURE, "%s", err.text);
+	if (r != 0)
+		return cmd_fail(CMD_UNSURE, "%s: %s", c->conf_file, err_str(r));
+	root = conf_root(doc);
+	if (root == NULL || conf_node_type(root) != CONF_MAP)
+		r = cmd_fail(
+		    CMD_UNSURE, "%s: not a map of settings: see bastiond.yaml(5)", c->conf_file);
+	else if ((r = cmd_conf_path(c, root, "state", "state", c->state, sizeof(c->state))) ==
+		 CMD_YES)
+		r = cmd_conf_path(c, root, "policy", "policy.yaml", c->policy, sizeof(c->policy));
+	conf_free(doc);
+	return r;
+}
+
+int
+cmd_load_config(struct cmd_ctx *c)
+{
+	const char *env = getenv("BASTIOND_CONFIG");
+	const char *path = c->file != NULL		   ? c->file
+			   : env != NULL && env[0] != '\0' ? env
+							   : SYSCONFDIR "/bastiond/bastiond.yaml";
+	char *data = NULL;
+	size_t len;
+	int r;
+
+	if (str_copy(c->conf_file, sizeof(c->conf_file), path) != 0)
+		return cmd_fail(CMD_USAGE, "-f: the path is too long");
+	if ((r = file_read(path, CONF_FILE_MAX, &data, &len)) != 0)
+		return cmd_fail(CMD_UNSURE,
+		    "%s: %s: name the configuration with -f, or make one with bastionctl init DIR",
+		    path, err_str(r));
+	r = cmd_read_config(c, data, len);
+	free(data);
+	return r;
+}
