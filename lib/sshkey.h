@@ -32,6 +32,9 @@ enum sshkey_type {
 
 struct sshkey;
 
+/* Have OpenSSL load what it loads lazily. Once per process, before a sandbox closes. 0; ERR_CRYPTO. */
+int sshkey_init(void) MUST_CHECK;
+
 /* What a security key said about its user; only for SSHKEY_SK_*. */
 struct sshkey_touch {
 	bool present;	  /* the key was touched */
