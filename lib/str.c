@@ -40,6 +40,33 @@ str_escape(char *dst, size_t size, const void *src, size_t len)
 	return dst;
 }
 
+size_t
+str_utf8_len(const void *src, size_t len)
+{
+	/* Lead byte range, then the range of the byte behind it: no overlong forms, no surrogates, at most U+10FFFF. */
+	static const struct {
+		uint8_t first, last, low, high;
+		size_t n;
+	} forms[] = { { 0x00, 0x7f, 0, 0, 1 }, { 0xc2, 0xdf, 0x80, 0xbf, 2 },
+		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
+		{ 0xf4, 0xf4, 0x80, 0x8f, 4 } };
+	const uint8_t *p = src;
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		if (len < forms[i].n || p[0] < forms[i].first || p[0] > forms[i].last)
+			continue;
+		if (forms[i].n > 1 && (p[1] < forms[i].low || p[1] > forms[i].high))
+			return 0;
+		for (size_t j = 2; j < forms[i].n; j++)
+			if ((p[j] & 0xc0) != 0x80)
+				return 0;
+		return forms[i].n;
+	}
+	return 0;
+}
+
 int
 str_copy(char *dst, size_t size, const char *src)
 {
