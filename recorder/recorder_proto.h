@@ -55,21 +55,31 @@ enum rec_meta {
 /*
  * reader <-> bastionctl. The reader's scope (what, which session) is fixed by its arguments; the audit event of the
  * view was durable before it was started.
- *   bastiond-reader --store DIR list | show SID | events SID | verify [SID] | log | checkpoint
+ *   bastiond-reader --store DIR VERB [ARGUMENT ...]
+ *     list [--since NS]              RD_ITEM: a session (the fields of sessions list --json)
+ *     show SID                       RD_ITEM: one session with everything that is known of it
+ *     events SID                     RD_BEGIN: as show; RD_EVENTS; may be told to RD_SEEK, also after RD_END
+ *     verify --key VKEY [--checkpoint NOTE] [SID]
+ *                                    RD_ITEM: {"finding": ...}, {"session": ...}, last {"result": ...}
+ *     log [--since NS] [ID]          RD_ITEM: an audit event
+ *     checkpoint                     RD_TEXT: the newest signed note
+ * NS: nanoseconds since 1970. VKEY, NOTE: the text itself. SID: 32 hex digits, or as many of the first ones (4 at least) as
+ * tell it from the others, or "last". ID: a session, reference or connection that events name.
+ *
+ * A JSON text that is longer than a message comes in parts; id 1: more of it follows, id 0: this is its last part.
  */
 enum rd_type {
-	RD_BEGIN =
-	    1, /* reader: JSON object: what follows (for events: the session's whole description) */
-	RD_ITEM = 2, /* reader: JSON object: a list entry, an audit event, a verification result */
-	RD_EVENTS =
-	    3, /* reader: canonical events of one block or part of it, verbatim; see recorder/event.h */
-	RD_TEXT = 4, /* reader: raw text, e.g. a checkpoint note */
-	RD_SEEK =
-	    5, /* bastionctl (events only): u64 nanoseconds since session start: restart there */
+	RD_BEGIN = 1, /* reader: JSON object: what follows */
+	RD_ITEM = 2,  /* reader: JSON object */
+	/* reader, id: number of RD_SEEK so far: u64 sequence number of the first event, u64 time of the event before it (see
+	 * event_reader_init()), then whole canonical events, verbatim */
+	RD_EVENTS = 3,
+	RD_TEXT = 4, /* reader: raw text */
+	RD_SEEK = 5, /* bastionctl: u64 nanoseconds since session start: restart at or before it */
 	RD_END =
-	    6, /* reader: u8 exit code of bastionctl (0 yes, 1 no, 3 could not find out), string text */
-	RD_MORE =
-	    7 /* bastionctl: u32 further messages it takes; the reader starts with RD_WINDOW */
+	    6, /* reader: u8 exit code of bastionctl (0 1 3), string text: what is wrong, what to do */
+	/* bastionctl: u32 further messages it takes; the reader starts with RD_WINDOW; RD_END does not count */
+	RD_MORE = 7
 };
 #define RD_WINDOW 8u
 
