@@ -1,4 +1,7 @@
-/* Whole messages over SOCK_SEQPACKET: framing, descriptors, the rule table, and a queue for a slow peer. */
+/*
+ * Whole messages over SOCK_SEQPACKET: framing, descriptors, the rule table, and a queue for a slow
+ * peer.
+ */
 #include "config.h"
 
 #include <sys/epoll.h>
@@ -37,8 +40,11 @@ struct ipc {
 	bool greeted; /* the peer's hello was seen */
 	bool paused;
 	bool broken; /* gone() is on its way or done */
-	bool freed;  /* freed while in dispatch */
-	int depth;   /* dispatch is on the stack */
+	bool deaf; /* the peer closed: nothing can be sent, but what it sent before is still read */
+	bool
+	    parked; /* out of the loop while paused, because a peer that closed would wake it without end */
+	bool freed; /* freed while in dispatch */
+	int depth;  /* dispatch is on the stack */
 	struct loop_timer *gone_timer;
 	int gone_err;
 	STAILQ_HEAD(, ipc_out) out;
@@ -46,8 +52,8 @@ struct ipc {
 };
 
 /*
- * One receive buffer for the process: there is one thread, handlers do not receive, and a buffer of this
- * size per edge would cost the recorder gigabytes.
+ * One receive buffer for the process: there is one thread, handlers do not receive, and a buffer of
+ * this size per edge would cost the recorder gigabytes.
  */
 static uint8_t ipc_scratch[IPC_HEADER + IPC_MAX];
 
@@ -154,7 +160,9 @@ ipc_take_fds(struct msghdr *mh, struct ipc_msg *msg)
 	}
 }
 
-/* One recvmsg into data. 0; -EAGAIN; ERR_PEER_GONE; ERR_FORMAT. On error no descriptor stays open. */
+/*
+ * One recvmsg into data. 0; -EAGAIN; ERR_PEER_GONE; ERR_FORMAT. On error no descriptor stays open.
+ */
 static int
 ipc_read(int fd, uint8_t *data, struct ipc_msg *msg)
 {
@@ -167,11 +175,15 @@ ipc_read(int fd, uint8_t *data, struct ipc_msg *msg)
 	ssize_t n;
 
 	*msg = (struct ipc_msg){ 0 };
+	/*
+	 * A peer that closed with messages unread leaves one ECONNRESET before everything that it
+	 * had sent: past it, its last messages are still there.
+	 */
 	do
 		n = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0)
-		return errno == ECONNRESET ? ERR_PEER_GONE : -errno;
+		return -errno;
 	ipc_take_fds(&mh, msg);
 	if (n == 0) {
 		ipc_msg_close(msg);
@@ -273,6 +285,28 @@ ipc_receive(struct ipc *c)
 }
 
 static void
+ipc_out_free(struct ipc_out *out)
+{
+	for (size_t i = 0; i < out->n_fds; i++)
+		fd_close(&out->fds[i]);
+	free(out);
+}
+
+/* Nothing reaches the peer any more; the end comes when all that it sent has been read. */
+static void
+ipc_go_deaf(struct ipc *c)
+{
+	struct ipc_out *out;
+
+	c->deaf = true;
+	while ((out = STAILQ_FIRST(&c->out)) != NULL) {
+		STAILQ_REMOVE_HEAD(&c->out, link);
+		ipc_out_free(out);
+	}
+	c->n_out = 0;
+}
+
+static void
 ipc_drain(struct ipc *c)
 {
 	struct ipc_out *out;
@@ -284,13 +318,13 @@ ipc_drain(struct ipc *c)
 			return;
 		STAILQ_REMOVE_HEAD(&c->out, link);
 		c->n_out--;
-		for (size_t i = 0; i < out->n_fds; i++)
-			fd_close(&out->fds[i]);
-		free(out);
+		ipc_out_free(out);
 	}
-	if (r != 0)
+	if (r == ERR_PEER_GONE)
+		ipc_go_deaf(c);
+	else if (r != 0)
 		ipc_break(c, r);
-	else if (c->conf.drained != NULL)
+	if (!c->broken && c->conf.drained != NULL)
 		c->conf.drained(c->conf.arg);
 }
 
@@ -302,7 +336,22 @@ ipc_watch(struct ipc *c)
 	return c->io == NULL ? 0 : loop_set(c->io, events);
 }
 
+/* A closed peer of a paused edge: what it sent stays in the socket until somebody wants it. */
+static void
+ipc_park(struct ipc *c)
+{
+	bool waiting = c->n_out > 0;
+
+	ipc_go_deaf(c);
+	loop_del(c->io);
+	c->io = NULL;
+	c->parked = true;
+	if (waiting && c->conf.drained != NULL)
+		c->conf.drained(c->conf.arg);
+}
+
 static void ipc_destroy(struct ipc *c);
+static void ipc_on_event(void *arg, uint32_t revents);
 
 static void
 ipc_on_event(void *arg, uint32_t revents)
@@ -315,8 +364,8 @@ ipc_on_event(void *arg, uint32_t revents)
 		ipc_drain(c);
 	if ((revents & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !c->broken && !c->freed) {
 		if (c->paused && (revents & (EPOLLHUP | EPOLLERR)) != 0)
-			ipc_break(c, ERR_PEER_GONE);
-		else
+			ipc_park(c);
+		else if (!c->paused)
 			ipc_receive(c);
 	}
 	if (!c->freed && (r = ipc_watch(c)) != 0)
@@ -363,9 +412,7 @@ ipc_destroy(struct ipc *c)
 	loop_timer_free(c->gone_timer);
 	while ((out = STAILQ_FIRST(&c->out)) != NULL) {
 		STAILQ_REMOVE_HEAD(&c->out, link);
-		for (size_t i = 0; i < out->n_fds; i++)
-			fd_close(&out->fds[i]);
-		free(out);
+		ipc_out_free(out);
 	}
 	fd_close(&c->fd);
 	free(c);
@@ -415,6 +462,10 @@ int
 ipc_pause(struct ipc *c, bool paused)
 {
 	c->paused = paused;
+	if (c->parked && !paused && !c->broken) {
+		c->parked = false;
+		return loop_add(c->loop, c->fd, EPOLLIN, ipc_on_event, c, &c->io);
+	}
 	return ipc_watch(c);
 }
 
@@ -460,14 +511,16 @@ ipc_send_fds(struct ipc *c, uint16_t type, uint32_t id, const void *data, size_t
 
 	if (len > IPC_MAX || n_fds > IPC_FDS_MAX)
 		return ERR_LIMIT;
-	if (c->broken)
+	if (c->broken || c->deaf)
 		return ERR_PEER_GONE;
 	ipc_head_put(head, type, id, n_fds);
 	if (c->n_out == 0)
 		r = ipc_write(c->fd, head, sizeof(head), data, len, fds, n_fds);
 	if (r == -EAGAIN)
 		r = ipc_enqueue(c, head, data, len, fds, n_fds);
-	if (r != 0)
+	if (r == ERR_PEER_GONE)
+		ipc_go_deaf(c);
+	else if (r != 0)
 		ipc_break(c, r);
 	return r;
 }

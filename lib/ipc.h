@@ -1,9 +1,11 @@
 /*
- * Messages between our processes: whole messages with their descriptors over SOCK_SEQPACKET. Who is on the
- * other end is a property of the socket (who was started with it), never of a field in a message.
+ * Messages between our processes: whole messages with their descriptors over SOCK_SEQPACKET. Who is
+ * on the other end is a property of the socket (who was started with it), never of a field in a
+ * message.
  *
- * On the wire: u32 id, u16 type, u16 number of fds, payload; big-endian; at most IPC_MAX bytes of payload.
- * The first message each side sends is IPC_HELLO with the build's protocol digest; another digest ends the edge.
+ * On the wire: u32 id, u16 type, u16 number of fds, payload; big-endian; at most IPC_MAX bytes of
+ * payload. The first message each side sends is IPC_HELLO with the build's protocol digest; another
+ * digest ends the edge.
  */
 #ifndef BASTION_IPC_H
 #define BASTION_IPC_H
@@ -37,8 +39,8 @@ struct ipc_msg {
 };
 
 /*
- * What an edge accepts; checked before the handler sees a byte. A message that fits no row ends the edge.
- * states: bit mask of the states (0..31) in which it is legal; see ipc_set_state().
+ * What an edge accepts; checked before the handler sees a byte. A message that fits no row ends the
+ * edge. states: bit mask of the states (0..31) in which it is legal; see ipc_set_state().
  * Handler: 0; negative ends the edge with that error.
  */
 struct ipc_rule {
@@ -57,13 +59,18 @@ struct ipc_conf {
 	const struct ipc_rule *rules;
 	size_t n_rules;
 	void *arg;
-	/* The edge is over: the peer closed (ERR_PEER_GONE) or broke a rule. Called once; free it there or later. */
+	/*
+	 * The edge is over: the peer closed and all that it had sent was handled (ERR_PEER_GONE),
+	 * or it broke a rule. Called once; free it there or later.
+	 */
 	void (*gone)(void *arg, int err);
 	/* Optional: the queue towards a slow peer became empty again. */
 	void (*drained)(void *arg);
 };
 
-/* A connected pair, close-on-exec, non-blocking, send buffers large enough for IPC_MAX. 0; -errno. */
+/*
+ * A connected pair, close-on-exec, non-blocking, send buffers large enough for IPC_MAX. 0; -errno.
+ */
 int ipc_pair(int ret_fds[2]) MUST_CHECK;
 
 /* Serve fd on the loop. fd: owned by the ipc from success on. 0; -errno. Sends the hello. */
@@ -83,12 +90,16 @@ int ipc_send_fds(struct ipc *c, uint16_t type, uint32_t id, const void *data, si
     const int *fds, size_t n_fds) MUST_CHECK;
 int ipc_send_buf(struct ipc *c, uint16_t type, uint32_t id, const struct buf *b) MUST_CHECK;
 size_t ipc_queued(const struct ipc *c); /* messages waiting for the peer */
-/* Stop or resume reading from the peer. */
+/*
+ * Stop or resume reading from the peer. A peer that closes meanwhile is noticed when reading is
+ * resumed.
+ */
 int ipc_pause(struct ipc *c, bool paused) MUST_CHECK;
 
 /*
- * Without a loop, blocking, for tools and start-up: send one message; wait for the next message at most wait_ms.
- * The hello is handled inside (ipc_plain_hello() first). msg->data points into buf (IPC_HEADER + IPC_MAX bytes).
+ * Without a loop, blocking, for tools and start-up: send one message; wait for the next message at
+ * most wait_ms. The hello is handled inside (ipc_plain_hello() first). msg->data points into buf
+ * (IPC_HEADER + IPC_MAX bytes).
  * 0; ERR_PEER_GONE; ERR_VERSION; ERR_FORMAT; -ETIMEDOUT; -errno.
  */
 int ipc_plain_hello(int fd) MUST_CHECK;
