@@ -60,7 +60,8 @@ AC_DEFUN([BASTION_LIBSSH], [
     would be lost, and bad signatures would go unanswered.])])
   AC_MSG_RESULT([$LIBSSH_ARCHIVE])
   AC_SUBST([LIBSSH_ARCHIVE])
-  AC_SUBST([LIBSSH_STATIC_LIBS], ["$LIBSSH_ARCHIVE -lcrypto -lz -lgssapi_krb5"])
+  AC_CHECK_TOOL([LD], [ld])
+  AC_CHECK_TOOL([OBJCOPY], [objcopy])
 ])
 
 AC_DEFUN([BASTION_FLAGS], [
