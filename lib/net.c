@@ -188,11 +188,9 @@ bool
 net_prefix_has(const struct net_prefix *p, const struct net_addr *a)
 {
 	struct net_addr masked = *a;
-	bool v4 = net_is_v4(&p->addr) && p->bits >= NET_V4_BITS;
 
-	if (v4 != net_is_v4(a))
-		return false;
-	net_mask(&masked, v4 ? p->bits - NET_V4_BITS : 0, p->bits);
+	/* An IPv4 address keeps its head whatever the mask, so that no IPv6 network equals it. */
+	net_mask(&masked, p->bits < NET_V4_BITS ? 0 : p->bits - NET_V4_BITS, p->bits);
 	return net_same(&masked, &p->addr);
 }
 
