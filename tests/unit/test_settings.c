@@ -130,8 +130,9 @@ static const struct {
 					  "pattern, as LANG or LC_*, found \"LD-PRELOAD\"" },
 	{ "session: {rekey: 1K}", "etc/b.yaml:1:18: session.rekey: expected a size such as 64K, "
 				  "10M or 2G from 64K to 1T, found \"1K\"" },
-	{ "targets: {connect_timeout: 1ms}", "etc/b.yaml:1:28: targets.connect_timeout: expected a "
-					     "span of time from 100ms to 5m, found \"1ms\"" },
+	{ "targets: {connect_timeout: 1ms}",
+	    "etc/b.yaml:1:28: targets.connect_timeout: expected a "
+	    "time such as 30s, 10m or 8h from 100ms to 5m, found \"1ms\"" },
 	{ "targets: {port: 22}", "etc/b.yaml:1:11: targets.port: expected one of the keys denied, "
 				 "connect_timeout, found \"port\"" },
 };
