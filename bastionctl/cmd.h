@@ -71,7 +71,8 @@ struct cmd_ctx {
 	char conf_file[PATH_MAX]; /* from CMD_CONFIG on */
 	char state[PATH_MAX];
 	char policy[PATH_MAX];
-	int broker_fd; /* -1 without CMD_BROKER; see ctl_client.h */
+	char unlock[PATH_MAX]; /* how the vault is opened (vault.unlock); "": its default */
+	int broker_fd;	       /* -1 without CMD_BROKER; see ctl_client.h */
 };
 
 /* All commands, in the order of help; ends with NULL. */
@@ -108,6 +109,19 @@ void cmd_help_noun(const struct cmd *const *table, const char *noun);
 void cmd_help_one(const struct cmd *cmd);
 
 extern const struct cmd cmd_help;
+extern const struct cmd cmd_init;
+extern const struct cmd cmd_status;
+extern const struct cmd cmd_hosts_list;
+extern const struct cmd cmd_hosts_add;
+extern const struct cmd cmd_hosts_scan;
+extern const struct cmd cmd_hosts_pin;
+extern const struct cmd cmd_keys_list;
+extern const struct cmd cmd_keys_generate;
+extern const struct cmd cmd_keys_import;
+extern const struct cmd cmd_keys_public;
+extern const struct cmd cmd_keys_rotate;
+extern const struct cmd cmd_keys_remove;
+extern const struct cmd cmd_keys_unlock;
 extern const struct cmd cmd_sessions_kill;
 
 #endif

@@ -4,6 +4,19 @@
 #include "bastionctl/cmd.h"
 
 const struct cmd *const cmd_table[] = {
+	&cmd_init,
+	&cmd_status,
+	&cmd_hosts_list,
+	&cmd_hosts_add,
+	&cmd_hosts_scan,
+	&cmd_hosts_pin,
+	&cmd_keys_list,
+	&cmd_keys_generate,
+	&cmd_keys_import,
+	&cmd_keys_public,
+	&cmd_keys_rotate,
+	&cmd_keys_remove,
+	&cmd_keys_unlock,
 	&cmd_sessions_kill,
 	&cmd_help,
 	NULL,

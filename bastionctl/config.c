@@ -24,6 +24,33 @@ cmd_conf_path(const struct cmd_ctx *c, const struct conf_node *root, const char 
 	return CMD_YES;
 }
 
+/* vault.unlock: a file's path is relative to the configuration, the other methods are taken as they stand. */
+static int
+cmd_conf_unlock(struct cmd_ctx *c, const struct conf_node *root)
+{
+	const struct conf_node *vault = conf_get(root, "vault");
+	const struct conf_node *n =
+	    vault != NULL && conf_node_type(vault) == CONF_MAP ? conf_get(vault, "unlock") : NULL;
+	const char *unlock;
+	struct conf_err err;
+	char path[PATH_MAX];
+
+	c->unlock[0] = '\0';
+	if (n == NULL)
+		return CMD_YES;
+	if (conf_str(n, &unlock, &err) != 0)
+		return cmd_fail(CMD_UNSURE, "%s", err.text);
+	if (!str_starts(unlock, "file:")) {
+		if (str_copy(c->unlock, sizeof(c->unlock), unlock) != 0)
+			return cmd_fail(CMD_UNSURE, "%s: vault.unlock: too long", c->conf_file);
+		return CMD_YES;
+	}
+	if (file_relative(c->conf_file, unlock + 5, path, sizeof(path)) != 0 ||
+	    str_format(c->unlock, sizeof(c->unlock), "file:%s", path) != 0)
+		return cmd_fail(CMD_UNSURE, "%s: vault.unlock: the path is too long", c->conf_file);
+	return CMD_YES;
+}
+
 static int
 cmd_read_config(struct cmd_ctx *c, const char *data, size_t len)
 {
@@ -43,6 +70,8 @@ cmd_read_config(struct cmd_ctx *c, const char *data, size_t len)
 	else if ((r = cmd_conf_path(c, root, "state", "state", c->state, sizeof(c->state))) ==
 		 CMD_YES)
 		r = cmd_conf_path(c, root, "policy", "policy.yaml", c->policy, sizeof(c->policy));
+	if (r == CMD_YES)
+		r = cmd_conf_unlock(c, root);
 	conf_free(doc);
 	return r;
 }

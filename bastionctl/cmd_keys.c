@@ -1,0 +1,232 @@
+/* keys: the vault's keys, by name. Private bytes never leave it. */
+#include "config.h"
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "bastionctl/cmd.h"
+#include "bastionctl/out.h"
+#include "bastionctl/vault.h"
+#include "keys/keys_proto.h"
+#include "lib/file.h"
+#include "lib/json.h"
+#include "lib/secret.h"
+
+#define KEYS_PASSPHRASE_MAX 1024 /* bytes */
+
+/* A request of up to two strings, its answer on *ret_text. */
+static int
+keys_request(
+    struct cmd_ctx *c, uint16_t type, const char *a, const char *b, int pass_fd, char **ret_text)
+{
+	struct buf *request = buf_new(4096);
+	int fd = -1, code;
+
+	if (request == NULL || (a != NULL && buf_put_cstr(request, a) != 0) ||
+	    (b != NULL && buf_put_cstr(request, b) != 0))
+		code = cmd_fail(CMD_USAGE, "%.40s: too long", a != NULL ? a : "");
+	else if ((code = vault_open(c, false, &fd)) == CMD_YES)
+		code = vault_ask(fd, type, request, pass_fd, ret_text);
+	fd_close(&fd);
+	buf_free(request);
+	return code;
+}
+
+/* The same for commands whose answer is just shown. */
+static int
+keys_show(struct cmd_ctx *c, uint16_t type, const char *a, const char *b, int pass_fd)
+{
+	char *text = NULL;
+	int code = keys_request(c, type, a, b, pass_fd, &text);
+
+	if (code == CMD_YES && text[0] != '\0') {
+		out_text(stdout, text);
+		if (text[strlen(text) - 1] != '\n')
+			putchar('\n');
+	}
+	free(text);
+	return code;
+}
+
+static int
+keys_table(const char *text)
+{
+	static const struct out_column columns[] = { { "NAME", false, false },
+		{ "TYPE", false, false }, { "FINGERPRINT", false, false },
+		{ "CREATED", false, false } };
+	struct json_node *root = NULL;
+	struct out_table *t = NULL;
+	int code = CMD_UNSURE;
+
+	if (json_parse(text, strlen(text), &root) != 0 || !json_is_list(root))
+		return cmd_fail(CMD_UNSURE, "vault: an answer that was not understood");
+	t = out_table_new(columns, sizeof(columns) / sizeof(columns[0]));
+	for (size_t i = 0; t != NULL && i < json_n(root); i++) {
+		const struct json_node *k = json_at(root, i);
+		const char *cells[] = { json_str(json_get(k, "name"), "-"),
+			json_str(json_get(k, "type"), "-"),
+			json_str(json_get(k, "fingerprint"), "-"),
+			json_str(json_get(k, "created_at"), "-") };
+
+		if (out_table_row(t, cells) != 0)
+			goto out;
+	}
+	if (t != NULL) {
+		out_table_print(t, stdout, out_width(stdout));
+		code = CMD_YES;
+	}
+out:
+	out_table_free(t);
+	json_node_free(root);
+	return code;
+}
+
+static int
+keys_list_run(struct cmd_ctx *c, int n_args, const char *const *args)
+{
+	char *text = NULL;
+	int code;
+
+	(void)n_args;
+	(void)args;
+	code = keys_request(c, KEYS_ADM_LIST, NULL, NULL, -1, &text);
+	if (code == CMD_YES && c->json)
+		puts(text);
+	else if (code == CMD_YES)
+		code = keys_table(text);
+	free(text);
+	return code;
+}
+
+static int
+keys_generate_run(struct cmd_ctx *c, int n_args, const char *const *args)
+{
+	const char *type = cmd_opt(c, "--type");
+
+	(void)n_args;
+	return keys_show(c, KEYS_ADM_GENERATE, args[0], type != NULL ? type : "ed25519", -1);
+}
+
+/* A passphrase without echo from the terminal, else one line of stdin. secret: KEYS_PASSPHRASE_MAX bytes. */
+static int
+keys_passphrase(const char *prompt, struct secret *secret)
+{
+	struct termios old, quiet;
+	bool tty = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &old) == 0;
+	char *p = (char *)secret_ptr(secret);
+	size_t n = 0;
+	char ch;
+
+	if (tty) {
+		fprintf(stderr, "%s: ", prompt);
+		quiet = old;
+		quiet.c_lflag &= ~(tcflag_t)ECHO;
+		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet); /* at worst it echoes */
+	}
+	while (n < KEYS_PASSPHRASE_MAX - 1 && read(STDIN_FILENO, &ch, 1) == 1 && ch != '\n')
+		p[n++] = ch;
+	p[n] = '\0';
+	if (tty) {
+		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
+		fputc('\n', stderr);
+	}
+	return n == 0 ? cmd_fail(CMD_USAGE, "no passphrase was given") : CMD_YES;
+}
+
+static int
+keys_with_passphrase(
+    struct cmd_ctx *c, uint16_t type, const char *name, const char *prompt, int pass_fd)
+{
+	struct secret *secret = secret_new(KEYS_PASSPHRASE_MAX);
+	int code;
+
+	if (secret == NULL)
+		return cmd_fail(CMD_UNSURE, "out of memory that can be locked: see ulimit -l");
+	if ((code = keys_passphrase(prompt, secret)) == CMD_YES) {
+		const char *phrase = (const char *)secret_cptr(secret);
+
+		code = name != NULL ? keys_show(c, type, name, phrase, pass_fd)
+				    : keys_show(c, type, phrase, NULL, -1);
+	}
+	secret_free(secret);
+	return code;
+}
+
+static int
+keys_import_run(struct cmd_ctx *c, int n_args, const char *const *args)
+{
+	int fd, code;
+
+	(void)n_args;
+	fd = open(args[1], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return cmd_fail(CMD_UNSURE, "%s: %s", args[1], err_str(-errno));
+	if (cmd_opt(c, "--passphrase") != NULL)
+		code = keys_with_passphrase(
+		    c, KEYS_ADM_IMPORT, args[0], "Passphrase of the key file", fd);
+	else
+		code = keys_show(c, KEYS_ADM_IMPORT, args[0], "", fd);
+	fd_close(&fd);
+	return code;
+}
+
+static int
+keys_public_run(struct cmd_ctx *c, int n_args, const char *const *args)
+{
+	(void)n_args;
+	return keys_show(c, KEYS_ADM_PUBLIC, args[0], NULL, -1);
+}
+
+static int
+keys_rotate_run(struct cmd_ctx *c, int n_args, const char *const *args)
+{
+	(void)n_args;
+	return keys_show(c, KEYS_ADM_ROTATE, args[0], NULL, -1);
+}
+
+static int
+keys_remove_run(struct cmd_ctx *c, int n_args, const char *const *args)
+{
+	(void)n_args;
+	return keys_show(c, KEYS_ADM_REMOVE, args[0], NULL, -1);
+}
+
+static int
+keys_unlock_run(struct cmd_ctx *c, int n_args, const char *const *args)
+{
+	(void)n_args;
+	(void)args;
+	return keys_with_passphrase(c, KEYS_ADM_UNLOCK, NULL, "Passphrase of the vault", -1);
+}
+
+static const struct cmd_opt generate_opts[] = {
+	{ "--type", 't', "TYPE",
+	    "ed25519 (default), ecdsa-256, ecdsa-384, ecdsa-521, rsa-3072, rsa-4096" },
+	{ NULL, 0, NULL, NULL }
+};
+static const struct cmd_opt import_opts[] = {
+	{ "--passphrase", 0, NULL, "ask for the file's passphrase" }, { NULL, 0, NULL, NULL }
+};
+
+const struct cmd cmd_keys_list = { "keys", "list", "", "the keys of the vault", CMD_CONFIG, 0, 0,
+	NULL, keys_list_run };
+const struct cmd cmd_keys_generate = { "keys", "generate", "NAME", "make a new key in the vault",
+	CMD_CONFIG, 1, 1, generate_opts, keys_generate_run };
+const struct cmd cmd_keys_import = { "keys", "import", "NAME FILE",
+	"take a private key file into the vault", CMD_CONFIG, 2, 2, import_opts, keys_import_run };
+const struct cmd cmd_keys_public = { "keys", "public", "NAME",
+	"a key's public half, for authorized_keys", CMD_CONFIG, 1, 1, NULL, keys_public_run };
+const struct cmd cmd_keys_rotate = { "keys", "rotate", "NAME",
+	"a new key under this name; the old one stays as NAME.old", CMD_CONFIG, 1, 1, NULL,
+	keys_rotate_run };
+const struct cmd cmd_keys_remove = { "keys", "remove", "NAME", "destroy a key", CMD_CONFIG, 1, 1,
+	NULL, keys_remove_run };
+const struct cmd cmd_keys_unlock = { "keys", "unlock", "", "open a vault that a passphrase seals",
+	CMD_BROKER, 0, 0, NULL, keys_unlock_run };

@@ -1,0 +1,175 @@
+/* The vault's administration, for the commands keys and init. No private byte ever comes this way. */
+#include "config.h"
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bastionctl/ctl_client.h"
+#include "bastionctl/vault.h"
+#include "bastiond/broker/broker_proto.h"
+#include "keys/keys_client.h"
+#include "keys/keys_proto.h"
+#include "lib/file.h"
+#include "lib/ipc.h"
+#include "lib/proc.h"
+#include "lib/str.h"
+
+#define VAULT_WAIT_MS                                                                              \
+	120000 /* making an RSA key, or Argon2id on a slow machine, may take this long */
+#define VAULT_TEXT_MAX IPC_MAX
+
+/* Arguments of a vault process of our own. */
+struct vault_start {
+	char dir[PATH_MAX];
+	char unlock[KEYS_UNLOCK_ARG_SIZE];
+	const char *argv[8];
+	int unlock_fd;
+};
+
+static int
+vault_arguments(const struct cmd_ctx *c, bool create, struct vault_start *s)
+{
+	size_t n = 0;
+	int r;
+
+	s->unlock_fd = -1;
+	if ((r = str_format(s->dir, sizeof(s->dir), "%s/keys", c->state)) != 0)
+		return r;
+	if ((r = keys_client_unlock(c->unlock, s->unlock, sizeof(s->unlock), &s->unlock_fd)) != 0)
+		return r;
+	s->argv[n++] = "--dir";
+	s->argv[n++] = s->dir;
+	if (s->unlock[0] != '\0') {
+		s->argv[n++] = "--unlock";
+		s->argv[n++] = s->unlock;
+	}
+	s->argv[n++] = "--admin";
+	if (create)
+		s->argv[n++] = "--create";
+	s->argv[n] = NULL;
+	return 0;
+}
+
+static int
+vault_spawn(const struct vault_start *s, int edge)
+{
+	struct proc_spec spec = { .exec_fd = -1, .name = KEYS_PROGRAM, .argv = s->argv };
+	int fds[2] = { edge, s->unlock_fd };
+	char libexec[PATH_MAX];
+	struct stat st;
+	int pidfd = -1, r;
+	pid_t pid;
+
+	if ((r = proc_libexec_dir(libexec, sizeof(libexec))) != 0 ||
+	    (r = proc_open(libexec, KEYS_PROGRAM, &spec.exec_fd)) != 0)
+		return r;
+	/* As root, what the vault writes must stay its own user's. */
+	if (stat(s->dir, &st) == 0) {
+		spec.uid = st.st_uid;
+		spec.gid = st.st_gid;
+	}
+	spec.fds = fds;
+	spec.n_fds = s->unlock_fd >= 0 ? 2 : 1;
+	r = proc_spawn(&spec, &pid, &pidfd);
+	fd_close(&spec.exec_fd);
+	fd_close(&pidfd);
+	return r;
+}
+
+static int
+vault_start_own(struct cmd_ctx *c, bool create, int *ret_fd)
+{
+	struct vault_start s;
+	int pair[2] = { -1, -1 };
+	int r;
+
+	if ((r = vault_arguments(c, create, &s)) != 0)
+		return cmd_fail(CMD_UNSURE, "vault: %s: %s", c->unlock, err_str(r));
+	if ((r = ipc_pair(pair)) == 0 && (r = vault_spawn(&s, pair[1])) == 0 &&
+	    (r = ipc_plain_hello(pair[0])) == 0) {
+		*ret_fd = pair[0];
+		pair[0] = -1;
+	}
+	fd_close(&pair[0]);
+	fd_close(&pair[1]);
+	fd_close(&s.unlock_fd);
+	if (r != 0)
+		return cmd_fail(
+		    CMD_UNSURE, "vault: %s cannot be started: %s", KEYS_PROGRAM, err_str(r));
+	return CMD_YES;
+}
+
+int
+vault_open(struct cmd_ctx *c, bool create, int *ret_fd)
+{
+	int broker = -1, code, r;
+
+	if (create)
+		return vault_start_own(c, true, ret_fd);
+	r = ctl_connect(c->state, &broker);
+	if (r == -ENOENT || r == -ECONNREFUSED)
+		return vault_start_own(c, false, ret_fd);
+	if (r != 0)
+		return cmd_fail(CMD_UNSURE, "%s/control.sock: %s", c->state, err_str(r));
+	code = ctl_command(broker, CTL_KEYS, NULL, 0, ret_fd);
+	fd_close(&broker);
+	if (code == CMD_YES && ipc_plain_hello(*ret_fd) != 0)
+		code = cmd_fail(CMD_UNSURE, "vault: it does not answer; see bastionctl status");
+	return code;
+}
+
+/* The fields of KEYS_ADM_REPLY. */
+static int
+vault_answer(const struct ipc_msg *msg, char **ret_text)
+{
+	struct buf *b = buf_view(msg->data, msg->len);
+	char *text = NULL;
+	const uint8_t *p;
+	size_t len;
+	uint8_t code;
+
+	if (b == NULL || buf_get_u8(b, &code) != 0 || buf_get_str(b, &p, &len) != 0 ||
+	    msg->type != KEYS_ADM_REPLY || code > CMD_UNSURE || (text = malloc(len + 1)) == NULL) {
+		buf_free(b);
+		return cmd_fail(CMD_UNSURE, "vault: an answer that was not understood");
+	}
+	memcpy(text, p, len);
+	text[len] = '\0';
+	buf_free(b);
+	if (code != CMD_YES) {
+		(void)cmd_fail(code, "%s", text);
+		free(text);
+		return code;
+	}
+	*ret_text = text;
+	return CMD_YES;
+}
+
+int
+vault_ask(int fd, uint16_t type, const struct buf *request, int pass_fd, char **ret_text)
+{
+	uint8_t *space = malloc(IPC_HEADER + IPC_MAX);
+	struct ipc_msg msg;
+	int code, r;
+
+	if (space == NULL)
+		return cmd_fail(CMD_UNSURE, "out of memory");
+	r = ipc_plain_send(fd, type, 1, request != NULL ? buf_ptr(request) : NULL,
+	    request != NULL ? buf_len(request) : 0, &pass_fd, pass_fd >= 0 ? 1 : 0);
+	if (r == 0)
+		r = ipc_plain_recv(fd, space, &msg, VAULT_WAIT_MS);
+	if (r != 0) {
+		/* A vault that could not start has said why on stderr. */
+		code = cmd_fail(CMD_UNSURE, "vault: no answer: %s", err_str(r));
+	} else {
+		code = vault_answer(&msg, ret_text);
+		ipc_msg_close(&msg);
+	}
+	free(space);
+	return code;
+}
