@@ -36,6 +36,7 @@ void conf_free(struct conf_doc *doc);
 const char *conf_name(const struct conf_doc *doc);
 const struct conf_node *conf_root(const struct conf_doc *doc); /* NULL: an empty file */
 
+/* What a node is, and what is in it. Borrowed from the doc; i below conf_n(). */
 enum conf_type conf_node_type(const struct conf_node *n);
 size_t conf_n(const struct conf_node *n); /* entries of a list or map */
 const struct conf_node *conf_at(const struct conf_node *n, size_t i);

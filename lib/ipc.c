@@ -47,7 +47,7 @@ struct ipc {
 	int depth;  /* dispatch is on the stack */
 	struct loop_timer *gone_timer;
 	int gone_err;
-	STAILQ_HEAD(, ipc_out) out;
+	STAILQ_HEAD(ipc_out_list, ipc_out) out;
 	size_t n_out;
 };
 

@@ -77,8 +77,10 @@ int ipc_pair(int ret_fds[2]) MUST_CHECK;
 int ipc_new(struct loop *l, int fd, const struct ipc_conf *conf, struct ipc **ret_ipc) MUST_CHECK;
 void ipc_free(struct ipc *c);
 
+/* The state that the rules' masks speak of; 0 at first. */
 void ipc_set_state(struct ipc *c, unsigned state);
 unsigned ipc_state(const struct ipc *c);
+/* Borrowed. */
 int ipc_fd(const struct ipc *c);
 
 /*

@@ -57,6 +57,7 @@ int json_text(
 int json_parse(const char *text, size_t len, struct json_node **ret_root) MUST_CHECK;
 void json_node_free(struct json_node *root);
 
+/* false for NULL. */
 bool json_is_map(const struct json_node *n);
 bool json_is_list(const struct json_node *n);
 /* A member; NULL when there is none, or n is NULL or no map. */

@@ -24,6 +24,7 @@ void log_init(const char *name, enum log_level level);
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 
+/* One line, cut at 2 KiB, in one write; dropped when its level is not shown. */
 void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #define log_err(...) log_line(LOG_LEVEL_ERR, __VA_ARGS__)   /* someone must act */

@@ -40,8 +40,8 @@ struct loop {
 	struct loop_io *signal_io;
 	loop_signal_fn signal_fn;
 	void *signal_arg;
-	LIST_HEAD(, loop_io) ios;
-	LIST_HEAD(, loop_io) dead;
+	LIST_HEAD(loop_io_list, loop_io) ios;
+	struct loop_io_list dead;
 	struct loop_timer **heap; /* armed timers, nearest first */
 	size_t n_heap, heap_size, n_timers;
 	loop_pass_fn pass_fn;

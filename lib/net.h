@@ -26,6 +26,7 @@ struct net_prefix {
 	unsigned bits;
 };
 
+/* v4-mapped addresses count as v4. */
 bool net_is_v4(const struct net_addr *a);
 bool net_same(const struct net_addr *a, const struct net_addr *b);
 /* Whether it is 0.0.0.0 or ::, the address that stands for all of the machine's own. */

@@ -56,6 +56,7 @@ int sshkey_parse(const void *blob, size_t len, struct sshkey **ret_key) MUST_CHE
 int sshkey_get(struct buf *b, enum sshkey_type type, struct sshkey **ret_key) MUST_CHECK;
 void sshkey_free(struct sshkey *key);
 
+/* What the key is. */
 enum sshkey_type sshkey_type(const struct sshkey *key);
 unsigned sshkey_bits(const struct sshkey *key); /* 256, 384, 521, or the RSA modulus */
 

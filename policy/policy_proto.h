@@ -10,8 +10,8 @@ enum pol_type {
 	/* broker, id: the number of the next leg to be granted (1 at first, more for a policy that was started anew, because
 	 * legs of the one before it still run): a new configuration follows */
 	POL_LOAD_BEGIN = 1,
-	POL_LOAD_FILE = 2,  /* broker, 1 fd: u8 enum pol_file, string name for messages */
-	POL_LOAD_END = 3,   /* broker: u32 auth_tries, u32 n, then n strings: allowed methods */
+	POL_LOAD_FILE = 2, /* broker, 1 fd: u8 enum pol_file, string name for messages */
+	POL_LOAD_END = 3,  /* broker: u32 auth_tries, u32 n, then n strings: allowed methods */
 	POL_LOADED =
 	    4, /* policy: u8 1 in force, 0 refused and the old one stays; string error line or summary */
 	POL_CONN =

@@ -51,6 +51,7 @@ void limits_logged_in(struct limits *l, struct limits_ticket *t);
 /* It is over. A ticket that is not counted is allowed. */
 void limits_leave(struct limits *l, struct limits_ticket *t);
 
+/* How many are counted now. */
 size_t limits_connections(const struct limits *l);
 size_t limits_startups(const struct limits *l);
 /* Refusals of this kind since the start. */

@@ -93,6 +93,7 @@ int wire_new(const struct wire_conf *conf, int fd, const struct wire_ops *ops, v
     struct wire **ret_wire) MUST_CHECK;
 void wire_free(struct wire *w);
 
+/* Borrowed, for poll. */
 int wire_fd(const struct wire *w);
 /*
  * Which of POLLIN, POLLOUT the wire waits for. POLLIN is left out while wire_pause_input() holds. 0: for nothing; then
