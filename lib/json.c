@@ -1,6 +1,8 @@
 /* JSON over jansson. A struct json_node is jansson's json_t under a name of ours and is never looked into here. */
 #include "config.h"
 
+#include <sys/random.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,9 +46,25 @@ json_wrap(json_t *value)
 	return j;
 }
 
+/* jansson would open /dev/urandom for the seed of its tables, which no sandbox of ours lets it. */
+static void
+json_seed(void)
+{
+	static bool seeded;
+	size_t seed = 0;
+
+	if (seeded)
+		return;
+	if (getrandom(&seed, sizeof(seed), 0) == (ssize_t)sizeof(seed) && seed != 0) {
+		json_object_seed(seed);
+		seeded = true;
+	}
+}
+
 struct json *
 json_map(void)
 {
+	json_seed();
 	return json_wrap(json_object());
 }
 

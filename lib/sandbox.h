@@ -22,23 +22,34 @@ enum sandbox_role {
 	SANDBOX_TOOL /* bastionctl while it reads hostile recordings */
 };
 
-/* A path that stays reachable. Opened before the sandbox closes; missing paths are an error. */
+/*
+ * A path that stays reachable, with everything below it. Opened before the sandbox closes; a missing one is an error.
+ * It stands for what is there now: where files get replaced by renaming, name the folder.
+ */
 struct sandbox_path {
 	const char *path;
 	bool write; /* read and write, create and remove inside; else read only */
+	bool exec;  /* broker: the folder of the programs that it starts */
 };
 
 /*
- * Close the sandbox of this role around the calling process, for good. paths: borrowed.
+ * Close the sandbox of this role around the calling process, for good. paths: borrowed. Descriptors that are open
+ * stay usable. A role whose table has no call to open files (front, back, policy, tool) gives no paths.
+ * The broker's children inherit its sandbox, each then closes its own inside it: so the broker's denies only what
+ * none of them ever needs, and leaves readable what starting a program takes (/usr, /lib, /etc, /proc, the resolver).
  * 0; negative: nothing is promised then and the process must end. Without Landlock in the kernel: a warning in
- * the log, once. In a sanitizer build seccomp is left out (sanitizers need more calls).
+ * the log, by the broker, once. In a sanitizer build only the limits are set (sanitizers open files and fork).
  */
 int sandbox_enter(
     enum sandbox_role role, const struct sandbox_path *paths, size_t n_paths) MUST_CHECK;
 /* Before anything secret is held: no core, not dumpable, no ptrace. Called first in every main. 0; -errno. */
 int sandbox_prepare(void) MUST_CHECK;
-/* Whether the kernel offers Landlock and seccomp filters: "seccomp landlock-abi-7". For status and doctor. Returns dst. */
+/*
+ * What the kernel offers, for status and doctor: "seccomp landlock-abi-7". Outside a sandbox, or in the broker's.
+ * Returns dst.
+ */
 char *sandbox_describe(char *dst, size_t size);
+/* "front". Borrowed, static. */
 const char *sandbox_role_name(enum sandbox_role role);
 
 #endif
