@@ -41,8 +41,7 @@ struct ipc {
 	bool paused;
 	bool broken; /* gone() is on its way or done */
 	bool deaf; /* the peer closed: nothing can be sent, but what it sent before is still read */
-	bool
-	    parked; /* out of the loop while paused, because a peer that closed would wake it without end */
+	bool parked; /* not in the loop while paused: a closed peer would wake it without end */
 	bool freed; /* freed while in dispatch */
 	int depth;  /* dispatch is on the stack */
 	struct loop_timer *gone_timer;

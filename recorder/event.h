@@ -40,9 +40,10 @@ enum event_way {
 enum event_mark {
 	/*
 	 * What policy answered about the last frame of this channel that needed an answer: u8 way
-	 * of that frame, u8 enum pol_verdict, string what was asked (the request's or channel's
-	 * type), string text. 1 (allow): it crossed as recorded. 2 (deny): it did not cross. 3
-	 * (replace): the event that follows with the recorder's way crossed instead.
+	 * and u8 type of that frame, u8 enum pol_verdict, string what was asked (the request's or
+	 * channel's type), string text. 1 (allow): it crossed as recorded. 2 (deny): it did not
+	 * cross. 3 (replace): the event after this one, with the recorder's own way, crossed
+	 * instead.
 	 */
 	EVENT_VERDICT = 1
 };

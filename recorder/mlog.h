@@ -55,6 +55,9 @@ struct mlog_leaf {
 
 /* 0; ERR_FORMAT; ERR_VERSION. */
 int mlog_leaf_parse(const uint8_t *data, size_t len, struct mlog_leaf *ret_leaf) MUST_CHECK;
+/* The bytes of a leaf, borrowed from the snapshot. 0; ERR_NOT_FOUND; -errno. */
+int mlog_leaf_get(
+    struct store_snap *snap, uint64_t index, const uint8_t **ret_data, size_t *ret_len) MUST_CHECK;
 /* "init", "open" ...; "unknown". Static. */
 const char *mlog_type_name(unsigned type);
 

@@ -14,6 +14,7 @@
 #include "lib/buf.h"
 #include "lib/err.h"
 #include "lib/hash.h"
+#include "recorder/head.h"
 #include "recorder/recorder_proto.h"
 #include "recorder/store.h"
 
@@ -72,6 +73,7 @@ struct sess {
 	struct sess_channel *channels;
 	uint32_t n_channels;
 	uint64_t close_leaf;
+	uint8_t digest[HEAD_LEN]; /* the signed end digest (head.h) */
 
 	/* what the leaves cover */
 	uint8_t open_hash[HASH_LEN], close_hash[HASH_LEN];
@@ -103,12 +105,47 @@ const char *sess_state_name(enum sess_state state);
  */
 const char *sess_end_name(uint8_t end_code);
 
+/* fn of the walks below: 0 goes on, anything else ends the walk and is returned. */
+typedef int (*sess_each_fn)(void *arg, const uint8_t sid[REC_SID_LEN], uint64_t opened_wall_ns);
 /*
- * Session ids in the order of their opening, oldest first, opened at or after from_wall_ns. fn: 0
- * goes on, anything else ends the walk and is returned.
+ * Sessions in the order of their opening, oldest first, opened at or after from_wall_ns. 0;
+ * ERR_FORMAT; -ENOMEM; -errno.
  */
-int sess_each(struct store_snap *snap, uint64_t from_wall_ns,
-    int (*fn)(void *arg, const uint8_t sid[REC_SID_LEN], uint64_t opened_wall_ns),
+int sess_each(
+    struct store_snap *snap, uint64_t from_wall_ns, sess_each_fn fn, void *arg) MUST_CHECK;
+/*
+ * The same, of those whose metadata has this value (compared up to 200 bytes): REC_META_IDENTITY,
+ * REC_META_LOGIN or REC_META_HOST; ERR_NOT_FOUND for other tags, which are not indexed.
+ */
+int sess_each_of(struct store_snap *snap, enum rec_meta tag, const char *value,
+    uint64_t from_wall_ns, sess_each_fn fn, void *arg) MUST_CHECK;
+
+/*
+ * The record's encoding, for the recorder and the verifier.
+ *   record   u8 version (1), string opening, u64 its leaf; once it has ended also: string end, u64
+ *   its leaf
+ *   opening  sid, u64 wall clock, u32 conn, u32 leg, u8 durability, 32 bytes salt, string metadata
+ *   end      32 bytes salt, end digest (head.h), u64 wall clock, u8 end code, string text, string
+ *   by whom, u64 raw bytes, u64 stored
+ *            bytes, string address, u32 n, then n channels: u32 number, string kind, command,
+ *            terminal, u8 flags (1 pty,
+ *            2 denied), u32 columns, rows, u8 enum sess_exit, u32 status, string signal, u64
+ *            opened, closed, in, out, err
+ */
+#define SESS_PART_MAX (16u << 20) /* bytes of one part */
+int sess_parse(const uint8_t *data, size_t len, struct sess *ret_sess) MUST_CHECK;
+int sess_put_opening(
+    struct buf *b, const struct sess *s, const uint8_t salt[SESS_SALT_LEN]) MUST_CHECK;
+int sess_put_end(struct buf *b, const struct sess *s, const uint8_t salt[SESS_SALT_LEN]) MUST_CHECK;
+/* end: NULL while the session is open. */
+int sess_put_record(struct buf *b, const struct buf *opening, uint64_t open_leaf,
+    const struct buf *end, uint64_t close_leaf) MUST_CHECK;
+/* 0 when meta is well-formed: tags once, text plain. ERR_FORMAT; ERR_LIMIT; -ENOMEM. */
+int sess_meta_check(const uint8_t *meta, size_t len) MUST_CHECK;
+/* The keys that find s in STORE_IX, one call each; a non-zero answer ends it and is returned. */
+int sess_index(const struct sess *s, int (*fn)(void *arg, const uint8_t *key, size_t len),
     void *arg) MUST_CHECK;
+/* What one channel holds. */
+void sess_channel_done(struct sess_channel *ch);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/buf.h"
 #include "lib/err.h"
 
 #define STORE_FORMAT 1u		       /* version of all encodings in the store */
@@ -72,6 +73,14 @@ void store_snap_free(struct store_snap *snap);
  */
 int store_get(struct store_snap *snap, enum store_db db, const void *key, size_t key_len,
     const uint8_t **ret_data, size_t *ret_len) MUST_CHECK;
+
+/*
+ * A value that is stored in pieces under key and a u16 piece number, appended to out. 0;
+ * ERR_NOT_FOUND not even the first piece; ERR_LIMIT more than out takes; -ENOMEM; -errno.
+ */
+#define STORE_PIECE_KEY_LEN 2u
+int store_get_pieces(struct store_snap *snap, enum store_db db, const void *key, size_t key_len,
+    struct buf *out) MUST_CHECK;
 
 /* Walks keys in order; the snapshot must stay as it is meanwhile. */
 struct store_iter;

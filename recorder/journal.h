@@ -1,0 +1,69 @@
+/*
+ * The journal: what a commit added to blocks that are not full yet. One record a commit, so that a
+ * commit writes one place however many sessions it serves. Records are dropped when every session
+ * in them has sealed what they hold.
+ *
+ *   record    u8 version (1), u64 wall clock, then fragments
+ *   fragment  u8 flags, sid, varint block, varint offset in the block, varint events, varint last
+ *   ns, 32 bytes content
+ *             hash of the block up to the fragment's end; with FRAGMENT_FIRST also 16 bytes salt,
+ *             varint first sequence
+ *             number, varint base ns; then varint length, events
+ */
+#ifndef BASTION_RECORDER_JOURNAL_H
+#define BASTION_RECORDER_JOURNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "lib/hash.h"
+#include "recorder/block.h"
+#include "recorder/recorder_proto.h"
+#include "recorder/store.h"
+
+#define JOURNAL_RECORD_MAX (64u << 20) /* bytes of one record */
+#define JOURNAL_KEY_LEN 8u	       /* u64 commit number, before the piece */
+
+#define FRAGMENT_FIRST 1u /* starts its block: offset 0 */
+
+struct fragment {
+	uint8_t flags;
+	uint8_t sid[REC_SID_LEN];
+	uint32_t block, off;
+	uint32_t n_events;
+	uint64_t last_ns;
+	uint8_t content[HASH_LEN]; /* of the block up to here */
+	/* of the block: with FRAGMENT_FIRST only */
+	uint8_t salt[BLOCK_SALT_LEN];
+	uint64_t first_seq, base_ns;
+	const uint8_t *data; /* borrowed */
+	size_t len;
+};
+
+void journal_key(uint64_t commit, uint8_t ret_key[JOURNAL_KEY_LEN]);
+/* The commit number of a stored piece's key. 0; ERR_FORMAT. */
+int journal_key_parse(const uint8_t *key, size_t len, uint64_t *ret_commit) MUST_CHECK;
+
+/* Build a record: the start, then fragments. 0; ERR_LIMIT; -ENOMEM. */
+int journal_put_start(struct buf *b, uint64_t wall_ns) MUST_CHECK;
+int journal_put_fragment(struct buf *b, const struct fragment *f) MUST_CHECK;
+/*
+ * Take one apart. 0; ERR_FORMAT; ERR_VERSION. After the start, fragments until the buffer is empty.
+ */
+int journal_get_start(struct buf *b, uint64_t *ret_wall_ns) MUST_CHECK;
+int journal_get_fragment(struct buf *b, struct fragment *ret_f) MUST_CHECK;
+
+/* Numbers of the oldest and newest record. 0; ERR_NOT_FOUND empty; ERR_FORMAT; -errno. */
+int journal_bounds(struct store_snap *snap, uint64_t *ret_first, uint64_t *ret_last) MUST_CHECK;
+/*
+ * Every fragment of the records first..last, in order. fn: 0 goes on, anything else ends the walk
+ * and is returned.
+ * 0; ERR_FORMAT; -ENOMEM; -errno.
+ */
+int journal_each(struct store_snap *snap, uint64_t first, uint64_t last,
+    int (*fn)(void *arg, uint64_t commit, uint64_t wall_ns, const struct fragment *f),
+    void *arg) MUST_CHECK;
+
+#endif

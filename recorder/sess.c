@@ -1,0 +1,541 @@
+/* The session record: its encoding, its index entries, and how it is read. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/str.h"
+#include "recorder/recording.h"
+#include "recorder/sess.h"
+#include "recorder/summary.h"
+
+#define RECORD_VERSION 1
+#define FLAG_PTY 1u
+#define FLAG_DENIED 2u
+#define IX_TIME 0u	  /* tag of the index by time; others are enum rec_meta */
+#define IX_VALUE_MAX 200u /* bytes of a value that the index tells apart */
+
+void
+sess_channel_done(struct sess_channel *ch)
+{
+	free(ch->kind);
+	free(ch->command);
+	free(ch->term);
+}
+
+static void
+channels_free(struct sess_channel *channels, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		sess_channel_done(&channels[i]);
+	free(channels);
+}
+
+void
+sess_done(struct sess *s)
+{
+	channels_free(s->channels, s->n_channels);
+	free(s->meta);
+	free(s->address);
+	*s = (struct sess){ 0 };
+}
+
+/* Text of metadata: UTF-8 of its peers' making, but without control characters. */
+static bool
+text_is_plain(const uint8_t *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (p[i] < ' ' || p[i] == 0x7f)
+			return false;
+	return true;
+}
+
+int
+sess_meta_check(const uint8_t *meta, size_t len)
+{
+	struct buf *b = buf_view(meta, len);
+	bool seen[256] = { false };
+	const uint8_t *p;
+	size_t p_len;
+	uint8_t tag;
+	int r = 0;
+
+	if (b == NULL)
+		return -ENOMEM;
+	if (len > REC_META_MAX)
+		r = ERR_LIMIT;
+	while (r == 0 && buf_len(b) > 0) {
+		if ((r = buf_get_u8(b, &tag)) != 0 || (r = buf_get_str(b, &p, &p_len)) != 0)
+			break;
+		if (tag == 0 || seen[tag] || !text_is_plain(p, p_len))
+			r = ERR_FORMAT;
+		seen[tag] = true;
+	}
+	buf_free(b);
+	return r;
+}
+
+bool
+sess_meta(const struct sess *s, enum rec_meta tag, const uint8_t **ret_p, size_t *ret_len)
+{
+	const uint8_t *p = s->meta, *end = p + s->meta_len;
+
+	while (p != NULL && end - p >= 5) {
+		size_t len = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
+
+		if (len > (size_t)(end - p) - 5)
+			return false;
+		if (p[0] == (uint8_t)tag) {
+			*ret_p = p + 5;
+			*ret_len = len;
+			return true;
+		}
+		p += 5 + len;
+	}
+	return false;
+}
+
+char *
+sess_meta_text(const struct sess *s, enum rec_meta tag, char *dst, size_t size)
+{
+	const uint8_t *p;
+	size_t len;
+
+	if (!sess_meta(s, tag, &p, &len))
+		len = 0;
+	return str_escape(dst, size, len > 0 ? (const void *)p : "", len);
+}
+
+const char *
+sess_state_name(enum sess_state state)
+{
+	static const char *const names[] = { "unknown", "open", "closed", "truncated" };
+
+	return (unsigned)state < 4 ? names[state] : names[0];
+}
+
+const char *
+sess_end_name(uint8_t end_code)
+{
+	static const char *const names[] = { "", "client", "target", "connect", "host-key", "login",
+		"killed", "recorder", "protocol", "internal" };
+
+	return end_code < sizeof(names) / sizeof(names[0]) ? names[end_code] : "unknown";
+}
+
+/* Encoding. */
+
+int
+sess_put_opening(struct buf *b, const struct sess *s, const uint8_t salt[SESS_SALT_LEN])
+{
+	int r;
+
+	if ((r = buf_put(b, s->sid, REC_SID_LEN)) != 0 ||
+	    (r = buf_put_u64(b, s->opened_wall_ns)) != 0 || (r = buf_put_u32(b, s->conn)) != 0 ||
+	    (r = buf_put_u32(b, s->leg)) != 0 || (r = buf_put_u8(b, s->durability)) != 0 ||
+	    (r = buf_put(b, salt, SESS_SALT_LEN)) != 0)
+		return r;
+	return buf_put_str(b, s->meta, s->meta_len);
+}
+
+static int
+put_channel(struct buf *b, const struct sess_channel *ch)
+{
+	uint8_t flags = (uint8_t)((ch->pty ? FLAG_PTY : 0) | (ch->denied ? FLAG_DENIED : 0));
+	const uint64_t wide[] = { ch->opened_ns, ch->closed_ns, ch->bytes_in, ch->bytes_out,
+		ch->bytes_err };
+	int r;
+
+	if ((r = buf_put_u32(b, ch->number)) != 0 || (r = buf_put_cstr(b, ch->kind)) != 0 ||
+	    (r = buf_put_cstr(b, ch->command)) != 0 || (r = buf_put_cstr(b, ch->term)) != 0 ||
+	    (r = buf_put_u8(b, flags)) != 0 || (r = buf_put_u32(b, ch->cols)) != 0 ||
+	    (r = buf_put_u32(b, ch->rows)) != 0 || (r = buf_put_u8(b, (uint8_t)ch->exit)) != 0 ||
+	    (r = buf_put_u32(b, ch->exit_status)) != 0 ||
+	    (r = buf_put_cstr(b, ch->exit_signal)) != 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < sizeof(wide) / sizeof(wide[0]); i++)
+		r = buf_put_u64(b, wide[i]);
+	return r;
+}
+
+int
+sess_put_end(struct buf *b, const struct sess *s, const uint8_t salt[SESS_SALT_LEN])
+{
+	int r;
+
+	if ((r = buf_put(b, salt, SESS_SALT_LEN)) != 0 ||
+	    (r = buf_put(b, s->digest, HEAD_LEN)) != 0 ||
+	    (r = buf_put_u64(b, s->closed_wall_ns)) != 0 || (r = buf_put_u8(b, s->end_code)) != 0 ||
+	    (r = buf_put_cstr(b, s->end_text)) != 0 || (r = buf_put_cstr(b, s->end_by)) != 0 ||
+	    (r = buf_put_u64(b, s->raw_bytes)) != 0 || (r = buf_put_u64(b, s->stored_bytes)) != 0 ||
+	    (r = buf_put_cstr(b, s->address != NULL ? s->address : "")) != 0 ||
+	    (r = buf_put_u32(b, s->n_channels)) != 0)
+		return r;
+	for (uint32_t i = 0; r == 0 && i < s->n_channels; i++)
+		r = put_channel(b, &s->channels[i]);
+	return r;
+}
+
+int
+sess_put_record(struct buf *b, const struct buf *opening, uint64_t open_leaf, const struct buf *end,
+    uint64_t close_leaf)
+{
+	int r;
+
+	if ((r = buf_put_u8(b, RECORD_VERSION)) != 0 ||
+	    (r = buf_put_str(b, buf_ptr(opening), buf_len(opening))) != 0 ||
+	    (r = buf_put_u64(b, open_leaf)) != 0)
+		return r;
+	if (end == NULL)
+		return 0;
+	if ((r = buf_put_str(b, buf_ptr(end), buf_len(end))) != 0)
+		return r;
+	return buf_put_u64(b, close_leaf);
+}
+
+/* Decoding. */
+
+/* A string as a fresh C string; a NUL inside is an error. */
+static int
+get_text(struct buf *b, char **ret_text)
+{
+	const uint8_t *p;
+	size_t len;
+	char *text;
+	int r;
+
+	if ((r = buf_get_str(b, &p, &len)) != 0)
+		return r;
+	if (memchr(p, 0, len) != NULL)
+		return ERR_FORMAT;
+	if ((text = strndup((const char *)p, len)) == NULL)
+		return -ENOMEM;
+	*ret_text = text;
+	return 0;
+}
+
+static int
+parse_opening(struct buf *b, struct sess *s)
+{
+	const uint8_t *p;
+	size_t len;
+	int r;
+
+	if ((r = buf_get(b, s->sid, REC_SID_LEN)) != 0 ||
+	    (r = buf_get_u64(b, &s->opened_wall_ns)) != 0 || (r = buf_get_u32(b, &s->conn)) != 0 ||
+	    (r = buf_get_u32(b, &s->leg)) != 0 || (r = buf_get_u8(b, &s->durability)) != 0 ||
+	    (r = buf_skip(b, SESS_SALT_LEN)) != 0 || (r = buf_get_str(b, &p, &len)) != 0 ||
+	    (r = buf_end(b)) != 0 || (r = sess_meta_check(p, len)) != 0)
+		return r;
+	if ((s->meta = malloc(len + 1)) == NULL)
+		return -ENOMEM;
+	memcpy(s->meta, p, len);
+	s->meta_len = len;
+	return 0;
+}
+
+static int
+get_channel(struct buf *b, struct sess_channel *ch)
+{
+	uint64_t *const wide[] = { &ch->opened_ns, &ch->closed_ns, &ch->bytes_in, &ch->bytes_out,
+		&ch->bytes_err };
+	uint8_t flags, how;
+	int r;
+
+	if ((r = buf_get_u32(b, &ch->number)) != 0 || (r = get_text(b, &ch->kind)) != 0 ||
+	    (r = get_text(b, &ch->command)) != 0 || (r = get_text(b, &ch->term)) != 0 ||
+	    (r = buf_get_u8(b, &flags)) != 0 || (r = buf_get_u32(b, &ch->cols)) != 0 ||
+	    (r = buf_get_u32(b, &ch->rows)) != 0 || (r = buf_get_u8(b, &how)) != 0 ||
+	    (r = buf_get_u32(b, &ch->exit_status)) != 0 ||
+	    (r = buf_get_cstr(b, ch->exit_signal, sizeof(ch->exit_signal))) != 0)
+		return r;
+	if (how > SESS_EXIT_SIGNAL)
+		return ERR_FORMAT;
+	ch->pty = (flags & FLAG_PTY) != 0;
+	ch->denied = (flags & FLAG_DENIED) != 0;
+	ch->exit = (enum sess_exit)how;
+	for (size_t i = 0; r == 0 && i < sizeof(wide) / sizeof(wide[0]); i++)
+		r = buf_get_u64(b, wide[i]);
+	return r;
+}
+
+static int
+parse_channels(struct buf *b, struct sess *s)
+{
+	uint32_t n;
+	int r;
+
+	if ((r = buf_get_u32(b, &n)) != 0)
+		return r;
+	if (n > SESS_CHANNELS_MAX)
+		return ERR_FORMAT;
+	if (n > 0 && (s->channels = calloc(n, sizeof(*s->channels))) == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; r == 0 && i < n; i++) {
+		r = get_channel(b, &s->channels[i]);
+		s->n_channels = i + 1;
+	}
+	return r;
+}
+
+static int
+parse_end(struct buf *b, struct sess *s)
+{
+	struct head digest;
+	int r;
+
+	if ((r = buf_skip(b, SESS_SALT_LEN)) != 0 || (r = buf_get(b, s->digest, HEAD_LEN)) != 0 ||
+	    (r = buf_get_u64(b, &s->closed_wall_ns)) != 0 ||
+	    (r = buf_get_u8(b, &s->end_code)) != 0 ||
+	    (r = buf_get_cstr(b, s->end_text, sizeof(s->end_text))) != 0 ||
+	    (r = buf_get_cstr(b, s->end_by, sizeof(s->end_by))) != 0 ||
+	    (r = buf_get_u64(b, &s->raw_bytes)) != 0 ||
+	    (r = buf_get_u64(b, &s->stored_bytes)) != 0 || (r = get_text(b, &s->address)) != 0 ||
+	    (r = parse_channels(b, s)) != 0 || (r = buf_end(b)) != 0 ||
+	    (r = head_parse(s->digest, HEAD_LEN, &digest)) != 0)
+		return r;
+	if (digest.state != SESS_CLOSED && digest.state != SESS_TRUNCATED)
+		return ERR_FORMAT;
+	s->state = (enum sess_state)digest.state;
+	s->n_events = digest.n_events;
+	s->n_blocks = digest.n_blocks;
+	s->last_ns = digest.last_ns;
+	return 0;
+}
+
+/* A string of the record as a part of its own: its hash is what a leaf covers. */
+static int
+parse_part(struct buf *b, struct sess *s, int (*parse)(struct buf *b, struct sess *s),
+    uint8_t ret_hash[HASH_LEN])
+{
+	const uint8_t *p;
+	struct buf *part;
+	size_t len;
+	int r;
+
+	if ((r = buf_get_str(b, &p, &len)) != 0)
+		return r;
+	hash_sha256(p, len, ret_hash);
+	if ((part = buf_view(p, len)) == NULL)
+		return -ENOMEM;
+	r = parse(part, s);
+	buf_free(part);
+	return r;
+}
+
+int
+sess_parse(const uint8_t *data, size_t len, struct sess *ret_sess)
+{
+	struct sess s = { .state = SESS_OPEN };
+	struct buf *b = buf_view(data, len);
+	uint8_t version;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_u8(b, &version)) != 0)
+		goto out;
+	r = ERR_VERSION;
+	if (version != RECORD_VERSION)
+		goto out;
+	if ((r = parse_part(b, &s, parse_opening, s.open_hash)) != 0 ||
+	    (r = buf_get_u64(b, &s.open_leaf)) != 0)
+		goto out;
+	if (buf_len(b) > 0 && ((r = parse_part(b, &s, parse_end, s.close_hash)) != 0 ||
+				  (r = buf_get_u64(b, &s.close_leaf)) != 0))
+		goto out;
+	if (s.address == NULL && (s.address = strdup("")) == NULL)
+		r = -ENOMEM;
+	else
+		r = buf_end(b);
+out:
+	buf_free(b);
+	if (r != 0)
+		sess_done(&s);
+	else
+		*ret_sess = s;
+	return r;
+}
+
+int
+sess_get(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct sess *ret_sess)
+{
+	struct sess s;
+	const uint8_t *data;
+	size_t len;
+	int r;
+
+	if ((r = store_get(snap, STORE_SESS, sid, REC_SID_LEN, &data, &len)) != 0 ||
+	    (r = sess_parse(data, len, &s)) != 0)
+		return r;
+	if (memcmp(s.sid, sid, REC_SID_LEN) != 0) {
+		sess_done(&s);
+		return ERR_FORMAT;
+	}
+	*ret_sess = s;
+	return 0;
+}
+
+/* Feeds the events of one part to the summary. */
+static int
+live_part(struct sess *s, struct summary *sum, const struct recording_part *part)
+{
+	struct event_reader reader;
+	struct event ev;
+	int r;
+
+	event_reader_init(&reader, part->data, part->len, part->first_seq, part->base_ns);
+	while ((r = event_next(&reader, &ev)) == 0) {
+		if ((r = summary_add(sum, &ev)) != 0)
+			return r;
+		s->n_events = ev.seq;
+		s->last_ns = ev.at_ns;
+	}
+	s->raw_bytes += part->len;
+	return r == ERR_NOT_FOUND ? 0 : r;
+}
+
+int
+sess_live(struct store_snap *snap, struct sess *s)
+{
+	struct recording_part part;
+	struct recording *rec;
+	struct summary sum;
+	int r;
+
+	if (s->state != SESS_OPEN)
+		return 0;
+	if ((r = recording_open(snap, s->sid, &rec)) != 0)
+		return r;
+	summary_init(&sum);
+	s->n_events = s->last_ns = s->raw_bytes = 0;
+	while ((r = recording_next(rec, &part)) == 0 && (r = live_part(s, &sum, &part)) == 0)
+		s->n_blocks = part.block;
+	recording_close(rec);
+	if (r == ERR_NOT_FOUND)
+		r = 0;
+	if (r == 0) {
+		channels_free(s->channels, s->n_channels);
+		s->channels = sum.channels;
+		s->n_channels = sum.n_channels;
+		sum.channels = NULL;
+		sum.n_channels = 0;
+		if (sum.address != NULL) {
+			free(s->address);
+			s->address = sum.address;
+			sum.address = NULL;
+		}
+	}
+	summary_done(&sum);
+	return r;
+}
+
+/*
+ * Index entries: u8 tag, value (only where the tag is of metadata) with a NUL behind it, u64
+ * opening, sid.
+ */
+
+static int
+ix_prefix(struct buf *b, uint8_t tag, const uint8_t *value, size_t len)
+{
+	int r;
+
+	if ((r = buf_put_u8(b, tag)) != 0 || tag == IX_TIME)
+		return r;
+	if ((r = buf_put(b, value, len < IX_VALUE_MAX ? len : IX_VALUE_MAX)) != 0)
+		return r;
+	return buf_put_u8(b, 0);
+}
+
+int
+sess_index(const struct sess *s, int (*fn)(void *arg, const uint8_t *key, size_t len), void *arg)
+{
+	static const uint8_t tags[] = { IX_TIME, REC_META_IDENTITY, REC_META_LOGIN, REC_META_HOST };
+	struct buf *b = buf_new(STORE_KEY_MAX);
+	int r = 0;
+
+	if (b == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < sizeof(tags); i++) {
+		const uint8_t *value = NULL;
+		size_t len = 0;
+
+		if (tags[i] != IX_TIME && !sess_meta(s, (enum rec_meta)tags[i], &value, &len))
+			continue;
+		buf_reset(b);
+		if ((r = ix_prefix(b, tags[i], value, len)) == 0 &&
+		    (r = buf_put_u64(b, s->opened_wall_ns)) == 0 &&
+		    (r = buf_put(b, s->sid, REC_SID_LEN)) == 0)
+			r = fn(arg, buf_ptr(b), buf_len(b));
+	}
+	buf_free(b);
+	return r;
+}
+
+#define IX_TAIL (8u + REC_SID_LEN) /* bytes of opening time and sid in a key */
+
+static int
+ix_each(struct store_snap *snap, const struct buf *prefix, uint64_t from_wall_ns, sess_each_fn fn,
+    void *arg)
+{
+	uint8_t from[STORE_KEY_MAX];
+	size_t n = buf_len(prefix);
+	struct store_iter *it;
+	struct store_item item;
+	int r;
+
+	memcpy(from, buf_ptr(prefix), n);
+	for (size_t i = 0; i < 8; i++)
+		from[n + i] = (uint8_t)(from_wall_ns >> (56 - 8 * i));
+	if ((r = store_iter_new(snap, STORE_IX, from, n + 8, false, &it)) != 0)
+		return r;
+	while ((r = store_iter_next(it, &item)) == 0) {
+		uint64_t wall_ns = 0;
+
+		if (item.key_len < n || memcmp(item.key, from, n) != 0) {
+			r = ERR_NOT_FOUND;
+			break;
+		}
+		if (item.key_len != n + IX_TAIL) {
+			r = ERR_FORMAT;
+			break;
+		}
+		for (size_t i = 0; i < 8; i++)
+			wall_ns = wall_ns << 8 | item.key[n + i];
+		if ((r = fn(arg, item.key + n + 8, wall_ns)) != 0)
+			break;
+	}
+	store_iter_free(it);
+	return r == ERR_NOT_FOUND ? 0 : r;
+}
+
+static int
+ix_each_tag(struct store_snap *snap, uint8_t tag, const void *value, size_t len,
+    uint64_t from_wall_ns, sess_each_fn fn, void *arg)
+{
+	struct buf *b = buf_new(STORE_KEY_MAX);
+	int r;
+
+	if (b == NULL)
+		return -ENOMEM;
+	if ((r = ix_prefix(b, tag, value, len)) == 0)
+		r = ix_each(snap, b, from_wall_ns, fn, arg);
+	buf_free(b);
+	return r;
+}
+
+int
+sess_each(struct store_snap *snap, uint64_t from_wall_ns, sess_each_fn fn, void *arg)
+{
+	return ix_each_tag(snap, IX_TIME, NULL, 0, from_wall_ns, fn, arg);
+}
+
+int
+sess_each_of(struct store_snap *snap, enum rec_meta tag, const char *value, uint64_t from_wall_ns,
+    sess_each_fn fn, void *arg)
+{
+	if (tag != REC_META_IDENTITY && tag != REC_META_LOGIN && tag != REC_META_HOST)
+		return ERR_NOT_FOUND;
+	return ix_each_tag(snap, (uint8_t)tag, value, strlen(value), from_wall_ns, fn, arg);
+}

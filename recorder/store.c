@@ -1,0 +1,595 @@
+/*
+ * LMDB, and nothing else: environment, transactions, cursors, and its error codes, which end here.
+ */
+#include "config.h"
+
+#include <sys/file.h>
+#include <sys/statvfs.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/file.h"
+#include "lib/str.h"
+#include "recorder/store.h"
+#include "recorder/store_write.h"
+
+#define LOCK_NAME "recorder.lock"
+
+struct store_snap {
+	struct store *store;
+	MDB_txn *txn;
+	bool idle; /* reset: the slot is kept, nothing may be read */
+};
+
+struct store {
+	MDB_env *env;
+	MDB_dbi dbi[STORE_DB_COUNT];
+	bool writer;
+	int lock_fd;
+	struct store_snap pending; /* the write transaction; txn NULL: none is open */
+	uint64_t reserved_to;	   /* offset up to which the file has disk space */
+};
+
+struct store_iter {
+	MDB_cursor *cursor;
+	MDB_cursor_op next;
+	bool started;
+	MDB_val key, data; /* of the first item, while !started */
+	int first;	   /* what finding it said */
+};
+
+static const char *const db_names[STORE_DB_COUNT] = {
+	[STORE_META] = "meta",
+	[STORE_SESS] = "sess",
+	[STORE_JOURNAL] = "journal",
+	[STORE_BLK] = "blk",
+	[STORE_HDR] = "hdr",
+	[STORE_HEAD] = "head",
+	[STORE_LOG] = "log",
+	[STORE_AUDIT] = "audit",
+	[STORE_IX] = "ix",
+};
+
+static int
+store_err(int rc)
+{
+	static const struct {
+		int mdb, err;
+	} map[] = {
+		{ MDB_SUCCESS, 0 },
+		{ MDB_NOTFOUND, ERR_NOT_FOUND },
+		{ MDB_KEYEXIST, ERR_EXISTS },
+		{ MDB_MAP_FULL, -ENOSPC },
+		{ MDB_READERS_FULL, ERR_LIMIT },
+		{ MDB_TXN_FULL, ERR_LIMIT },
+		{ MDB_VERSION_MISMATCH, ERR_VERSION },
+		{ MDB_INVALID, ERR_FORMAT },
+		{ MDB_CORRUPTED, ERR_CHAIN },
+		{ MDB_PAGE_NOTFOUND, ERR_CHAIN },
+		{ MDB_BAD_VALSIZE, ERR_LIMIT },
+		{ MDB_MAP_RESIZED, -EAGAIN },
+	};
+
+	for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++)
+		if (map[i].mdb == rc)
+			return map[i].err;
+	return rc > 0 ? -rc : -EIO;
+}
+
+void
+store_close(struct store *s)
+{
+	if (s == NULL)
+		return;
+	store_abort(s);
+	if (s->env != NULL)
+		mdb_env_close(s->env);
+	fd_close(&s->lock_fd);
+	free(s);
+}
+
+static int
+store_new(bool writer, uint64_t map_size, struct store **ret_store)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	int rc;
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->writer = writer;
+	s->lock_fd = -1;
+	s->pending.store = s;
+	if ((rc = mdb_env_create(&s->env)) != 0 ||
+	    (rc = mdb_env_set_maxdbs(s->env, STORE_DB_COUNT)) != 0 ||
+	    (rc = mdb_env_set_maxreaders(s->env, STORE_READERS_MAX)) != 0 ||
+	    (map_size != 0 && (rc = mdb_env_set_mapsize(s->env, map_size)) != 0)) {
+		store_close(s);
+		return store_err(rc);
+	}
+	*ret_store = s;
+	return 0;
+}
+
+/* All databases, in one transaction; a writer makes those that are not there. */
+static int
+store_open_dbs(struct store *s)
+{
+	unsigned flags = s->writer ? MDB_CREATE : 0;
+	MDB_txn *txn;
+	int rc;
+
+	if ((rc = mdb_txn_begin(s->env, NULL, s->writer ? 0 : MDB_RDONLY, &txn)) != 0)
+		return store_err(rc);
+	for (size_t i = 0; i < STORE_DB_COUNT && rc == 0; i++)
+		rc = mdb_dbi_open(txn, db_names[i], flags, &s->dbi[i]);
+	if (rc != 0) {
+		mdb_txn_abort(txn);
+		return rc == MDB_NOTFOUND ? ERR_VERSION : store_err(rc);
+	}
+	return store_err(mdb_txn_commit(txn));
+}
+
+static int
+store_check_format(struct store *s)
+{
+	static const uint8_t want[4] = { 0, 0, 0, STORE_FORMAT };
+	struct store_snap *snap;
+	const uint8_t *data;
+	size_t len;
+	int r;
+
+	if ((r = store_snap_new(s, &snap)) != 0)
+		return r;
+	r = store_get(snap, STORE_META, STORE_META_FORMAT, strlen(STORE_META_FORMAT), &data, &len);
+	if (r == 0 && (len != sizeof(want) || memcmp(data, want, len) != 0))
+		r = ERR_VERSION;
+	store_snap_free(snap);
+	return r;
+}
+
+int
+store_open_read(const char *dir, struct store **ret_store)
+{
+	struct store *s;
+	int r;
+
+	if ((r = store_new(false, 0, &s)) != 0)
+		return r;
+	if ((r = store_err(mdb_env_open(s->env, dir, MDB_RDONLY | MDB_NOTLS, 0600))) != 0 ||
+	    (r = store_open_dbs(s)) != 0 || (r = store_check_format(s)) != 0) {
+		store_close(s);
+		return r == ERR_NOT_FOUND ? ERR_VERSION : r;
+	}
+	*ret_store = s;
+	return 0;
+}
+
+static int
+store_lock(struct store *s, const char *dir)
+{
+	char path[4096];
+	int r;
+
+	if ((r = str_format(path, sizeof(path), "%s/" LOCK_NAME, dir)) != 0)
+		return r;
+	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (s->lock_fd < 0)
+		return -errno;
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
+		return errno == EWOULDBLOCK ? ERR_EXISTS : -errno;
+	return 0;
+}
+
+int
+store_open_write(const struct store_conf *conf, struct store **ret_store)
+{
+	unsigned flags = MDB_NOTLS | (conf->durability == STORE_PROCESS ? MDB_NOMETASYNC : 0);
+	struct store *s;
+	int r;
+
+	r = store_new(true, conf->map_size != 0 ? conf->map_size : STORE_MAP_DEFAULT, &s);
+	if (r != 0)
+		return r;
+	if ((r = store_lock(s, conf->dir)) != 0 ||
+	    (r = store_err(mdb_env_open(s->env, conf->dir, flags, 0600))) != 0 ||
+	    (r = store_open_dbs(s)) != 0)
+		goto fail;
+	r = store_check_format(s);
+	if (r != 0 && r != ERR_NOT_FOUND)
+		goto fail;
+	*ret_store = s;
+	return 0;
+fail:
+	store_close(s);
+	return r;
+}
+
+int
+store_snap_new(struct store *s, struct store_snap **ret_snap)
+{
+	struct store_snap *snap = calloc(1, sizeof(*snap));
+	int rc;
+
+	if (snap == NULL)
+		return -ENOMEM;
+	snap->store = s;
+	if ((rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &snap->txn)) != 0) {
+		free(snap);
+		return store_err(rc);
+	}
+	*ret_snap = snap;
+	return 0;
+}
+
+void
+store_snap_reset(struct store_snap *snap)
+{
+	if (snap->idle)
+		return;
+	mdb_txn_reset(snap->txn);
+	snap->idle = true;
+}
+
+int
+store_snap_renew(struct store_snap *snap)
+{
+	int rc;
+
+	store_snap_reset(snap);
+	if ((rc = mdb_txn_renew(snap->txn)) != 0)
+		return store_err(rc);
+	snap->idle = false;
+	return 0;
+}
+
+void
+store_snap_free(struct store_snap *snap)
+{
+	if (snap == NULL)
+		return;
+	mdb_txn_abort(snap->txn);
+	free(snap);
+}
+
+uint64_t
+store_snap_txn(const struct store_snap *snap)
+{
+	return mdb_txn_id(snap->txn);
+}
+
+/* LMDB's values are not const, but it only reads keys. */
+static MDB_val
+val(const void *data, size_t len)
+{
+	return (MDB_val){ .mv_size = len, .mv_data = (void *)(uintptr_t)data };
+}
+
+int
+store_get(struct store_snap *snap, enum store_db db, const void *key, size_t key_len,
+    const uint8_t **ret_data, size_t *ret_len)
+{
+	MDB_val k = val(key, key_len), v;
+	int rc = mdb_get(snap->txn, snap->store->dbi[db], &k, &v);
+
+	if (rc != 0)
+		return store_err(rc);
+	*ret_data = v.mv_data;
+	*ret_len = v.mv_size;
+	return 0;
+}
+
+/* The key of piece i: key, u16. */
+static int
+piece_key(uint8_t *dst, const void *key, size_t key_len, size_t i, size_t *ret_len)
+{
+	if (key_len > STORE_KEY_MAX - STORE_PIECE_KEY_LEN || i > UINT16_MAX)
+		return ERR_LIMIT;
+	memcpy(dst, key, key_len);
+	dst[key_len] = (uint8_t)(i >> 8);
+	dst[key_len + 1] = (uint8_t)i;
+	*ret_len = key_len + STORE_PIECE_KEY_LEN;
+	return 0;
+}
+
+int
+store_get_pieces(
+    struct store_snap *snap, enum store_db db, const void *key, size_t key_len, struct buf *out)
+{
+	uint8_t k[STORE_KEY_MAX];
+	const uint8_t *data = NULL;
+	size_t len = STORE_PIECE, k_len;
+	int r = 0;
+
+	/* All pieces but the last are full. */
+	for (size_t i = 0; r == 0 && len == STORE_PIECE; i++) {
+		if ((r = piece_key(k, key, key_len, i, &k_len)) != 0)
+			break;
+		r = store_get(snap, db, k, k_len, &data, &len);
+		if (r == ERR_NOT_FOUND && i > 0)
+			return 0;
+		if (r == 0)
+			r = buf_put(out, data, len);
+	}
+	return r;
+}
+
+int
+store_count(struct store_snap *snap, enum store_db db, uint64_t *ret_n)
+{
+	MDB_stat st;
+	int rc = mdb_stat(snap->txn, snap->store->dbi[db], &st);
+
+	if (rc == 0)
+		*ret_n = st.ms_entries;
+	return store_err(rc);
+}
+
+/* Backwards: the last key <= from, which SET_RANGE overshoots unless it is there. */
+static int
+iter_find_back(struct store_iter *it, const void *from, size_t from_len)
+{
+	int rc;
+
+	if (from_len == 0)
+		return mdb_cursor_get(it->cursor, &it->key, &it->data, MDB_LAST);
+	it->key = val(from, from_len);
+	rc = mdb_cursor_get(it->cursor, &it->key, &it->data, MDB_SET_RANGE);
+	if (rc == MDB_NOTFOUND)
+		return mdb_cursor_get(it->cursor, &it->key, &it->data, MDB_LAST);
+	if (rc != 0 ||
+	    (it->key.mv_size == from_len && memcmp(it->key.mv_data, from, from_len) == 0))
+		return rc;
+	return mdb_cursor_get(it->cursor, &it->key, &it->data, MDB_PREV);
+}
+
+static int
+iter_find(struct store_iter *it, const void *from, size_t from_len)
+{
+	if (from_len == 0)
+		return mdb_cursor_get(it->cursor, &it->key, &it->data, MDB_FIRST);
+	it->key = val(from, from_len);
+	return mdb_cursor_get(it->cursor, &it->key, &it->data, MDB_SET_RANGE);
+}
+
+int
+store_iter_new(struct store_snap *snap, enum store_db db, const void *from, size_t from_len,
+    bool backwards, struct store_iter **ret_iter)
+{
+	struct store_iter *it = calloc(1, sizeof(*it));
+	int rc;
+
+	if (it == NULL)
+		return -ENOMEM;
+	if ((rc = mdb_cursor_open(snap->txn, snap->store->dbi[db], &it->cursor)) != 0) {
+		free(it);
+		return store_err(rc);
+	}
+	it->next = backwards ? MDB_PREV : MDB_NEXT;
+	it->first = backwards ? iter_find_back(it, from, from_len) : iter_find(it, from, from_len);
+	*ret_iter = it;
+	return 0;
+}
+
+int
+store_iter_next(struct store_iter *it, struct store_item *ret_item)
+{
+	int rc = it->first;
+
+	if (it->started)
+		rc = mdb_cursor_get(it->cursor, &it->key, &it->data, it->next);
+	if (rc != 0)
+		return store_err(rc);
+	it->started = true;
+	*ret_item = (struct store_item){ .key = it->key.mv_data,
+		.key_len = it->key.mv_size,
+		.data = it->data.mv_data,
+		.len = it->data.mv_size };
+	return 0;
+}
+
+void
+store_iter_free(struct store_iter *it)
+{
+	if (it == NULL)
+		return;
+	mdb_cursor_close(it->cursor);
+	free(it);
+}
+
+/* Writing. */
+
+int
+store_begin(struct store *s)
+{
+	if (!s->writer || s->pending.txn != NULL)
+		return ERR_ORDER;
+	return store_err(mdb_txn_begin(s->env, NULL, 0, &s->pending.txn));
+}
+
+void
+store_abort(struct store *s)
+{
+	if (s->pending.txn != NULL)
+		mdb_txn_abort(s->pending.txn);
+	s->pending.txn = NULL;
+}
+
+/*
+ * Disk space ahead of the end of the file. Without it the file system may refuse the very pages
+ * that say how sessions ended. A file system that cannot do this is used as it is.
+ */
+static void
+store_reserve(struct store *s)
+{
+	MDB_envinfo info;
+	MDB_stat st;
+	uint64_t end;
+	int fd;
+
+	if (mdb_env_info(s->env, &info) != 0 || mdb_env_stat(s->env, &st) != 0 ||
+	    mdb_env_get_fd(s->env, &fd) != 0)
+		return;
+	end = ((uint64_t)info.me_last_pgno + 1) * st.ms_psize;
+	if (end + STORE_RESERVE / 2 <= s->reserved_to)
+		return;
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)end, (off_t)STORE_RESERVE) == 0 ||
+	    errno != ENOSPC)
+		s->reserved_to = end + STORE_RESERVE;
+}
+
+int
+store_commit(struct store *s)
+{
+	MDB_txn *txn = s->pending.txn;
+	int rc;
+
+	if (txn == NULL)
+		return ERR_ORDER;
+	s->pending.txn = NULL;
+	if ((rc = mdb_txn_commit(txn)) != 0)
+		return store_err(rc);
+	store_reserve(s);
+	return 0;
+}
+
+struct store_snap *
+store_pending(struct store *s)
+{
+	assert(s->pending.txn != NULL);
+	return &s->pending;
+}
+
+static int
+store_put_flags(struct store *s, enum store_db db, const void *key, size_t key_len,
+    const void *data, size_t len, unsigned flags)
+{
+	MDB_val k = val(key, key_len), v = val(data, len);
+
+	if (s->pending.txn == NULL)
+		return ERR_ORDER;
+	return store_err(mdb_put(s->pending.txn, s->dbi[db], &k, &v, flags));
+}
+
+int
+store_put(struct store *s, enum store_db db, const void *key, size_t key_len, const void *data,
+    size_t len)
+{
+	return store_put_flags(s, db, key, key_len, data, len, 0);
+}
+
+int
+store_append(struct store *s, enum store_db db, const void *key, size_t key_len, const void *data,
+    size_t len)
+{
+	return store_put_flags(s, db, key, key_len, data, len, MDB_APPEND);
+}
+
+int
+store_del(struct store *s, enum store_db db, const void *key, size_t key_len)
+{
+	MDB_val k = val(key, key_len);
+
+	if (s->pending.txn == NULL)
+		return ERR_ORDER;
+	return store_err(mdb_del(s->pending.txn, s->dbi[db], &k, NULL));
+}
+
+int
+store_put_pieces(struct store *s, enum store_db db, const void *key, size_t key_len,
+    const void *data, size_t len, bool append)
+{
+	unsigned flags = append ? MDB_APPEND : 0;
+	const uint8_t *p = data;
+	uint8_t k[STORE_KEY_MAX];
+	size_t k_len;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i * STORE_PIECE < len; i++) {
+		size_t n = len - i * STORE_PIECE;
+
+		if (n > STORE_PIECE)
+			n = STORE_PIECE;
+		if ((r = piece_key(k, key, key_len, i, &k_len)) == 0)
+			r = store_put_flags(s, db, k, k_len, p + i * STORE_PIECE, n, flags);
+	}
+	return r;
+}
+
+int
+store_del_pieces(struct store *s, enum store_db db, const void *key, size_t key_len)
+{
+	uint8_t k[STORE_KEY_MAX];
+	size_t k_len;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i <= UINT16_MAX; i++) {
+		if ((r = piece_key(k, key, key_len, i, &k_len)) != 0)
+			break;
+		r = store_del(s, db, k, k_len);
+		if (r == ERR_NOT_FOUND && i > 0)
+			return 0;
+	}
+	return r;
+}
+
+int
+store_space(struct store *s, struct store_space *ret_space)
+{
+	struct statvfs vfs;
+	MDB_envinfo info;
+	MDB_stat st;
+	int fd, rc;
+
+	if ((rc = mdb_env_info(s->env, &info)) != 0 || (rc = mdb_env_stat(s->env, &st)) != 0 ||
+	    (rc = mdb_env_get_fd(s->env, &fd)) != 0)
+		return store_err(rc);
+	if (fstatvfs(fd, &vfs) != 0)
+		return -errno;
+	*ret_space = (struct store_space){
+		.file_bytes = ((uint64_t)info.me_last_pgno + 1) * st.ms_psize,
+		.map_bytes = info.me_mapsize,
+		.disk_free = (uint64_t)vfs.f_bavail * vfs.f_frsize,
+		.disk_size = (uint64_t)vfs.f_blocks * vfs.f_frsize,
+	};
+	return 0;
+}
+
+/* A line of mdb_reader_list: "   pid thread txnid", where the last is "-" for an idle slot. */
+static int
+note_oldest(const char *line, void *arg)
+{
+	uint64_t *oldest = arg, txn;
+	const char *last;
+	char *end;
+
+	last = strrchr(line, ' ');
+	if (last == NULL)
+		return 0;
+	txn = strtoull(last + 1, &end, 10);
+	if (end != last + 1 && txn < *oldest)
+		*oldest = txn;
+	return 0;
+}
+
+int
+store_check_readers(struct store *s, int *ret_cleared, uint64_t *ret_lag)
+{
+	uint64_t oldest = UINT64_MAX;
+	MDB_envinfo info;
+	int cleared = 0, rc;
+
+	if ((rc = mdb_reader_check(s->env, &cleared)) != 0 ||
+	    (rc = mdb_env_info(s->env, &info)) != 0)
+		return store_err(rc);
+	if ((rc = mdb_reader_list(s->env, note_oldest, &oldest)) < 0)
+		return store_err(rc);
+	*ret_cleared = cleared;
+	*ret_lag = oldest < info.me_last_txnid ? info.me_last_txnid - oldest : 0;
+	return 0;
+}

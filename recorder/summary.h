@@ -1,0 +1,30 @@
+/*
+ * What a session's channels did, gathered from its events: for the end part of the record, and for
+ * sessions still open.
+ */
+#ifndef BASTION_RECORDER_SUMMARY_H
+#define BASTION_RECORDER_SUMMARY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "recorder/event.h"
+#include "recorder/sess.h"
+
+struct summary {
+	struct sess_channel *channels; /* in the order of their opening; owned */
+	uint32_t n_channels, size;
+	uint32_t last; /* index of the channel seen last, where the search starts */
+	char *address; /* what the back connected to; owned; NULL: not yet */
+};
+
+void summary_init(struct summary *s);
+void summary_done(struct summary *s);
+/*
+ * Take one event in. Events that do not parse are passed over: the summary serves people. 0;
+ * -ENOMEM.
+ */
+int summary_add(struct summary *s, const struct event *ev) MUST_CHECK;
+
+#endif
