@@ -76,7 +76,7 @@ enum pol_verdict { POL_ALLOW = 1, POL_DENY = 2, POL_REPLACE = 3 };
 /* vault <-> policy. id: the connection (SESSION_ID) or the leg. */
 enum pol_keys_type {
 	POL_SESSION_ID =
-	    64, /* vault: the first exchange hash it signed for this connection; sent before the signature is */
+	    64, /* vault: the connection's first exchange hash, its bytes only; sent before the signature is */
 	POL_KEYS_ALARM =
 	    65, /* vault: u8 1 front 0 back, string what was asked and why it was refused */
 	POL_KEYS_SIGNED =

@@ -1,0 +1,262 @@
+/* Host key signatures. */
+#include "config.h"
+
+#include <sys/queue.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "keys/keys_check.h"
+#include "keys/keys_front.h"
+#include "keys/keys_proto.h"
+#include "lib/clock.h"
+#include "lib/ipc.h"
+#include "lib/log.h"
+
+enum front_state {
+	FRONT_NEW,   /* the next hash is the session id */
+	FRONT_KNOWN, /* later ones are rekeys */
+};
+
+struct front {
+	LIST_ENTRY(front) link;
+	struct keys_fronts *all;
+	uint32_t conn;
+	struct ipc *edge;
+	struct keys_key *host; /* a reference */
+	uint64_t tokens, filled_at_ns;
+	uint8_t hash[KEYS_SID_MAX]; /* waits for its turn */
+	size_t hash_len;	    /* 0: none waits */
+	uint32_t hash_id;	    /* of the request that waits */
+	struct loop_timer *turn;    /* made with the first rekey that has to wait */
+};
+
+struct keys_fronts {
+	struct loop *loop;
+	struct keys_policy *policy;
+	struct keys_seen *seen;
+	LIST_HEAD(, front) list;
+	size_t n;
+	uint64_t n_signed;
+};
+
+static void
+front_free(struct front *f)
+{
+	LIST_REMOVE(f, link);
+	f->all->n--;
+	loop_timer_free(f->turn);
+	ipc_free(f->edge);
+	keys_key_unref(f->host);
+	free(f);
+}
+
+static int
+front_alarm(struct front *f, const char *what)
+{
+	keys_policy_alarm(f->all->policy, true, f->conn, what);
+	return ERR_DENIED;
+}
+
+static int
+front_sign(struct front *f, uint32_t id, const uint8_t *hash, size_t len)
+{
+	uint8_t sig[64];
+	int r;
+
+	if ((r = keys_key_sign_raw(f->host, hash, len, sig)) != 0)
+		return r;
+	f->all->n_signed++;
+	return ipc_send(f->edge, KEYS_SIGNED, id, sig, sizeof(sig));
+}
+
+static int
+front_first(struct front *f, const struct ipc_msg *msg)
+{
+	int r;
+
+	if (!keys_seen_add(f->all->seen, msg->data, msg->len))
+		return front_alarm(f, "asked to sign a session id that was used before");
+	if ((r = keys_policy_session_id(f->all->policy, f->conn, msg->data, msg->len)) != 0) {
+		log_warn("keys.unsigned conn=%u reason=\"policy cannot be told: %s\"", f->conn,
+		    err_str(r));
+		return r;
+	}
+	ipc_set_state(f->edge, FRONT_KNOWN);
+	return front_sign(f, msg->id, msg->data, msg->len);
+}
+
+static void
+front_refill(struct front *f)
+{
+	uint64_t now = clock_boot_ns();
+	uint64_t more = (now - f->filled_at_ns) / KEYS_REKEY_EVERY_NS;
+
+	f->filled_at_ns += more * KEYS_REKEY_EVERY_NS;
+	f->tokens += more;
+	if (f->tokens > KEYS_REKEY_BURST)
+		f->tokens = KEYS_REKEY_BURST;
+}
+
+static void
+front_turn(void *arg)
+{
+	struct front *f = arg;
+	size_t len = f->hash_len;
+
+	front_refill(f);
+	if (f->tokens > 0)
+		f->tokens--;
+	f->hash_len = 0;
+	if (front_sign(f, f->hash_id, f->hash, len) != 0)
+		front_free(f);
+}
+
+/* One more than the rate allows: it waits, and the front with it. */
+static int
+front_wait(struct front *f, const struct ipc_msg *msg)
+{
+	uint64_t since = clock_boot_ns() - f->filled_at_ns;
+	int r;
+
+	if (f->turn == NULL && (r = loop_timer_new(f->all->loop, front_turn, f, &f->turn)) != 0)
+		return r;
+	memcpy(f->hash, msg->data, msg->len);
+	f->hash_len = msg->len;
+	f->hash_id = msg->id;
+	loop_timer_arm(f->turn, since < KEYS_REKEY_EVERY_NS ? KEYS_REKEY_EVERY_NS - since : 0);
+	log_info("keys.rekey_waits conn=%u", f->conn);
+	return 0;
+}
+
+static int
+on_sign(void *arg, struct ipc_msg *msg)
+{
+	struct front *f = arg;
+
+	if (!keys_check_hash_len(msg->len))
+		return front_alarm(f, "asked to sign what is not an exchange hash");
+	if (ipc_state(f->edge) == FRONT_NEW)
+		return front_first(f, msg);
+	if (f->hash_len > 0)
+		return front_alarm(f, "asked for a signature while another one was due");
+	if (!keys_seen_add(f->all->seen, msg->data, msg->len))
+		return front_alarm(f, "asked to sign an exchange hash that was used before");
+	front_refill(f);
+	if (f->tokens == 0)
+		return front_wait(f, msg);
+	f->tokens--;
+	return front_sign(f, msg->id, msg->data, msg->len);
+}
+
+static const struct ipc_rule rules[] = {
+	{ KEYS_SIGN, "sign", 32, KEYS_SID_MAX, 0, IPC_ANY_STATE, on_sign },
+};
+
+static void
+on_gone(void *arg, int err)
+{
+	struct front *f = arg;
+
+	/* ERR_DENIED had its own alarm; what is left are messages that no honest front sends. */
+	if (err == ERR_FORMAT || err == ERR_ORDER || err == ERR_VERSION)
+		keys_policy_alarm(
+		    f->all->policy, true, f->conn, "sent what is no request for a signature");
+	front_free(f);
+}
+
+struct keys_fronts *
+keys_fronts_new(struct loop *l, struct keys_policy *policy, struct keys_seen *seen)
+{
+	struct keys_fronts *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		return NULL;
+	f->loop = l;
+	f->policy = policy;
+	f->seen = seen;
+	LIST_INIT(&f->list);
+	return f;
+}
+
+void
+keys_fronts_free(struct keys_fronts *f)
+{
+	struct front *front;
+
+	if (f == NULL)
+		return;
+	while ((front = LIST_FIRST(&f->list)) != NULL)
+		front_free(front);
+	free(f);
+}
+
+static struct front *
+front_find(const struct keys_fronts *f, uint32_t conn)
+{
+	struct front *front;
+
+	LIST_FOREACH (front, &f->list, link)
+		if (front->conn == conn)
+			return front;
+	return NULL;
+}
+
+int
+keys_fronts_add(struct keys_fronts *f, uint32_t conn, int fd, bool known, struct keys_key *host)
+{
+	struct ipc_conf conf = {
+		.name = "keys-front",
+		.queue_max = 4,
+		.rules = rules,
+		.n_rules = sizeof(rules) / sizeof(rules[0]),
+		.gone = on_gone,
+	};
+	struct front *front;
+	int r;
+
+	if (f->n >= KEYS_FRONTS_MAX)
+		return ERR_LIMIT;
+	if (front_find(f, conn) != NULL)
+		return ERR_EXISTS;
+	front = calloc(1, sizeof(*front));
+	if (front == NULL)
+		return -ENOMEM;
+	conf.arg = front;
+	if ((r = ipc_new(f->loop, fd, &conf, &front->edge)) != 0) {
+		free(front);
+		return r;
+	}
+	ipc_set_state(front->edge, known ? FRONT_KNOWN : FRONT_NEW);
+	front->all = f;
+	front->conn = conn;
+	front->host = keys_key_ref(host);
+	front->tokens = KEYS_REKEY_BURST;
+	front->filled_at_ns = clock_boot_ns();
+	LIST_INSERT_HEAD(&f->list, front, link);
+	f->n++;
+	return 0;
+}
+
+void
+keys_fronts_gone(struct keys_fronts *f, uint32_t conn)
+{
+	struct front *front = front_find(f, conn);
+
+	if (front != NULL)
+		front_free(front);
+}
+
+size_t
+keys_fronts_n(const struct keys_fronts *f)
+{
+	return f->n;
+}
+
+uint64_t
+keys_fronts_signed(const struct keys_fronts *f)
+{
+	return f->n_signed;
+}
