@@ -1,0 +1,209 @@
+/* The reader's edge: one bastionctl, served as fast as it takes. */
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/buf.h"
+#include "lib/ipc.h"
+#include "lib/str.h"
+#include "recorder/reader.h"
+#include "recorder/sess.h"
+
+#define READER_WAIT_MS                                                                             \
+	3600000 /* a pause in a replay may last; the edge closes when bastionctl ends */
+
+static int
+reader_take_more(struct reader *rd, struct buf *b)
+{
+	uint32_t n;
+	int r;
+
+	if ((r = buf_get_u32(b, &n)) != 0 || (r = buf_end(b)) != 0)
+		return r;
+	if (n > UINT32_MAX - rd->credit)
+		return ERR_LIMIT;
+	rd->credit += n;
+	return 0;
+}
+
+static int
+reader_take_seek(struct reader *rd, struct buf *b)
+{
+	uint64_t at_ns;
+	int r;
+
+	if ((r = buf_get_u64(b, &at_ns)) != 0 || (r = buf_end(b)) != 0)
+		return r;
+	rd->seek = true;
+	rd->seek_ns = at_ns;
+	rd->n_seeks++;
+	return 0;
+}
+
+static int
+reader_take(struct reader *rd, const struct ipc_msg *msg)
+{
+	static const struct {
+		uint16_t type;
+		int (*take)(struct reader *rd, struct buf *b);
+	} table[] = { { RD_MORE, reader_take_more }, { RD_SEEK, reader_take_seek } };
+	struct buf *b = buf_view(msg->data, msg->len);
+	int r = ERR_FORMAT;
+
+	if (b == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (table[i].type == msg->type && msg->n_fds == 0)
+			r = table[i].take(rd, b);
+	buf_free(b);
+	return r;
+}
+
+int
+reader_wait(struct reader *rd)
+{
+	struct ipc_msg msg;
+	int r;
+
+	/* A held snapshot would keep the store from reusing space. */
+	if (rd->snap != NULL)
+		store_snap_reset(rd->snap);
+	r = ipc_plain_recv(rd->fd, rd->space, &msg, READER_WAIT_MS);
+	if (r == 0) {
+		r = reader_take(rd, &msg);
+		ipc_msg_close(&msg);
+	}
+	if (r == 0 && rd->snap != NULL)
+		r = store_snap_renew(rd->snap);
+	return r;
+}
+
+int
+reader_peek(struct reader *rd)
+{
+	struct pollfd p = { .fd = rd->fd, .events = POLLIN };
+	struct ipc_msg msg;
+	int r;
+
+	if (poll(&p, 1, 0) <= 0)
+		return 0;
+	if ((r = ipc_plain_recv(rd->fd, rd->space, &msg, 1)) != 0)
+		return r == -ETIMEDOUT ? 0 : r;
+	r = reader_take(rd, &msg);
+	ipc_msg_close(&msg);
+	return r;
+}
+
+int
+reader_send(struct reader *rd, uint16_t type, uint32_t id, const void *data, size_t len)
+{
+	int r;
+
+	while (rd->credit == 0)
+		if ((r = reader_wait(rd)) != 0)
+			return r;
+	if ((r = ipc_plain_send(rd->fd, type, id, data, len, NULL, 0)) == 0)
+		rd->credit--;
+	return r;
+}
+
+int
+reader_send_json(struct reader *rd, uint16_t type, struct json *j)
+{
+	char *text = NULL;
+	size_t len, at = 0;
+	int r = json_text(j, false, READER_ITEM_MAX, &text, &len);
+
+	json_free(j);
+	while (r == 0 && at < len) {
+		size_t n = len - at < IPC_MAX ? len - at : IPC_MAX;
+
+		r = reader_send(rd, type, at + n < len, text + at, n);
+		at += n;
+	}
+	free(text);
+	return r;
+}
+
+const char *
+reader_option(const struct reader *rd, const char *name)
+{
+	for (size_t i = 0; rd->args[i] != NULL; i++)
+		if (str_starts(rd->args[i], "--")) {
+			if (strcmp(rd->args[i], name) == 0)
+				return rd->args[i + 1];
+			if (rd->args[++i] == NULL)
+				break;
+		}
+	return NULL;
+}
+
+const char *
+reader_argument(const struct reader *rd)
+{
+	for (size_t i = 0; rd->args[i] != NULL; i++) {
+		if (!str_starts(rd->args[i], "--"))
+			return rd->args[i];
+		if (rd->args[++i] == NULL)
+			break;
+	}
+	return NULL;
+}
+
+struct reader_search {
+	const char *prefix; /* NULL: the last one is meant */
+	size_t len;
+	unsigned n_found;
+	uint8_t sid[REC_SID_LEN];
+};
+
+static int
+reader_match(void *arg, const uint8_t sid[REC_SID_LEN], uint64_t opened_wall_ns)
+{
+	struct reader_search *s = arg;
+	char hex[2 * REC_SID_LEN + 1];
+
+	(void)opened_wall_ns;
+	str_hex(hex, sid, REC_SID_LEN);
+	if (s->prefix == NULL || strncmp(hex, s->prefix, s->len) == 0) {
+		memcpy(s->sid, sid, REC_SID_LEN);
+		s->n_found++;
+	}
+	return 0;
+}
+
+int
+reader_find(struct reader *rd, const char *text, uint8_t ret_sid[REC_SID_LEN])
+{
+	struct reader_search s = { .prefix = strcmp(text, "last") == 0 ? NULL : text,
+		.len = strlen(text) };
+	char shown[80];
+	int r;
+
+	str_escape(shown, sizeof(shown), text, strlen(text));
+	/* A whole id may be of a session whose record is gone; the verifier knows what to say of it. */
+	if (s.len == 2 * REC_SID_LEN && str_unhex(text, ret_sid, REC_SID_LEN) == 0)
+		return 0;
+	if (s.prefix != NULL && (s.len < 4 || s.len > 2 * REC_SID_LEN ||
+				    text[strspn(text, "0123456789abcdef")] != '\0')) {
+		(void)str_format(rd->text, sizeof(rd->text),
+		    "%s: not a session id (4 to 32 hex digits, or last): see bastionctl sessions "
+		    "list",
+		    shown);
+		return ERR_NOT_FOUND;
+	}
+	if ((r = sess_each(rd->snap, 0, reader_match, &s)) != 0)
+		return r;
+	if (s.n_found == 0 || (s.prefix != NULL && s.n_found > 1)) {
+		(void)str_format(rd->text, sizeof(rd->text),
+		    s.n_found == 0 ? "%s: no such session: see bastionctl sessions list"
+				   : "%s: more than one session begins with this: give more digits",
+		    shown);
+		return ERR_NOT_FOUND;
+	}
+	memcpy(ret_sid, s.sid, REC_SID_LEN);
+	return 0;
+}

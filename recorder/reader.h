@@ -1,0 +1,64 @@
+/* What the verbs of bastiond-reader share: the open store, the edge to bastionctl, and its flow control. */
+#ifndef BASTION_RECORDER_READER_H
+#define BASTION_RECORDER_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "lib/json.h"
+#include "recorder/recorder_proto.h"
+#include "recorder/store.h"
+
+#define READER_ARGS_MAX 16	    /* arguments behind the verb */
+#define READER_ITEM_MAX (32u << 20) /* bytes of one JSON text */
+#define READER_FINDINGS_MAX 1000u   /* findings that are told one by one; the rest is counted */
+
+struct reader {
+	int fd; /* edge to bastionctl */
+	struct store *store;
+	struct store_snap *snap; /* held only while nothing is waited for */
+	uint32_t credit;	 /* messages that bastionctl takes */
+	uint32_t n_seeks;	 /* RD_SEEK received so far */
+	bool seek;		 /* one waits to be served */
+	uint64_t seek_ns;
+	uint8_t *space;		 /* for received messages */
+	const char *const *args; /* behind the verb, NULL-terminated */
+	char text[512];		 /* what RD_END says */
+};
+
+/*
+ * Send one message when bastionctl takes it; the snapshot is let go while waiting. 0; ERR_PEER_GONE; ERR_FORMAT; -errno.
+ */
+int reader_send(
+    struct reader *rd, uint16_t type, uint32_t id, const void *data, size_t len) MUST_CHECK;
+/* A JSON value in as many parts as it needs. j: taken. Errors as reader_send(), and those of json_text(). */
+int reader_send_json(struct reader *rd, uint16_t type, struct json *j) MUST_CHECK;
+/* Wait for the next message of bastionctl (credit or seek). Errors as reader_send(). */
+int reader_wait(struct reader *rd) MUST_CHECK;
+/* Look whether a message is there. 0, also when there is none. */
+int reader_peek(struct reader *rd) MUST_CHECK;
+
+/* The value behind --name; NULL: not given. */
+const char *reader_option(const struct reader *rd, const char *name);
+/* The argument that is no option; NULL: there is none. */
+const char *reader_argument(const struct reader *rd);
+
+/*
+ * The session that text means: 32 hex digits, a prefix of at least 4 that only one has, or "last".
+ * 0; ERR_NOT_FOUND (rd->text says why).
+ */
+int reader_find(struct reader *rd, const char *text, uint8_t ret_sid[REC_SID_LEN]) MUST_CHECK;
+
+/* A verb. 0: done, *ret_code is bastionctl's exit code; negative: it could not be done. */
+typedef int (*reader_fn)(struct reader *rd, uint8_t *ret_code);
+/* The verbs, as recorder_proto.h describes them. */
+int reader_list(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
+int reader_show(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
+int reader_events(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
+int reader_verify(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
+int reader_log(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
+int reader_checkpoint(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
+
+#endif

@@ -1,0 +1,141 @@
+/* From session records to JSON. Strings come from peers; lib/json.h makes them harmless. */
+#include "config.h"
+
+#include <string.h>
+
+#include "lib/num.h"
+#include "lib/str.h"
+#include "recorder/reader_json.h"
+
+static void
+reader_put_meta(struct json *j, const char *key, const struct sess *s, enum rec_meta tag)
+{
+	const uint8_t *p;
+	size_t len;
+
+	if (sess_meta(s, tag, &p, &len))
+		json_put_bytes(j, key, p, len, REC_META_MAX);
+	else
+		json_put_null(j, key);
+}
+
+static struct json *
+reader_credential(const struct sess *s)
+{
+	struct json *j = json_map();
+	char serial[32];
+	uint64_t n;
+
+	reader_put_meta(j, "type", s, REC_META_CRED_TYPE);
+	reader_put_meta(j, "fingerprint", s, REC_META_CRED_FINGERPRINT);
+	reader_put_meta(j, "key_id", s, REC_META_CRED_KEY_ID);
+	sess_meta_text(s, REC_META_CRED_SERIAL, serial, sizeof(serial));
+	if (num_parse(serial, 0, UINT64_MAX, &n) == 0)
+		json_put_u64(j, "serial", n);
+	else
+		json_put_null(j, "serial");
+	reader_put_meta(j, "ca", s, REC_META_CRED_CA);
+	return j;
+}
+
+static void
+reader_put_exit(struct json *j, const struct sess_channel *ch)
+{
+	if (ch->exit == SESS_EXIT_STATUS)
+		json_put_u64(j, "exit_status", ch->exit_status);
+	else
+		json_put_null(j, "exit_status");
+	if (ch->exit == SESS_EXIT_SIGNAL)
+		json_put_str(j, "exit_signal", ch->exit_signal);
+	else
+		json_put_null(j, "exit_signal");
+}
+
+static struct json *
+reader_channel(const struct sess_channel *ch)
+{
+	struct json *j = json_map();
+
+	json_put_u64(j, "n", ch->number);
+	json_put_str(j, "kind", ch->kind);
+	json_put_str(j, "command", ch->command);
+	reader_put_exit(j, ch);
+	json_put_u64(j, "bytes_in", ch->bytes_in);
+	json_put_u64(j, "bytes_out", ch->bytes_out);
+	json_put_u64(j, "bytes_err", ch->bytes_err);
+	json_put_bool(j, "pty", ch->pty);
+	if (ch->pty) {
+		json_put_str(j, "term", ch->term);
+		json_put_u64(j, "columns", ch->cols);
+		json_put_u64(j, "rows", ch->rows);
+	}
+	json_put_bool(j, "denied", ch->denied);
+	json_put_u64(j, "opened_ns", ch->opened_ns);
+	json_put_u64(j, "closed_ns", ch->closed_ns);
+	return j;
+}
+
+static void
+reader_put_end(struct json *j, const struct sess *s)
+{
+	if (s->state == SESS_OPEN) {
+		json_put_null(j, "ended_at");
+		json_put_str(j, "state", sess_state_name(s->state));
+		json_put_null(j, "end_reason");
+		return;
+	}
+	json_put_time(j, "ended_at", s->closed_wall_ns);
+	json_put_str(j, "state", sess_state_name(s->state));
+	json_put_str(j, "end_reason", sess_end_name(s->end_code));
+}
+
+static void
+reader_put_detail(struct json *j, const struct sess *s)
+{
+	char hex[2 * HASH_LEN + 1];
+
+	json_put_str(j, "end_text", s->end_text);
+	json_put_str(j, "end_by", s->end_by);
+	json_put_u64(j, "connection", s->conn);
+	json_put_u64(j, "leg", s->leg);
+	json_put_u64(j, "events", s->n_events);
+	json_put_u64(j, "duration_ns", s->last_ns);
+	json_put_u64(j, "blocks", s->n_blocks);
+	json_put_u64(j, "raw_bytes", s->raw_bytes);
+	json_put_u64(j, "stored_bytes", s->stored_bytes);
+	json_put_u64(j, "open_leaf", s->open_leaf);
+	if (s->state != SESS_OPEN)
+		json_put_u64(j, "close_leaf", s->close_leaf);
+	json_put_str(j, "open_hash", str_hex(hex, s->open_hash, HASH_LEN));
+	json_put_str(j, "durability", s->durability == 2 ? "process" : "strict");
+}
+
+struct json *
+reader_session_json(const struct sess *s, bool detail)
+{
+	struct json *j = json_map(), *channels = json_list();
+	char id[2 * REC_SID_LEN + 1];
+
+	json_put_str(j, "id", str_hex(id, s->sid, REC_SID_LEN));
+	reader_put_meta(j, "identity", s, REC_META_IDENTITY);
+	reader_put_meta(j, "login", s, REC_META_LOGIN);
+	reader_put_meta(j, "host", s, REC_META_HOST);
+	if (s->address != NULL && s->address[0] != '\0')
+		json_put_str(j, "address", s->address);
+	else
+		reader_put_meta(j, "address", s, REC_META_ADDRESS);
+	reader_put_meta(j, "port", s, REC_META_PORT);
+	reader_put_meta(j, "source", s, REC_META_SOURCE);
+	reader_put_meta(j, "claim", s, REC_META_CLAIM);
+	json_put_time(j, "started_at", s->opened_wall_ns);
+	reader_put_end(j, s);
+	for (uint32_t i = 0; i < s->n_channels; i++)
+		json_put(channels, NULL, reader_channel(&s->channels[i]));
+	json_put(j, "channels", channels);
+	json_put(j, "files", json_list());
+	json_put(j, "credential", reader_credential(s));
+	reader_put_meta(j, "rule", s, REC_META_RULE);
+	if (detail)
+		reader_put_detail(j, s);
+	return j;
+}

@@ -1,0 +1,252 @@
+/* Verbs about the log: log, checkpoint, verify. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/ipc.h"
+#include "lib/num.h"
+#include "lib/str.h"
+#include "recorder/mlog.h"
+#include "recorder/reader.h"
+#include "recorder/verify.h"
+
+/* Whether the event's text names id in one of the fields that tell where it belongs. */
+static bool
+reader_event_is_of(const char *text, size_t len, const char *id)
+{
+	static const char *const fields[] = { "reference", "session", "id", "connection", "conn",
+		"leg" };
+	struct json_node *root = NULL;
+	char number[24];
+	bool found = false;
+
+	if (json_parse(text, len, &root) != 0)
+		return false;
+	for (size_t i = 0; !found && i < sizeof(fields) / sizeof(fields[0]); i++) {
+		const struct json_node *n = json_get(root, fields[i]);
+		const char *s = json_str(n, NULL);
+
+		if (n == NULL)
+			continue;
+		if (s == NULL) {
+			(void)snprintf(number, sizeof(number), "%llu",
+			    (unsigned long long)json_u64(n, UINT64_MAX));
+			s = number;
+		}
+		found = strcmp(s, id) == 0 || (strlen(id) >= 8 && str_starts(s, id));
+	}
+	json_node_free(root);
+	return found;
+}
+
+/* One line: time and place in the log in front of the event's own fields. Sent when it is wanted. */
+static int
+reader_send_event(struct reader *rd, uint64_t index, uint64_t wall_ns, const char *text, size_t len,
+    const char *id)
+{
+	char when[CLOCK_TEXT_SIZE], *line;
+	int n, r;
+
+	if (len < 2 || text[0] != '{' || (id != NULL && !reader_event_is_of(text, len, id)))
+		return 0;
+	line = malloc(len + 128);
+	if (line == NULL)
+		return -ENOMEM;
+	n = snprintf(line, len + 128, "{\"time\":\"%s\",\"leaf\":%llu%s%.*s",
+	    clock_text(when, sizeof(when), wall_ns), (unsigned long long)index,
+	    text[1] == '}' ? "" : ",", (int)(len - 1), text + 1);
+	r = n < 0 || (size_t)n > IPC_MAX ? ERR_LIMIT : reader_send(rd, RD_ITEM, 0, line, (size_t)n);
+	free(line);
+	return r;
+}
+
+/* Openings and ends of sessions are events too. */
+static int
+reader_send_leaf(struct reader *rd, uint64_t index, const struct mlog_leaf *leaf, const char *id)
+{
+	char hex[2 * REC_SID_LEN + 1], text[256];
+	int n;
+
+	str_hex(hex, leaf->sid, REC_SID_LEN);
+	n = snprintf(text, sizeof(text), "{\"event\":\"session.%s\",\"session\":\"%s\"}",
+	    leaf->type == MLOG_OPEN ? "opened" : "closed", hex);
+	return n < 0 ? -EINVAL : reader_send_event(rd, index, leaf->wall_ns, text, (size_t)n, id);
+}
+
+static int
+reader_log_one(struct reader *rd, uint64_t index, uint64_t since, const char *id)
+{
+	uint8_t key[8];
+	const uint8_t *data, *text;
+	struct mlog_leaf leaf;
+	char *copy;
+	size_t len;
+	int r;
+
+	for (size_t i = 0; i < sizeof(key); i++)
+		key[i] = (uint8_t)(index >> (8 * (sizeof(key) - 1 - i)));
+	if ((r = store_get(rd->snap, STORE_LOG, key, sizeof(key), &data, &len)) != 0 ||
+	    (r = mlog_leaf_parse(data, len, &leaf)) != 0)
+		return r;
+	if (leaf.wall_ns < since)
+		return 0;
+	if (leaf.type == MLOG_OPEN || leaf.type == MLOG_CLOSE)
+		return reader_send_leaf(rd, index, &leaf, id);
+	if (leaf.type != MLOG_AUDIT)
+		return 0;
+	if ((r = mlog_audit_get(rd->snap, index, &text, &len)) != 0)
+		return r;
+	/* Waiting for credit lets go of the snapshot that text points into. */
+	if ((copy = malloc(len + 1)) == NULL)
+		return -ENOMEM;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	r = reader_send_event(rd, index, leaf.wall_ns, copy, len, id);
+	free(copy);
+	return r;
+}
+
+int
+reader_log(struct reader *rd, uint8_t *ret_code)
+{
+	const char *since = reader_option(rd, "--since"), *id = reader_argument(rd);
+	uint64_t from = 0, n = 0;
+	int r;
+
+	*ret_code = 0;
+	if (since != NULL && num_parse(since, 0, UINT64_MAX, &from) != 0)
+		return ERR_FORMAT;
+	r = store_count(rd->snap, STORE_LOG, &n);
+	for (uint64_t i = 0; r == 0 && i < n; i++) {
+		r = reader_log_one(rd, i, from, id);
+		/* A damaged leaf is the verifier's business; the log goes on behind it. */
+		if (r == ERR_NOT_FOUND || r == ERR_FORMAT || r == ERR_VERSION)
+			r = 0;
+	}
+	return r;
+}
+
+int
+reader_checkpoint(struct reader *rd, uint8_t *ret_code)
+{
+	const char *note;
+	size_t len;
+	int r = mlog_checkpoint_get(rd->snap, &note, &len);
+
+	*ret_code = 0;
+	if (r == ERR_NOT_FOUND) {
+		(void)str_format(rd->text, sizeof(rd->text), "the log has no checkpoint yet");
+		*ret_code = 1;
+		return 0;
+	}
+	/* Less than one message, and the first one: there is credit. */
+	return r != 0 ? r : reader_send(rd, RD_TEXT, 0, note, len);
+}
+
+struct reader_findings {
+	struct verify_finding *list; /* owned */
+	size_t n;
+	bool oom;
+};
+
+static void
+reader_found(void *arg, const struct verify_finding *finding)
+{
+	struct reader_findings *f = arg;
+
+	if (f->n >= READER_FINDINGS_MAX)
+		return;
+	if (f->list == NULL && (f->list = calloc(READER_FINDINGS_MAX, sizeof(*f->list))) == NULL)
+		f->oom = true;
+	if (f->list != NULL)
+		f->list[f->n++] = *finding;
+}
+
+static int
+reader_send_finding(struct reader *rd, const struct verify_finding *f)
+{
+	struct json *j = json_map(), *item = json_map();
+	char hex[2 * REC_SID_LEN + 1];
+
+	json_put_str(item, "kind", verify_kind_name(f->kind));
+	if (f->in_session)
+		json_put_str(item, "session", str_hex(hex, f->sid, REC_SID_LEN));
+	else
+		json_put_null(item, "session");
+	json_put_str(item, "place", f->place);
+	json_put_str(item, "text", f->text);
+	json_put(j, "finding", item);
+	return reader_send_json(rd, RD_ITEM, j);
+}
+
+static int
+reader_send_result(struct reader *rd, const struct verify_result *v, bool ok)
+{
+	struct json *j = json_map(), *item = json_map();
+	char hex[2 * HASH_LEN + 1];
+
+	json_put_bool(item, "ok", ok);
+	json_put_u64(item, "sessions", v->n_sessions);
+	json_put_u64(item, "good", v->n_good);
+	json_put_u64(item, "open", v->n_open);
+	json_put_u64(item, "truncated", v->n_truncated);
+	json_put_u64(item, "findings", v->n_findings);
+	json_put_u64(item, "events", v->n_events);
+	json_put_u64(item, "raw_bytes", v->raw_bytes);
+	json_put_u64(item, "log_size", v->log_size);
+	json_put_str(item, "log_root", str_hex(hex, v->log_root, HASH_LEN));
+	json_put(j, "result", item);
+	return reader_send_json(rd, RD_ITEM, j);
+}
+
+int
+reader_verify(struct reader *rd, uint8_t *ret_code)
+{
+	const char *vkey = reader_option(rd, "--key"), *note = reader_option(rd, "--checkpoint");
+	const char *text = reader_argument(rd);
+	struct reader_findings f = { NULL, 0, false };
+	struct note_key key;
+	struct verify_conf conf = { .key = &key, .found = reader_found, .arg = &f };
+	struct verify_result v;
+	uint8_t sid[REC_SID_LEN];
+	int r;
+
+	if (vkey == NULL || note_key_parse(vkey, strlen(vkey), &key) != 0) {
+		(void)str_format(
+		    rd->text, sizeof(rd->text), "the public key is not a note verifier key line");
+		return ERR_FORMAT;
+	}
+	conf.checkpoint = note;
+	conf.checkpoint_len = note != NULL ? strlen(note) : 0;
+	memset(&v, 0, sizeof(v));
+	if (text == NULL)
+		r = verify_all(rd->snap, &conf, &v);
+	else if ((r = reader_find(rd, text, sid)) == 0)
+		r = verify_session(rd->snap, &conf, sid, &v);
+	*ret_code = r == 0 ? 0 : 1;
+	if (r == ERR_NOT_FOUND) {
+		if (rd->text[0] == '\0')
+			(void)str_format(rd->text, sizeof(rd->text),
+			    "neither the store nor its log know this session");
+		r = 0;
+		goto out;
+	}
+	if (f.oom)
+		r = -ENOMEM;
+	if (r == 0 || r == ERR_CHAIN) {
+		bool ok = r == 0;
+
+		r = 0;
+		for (size_t i = 0; r == 0 && i < f.n; i++)
+			r = reader_send_finding(rd, &f.list[i]);
+		if (r == 0)
+			r = reader_send_result(rd, &v, ok);
+	}
+out:
+	free(f.list);
+	return r;
+}

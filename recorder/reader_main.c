@@ -1,0 +1,120 @@
+/*
+ * bastiond-reader --store DIR VERB [ARGUMENT ...]: serves one request of one auditor from the store, read-only.
+ * Descriptor 3: the edge to bastionctl. What may be asked is fixed by the arguments.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/buf.h"
+#include "lib/file.h"
+#include "lib/hash.h"
+#include "lib/ipc.h"
+#include "lib/log.h"
+#include "lib/proc.h"
+#include "lib/sandbox.h"
+#include "lib/secret.h"
+#include "lib/str.h"
+#include "recorder/reader.h"
+
+static const struct {
+	const char *name;
+	reader_fn run;
+} reader_verbs[] = {
+	{ "list", reader_list },
+	{ "show", reader_show },
+	{ "events", reader_events },
+	{ "verify", reader_verify },
+	{ "log", reader_log },
+	{ "checkpoint", reader_checkpoint },
+};
+
+static reader_fn
+reader_verb(const char *name)
+{
+	for (size_t i = 0; i < sizeof(reader_verbs) / sizeof(reader_verbs[0]); i++)
+		if (strcmp(reader_verbs[i].name, name) == 0)
+			return reader_verbs[i].run;
+	return NULL;
+}
+
+/* Last words; bastionctl may be gone already. */
+static void
+reader_end(struct reader *rd, uint8_t code)
+{
+	struct buf *b = buf_new(1024);
+
+	if (b != NULL && buf_put_u8(b, code) == 0 && buf_put_cstr(b, rd->text) == 0)
+		(void)ipc_plain_send(rd->fd, RD_END, rd->n_seeks, buf_ptr(b), buf_len(b), NULL, 0);
+	buf_free(b);
+}
+
+static int
+reader_open(struct reader *rd, const char *dir)
+{
+	const struct sandbox_path paths[] = { { .path = dir, .write = true } };
+	int r;
+
+	if ((r = store_open_read(dir, &rd->store)) != 0) {
+		(void)str_format(rd->text, sizeof(rd->text), "%s: the store cannot be opened: %s",
+		    dir, err_str(r));
+		return r;
+	}
+	if ((r = sandbox_enter(SANDBOX_READER, paths, 1)) != 0) {
+		(void)str_format(
+		    rd->text, sizeof(rd->text), "the sandbox cannot be closed: %s", err_str(r));
+		return r;
+	}
+	if ((r = store_snap_new(rd->store, &rd->snap)) != 0)
+		(void)str_format(rd->text, sizeof(rd->text), "%s: the store cannot be read: %s",
+		    dir, err_str(r));
+	return r;
+}
+
+static int
+reader_serve(struct reader *rd, const char *dir, reader_fn run)
+{
+	uint8_t code = 3;
+	int r;
+
+	if ((r = ipc_plain_hello(rd->fd)) == 0 && (r = reader_open(rd, dir)) == 0)
+		r = run(rd, &code);
+	if (r != 0) {
+		code = 3;
+		if (rd->text[0] == '\0')
+			(void)str_format(
+			    rd->text, sizeof(rd->text), "reading the store failed: %s", err_str(r));
+	}
+	if (r != ERR_PEER_GONE)
+		reader_end(rd, code);
+	store_snap_free(rd->snap);
+	store_close(rd->store);
+	return code;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct reader rd = { .fd = PROC_FD_FIRST, .credit = RD_WINDOW };
+	reader_fn run;
+	int code;
+
+	log_init("bastiond-reader", LOG_LEVEL_INFO);
+	if (argc < 4 || strcmp(argv[1], "--store") != 0 || (run = reader_verb(argv[3])) == NULL) {
+		fputs("usage: bastiond-reader --store DIR VERB [ARGUMENT ...]\n"
+		      "It is started by bastiond or bastionctl, never by hand.\n",
+		    stderr);
+		return 2;
+	}
+	rd.args = (const char *const *)(argv + 4);
+	rd.space = malloc(IPC_HEADER + IPC_MAX);
+	if (rd.space == NULL || sandbox_prepare() != 0 || secret_init() != 0 || hash_init() != 0) {
+		log_err("reader.start_failed");
+		return 3;
+	}
+	code = reader_serve(&rd, argv[2], run);
+	free(rd.space);
+	return code;
+}

@@ -1,0 +1,230 @@
+/* Verbs about sessions: list, show, events. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/buf.h"
+#include "lib/ipc.h"
+#include "lib/num.h"
+#include "lib/str.h"
+#include "recorder/reader.h"
+#include "recorder/reader_json.h"
+#include "recorder/recording.h"
+#include "recorder/sess.h"
+
+struct reader_ids {
+	uint8_t (*sid)[REC_SID_LEN]; /* owned */
+	size_t n, room;
+};
+
+static int
+reader_collect(void *arg, const uint8_t sid[REC_SID_LEN], uint64_t opened_wall_ns)
+{
+	struct reader_ids *ids = arg;
+
+	(void)opened_wall_ns;
+	if (ids->n == ids->room) {
+		size_t room = ids->room == 0 ? 256 : ids->room * 2;
+		uint8_t(*more)[REC_SID_LEN] = reallocarray(ids->sid, room, REC_SID_LEN);
+
+		if (more == NULL)
+			return -ENOMEM;
+		ids->sid = more;
+		ids->room = room;
+	}
+	memcpy(ids->sid[ids->n++], sid, REC_SID_LEN);
+	return 0;
+}
+
+static int
+reader_send_session(struct reader *rd, const uint8_t sid[REC_SID_LEN], uint16_t type, bool detail)
+{
+	struct json *j;
+	struct sess s;
+	int r;
+
+	if ((r = sess_get(rd->snap, sid, &s)) != 0)
+		return r;
+	if ((r = sess_live(rd->snap, &s)) != 0) {
+		sess_done(&s);
+		return r;
+	}
+	j = reader_session_json(&s, detail);
+	sess_done(&s);
+	return reader_send_json(rd, type, j);
+}
+
+int
+reader_list(struct reader *rd, uint8_t *ret_code)
+{
+	const char *since = reader_option(rd, "--since");
+	struct reader_ids ids = { NULL, 0, 0 };
+	uint64_t from = 0;
+	int r;
+
+	if (since != NULL && num_parse(since, 0, UINT64_MAX, &from) != 0)
+		return ERR_FORMAT;
+	r = sess_each(rd->snap, from, reader_collect, &ids);
+	for (size_t i = 0; r == 0 && i < ids.n; i++) {
+		r = reader_send_session(rd, ids.sid[i], RD_ITEM, false);
+		/* One that was removed while the list went out is simply not in it. */
+		if (r == ERR_NOT_FOUND)
+			r = 0;
+	}
+	free(ids.sid);
+	*ret_code = 0;
+	return r;
+}
+
+/* The session that the argument names, which must have a record. */
+static int
+reader_named(struct reader *rd, uint8_t ret_sid[REC_SID_LEN])
+{
+	const char *text = reader_argument(rd);
+
+	return text == NULL ? ERR_FORMAT : reader_find(rd, text, ret_sid);
+}
+
+static int
+reader_not_found(struct reader *rd, uint8_t *ret_code)
+{
+	if (rd->text[0] == '\0')
+		(void)str_format(
+		    rd->text, sizeof(rd->text), "no such session: see bastionctl sessions list");
+	*ret_code = 1;
+	return 0;
+}
+
+int
+reader_show(struct reader *rd, uint8_t *ret_code)
+{
+	uint8_t sid[REC_SID_LEN];
+	int r;
+
+	if ((r = reader_named(rd, sid)) == 0)
+		r = reader_send_session(rd, sid, RD_ITEM, true);
+	*ret_code = 0;
+	return r == ERR_NOT_FOUND ? reader_not_found(rd, ret_code) : r;
+}
+
+/* The longest run of whole events at the front of r that fits max bytes; r stands behind it. */
+static int
+reader_run(struct event_reader *r, size_t max, size_t *ret_len)
+{
+	size_t start = r->off;
+	struct event_reader before;
+	struct event ev;
+	int e;
+
+	for (;;) {
+		before = *r;
+		e = event_next(r, &ev);
+		if (e == ERR_NOT_FOUND)
+			break;
+		if (e != 0)
+			return e;
+		if (r->off - start > max) {
+			*r = before;
+			break;
+		}
+	}
+	*ret_len = r->off - start;
+	return 0;
+}
+
+/* One part of the recording, in messages. b: scratch. */
+static int
+reader_send_part(struct reader *rd, const struct recording_part *part, struct buf *b)
+{
+	struct event_reader r;
+	int e = 0;
+
+	event_reader_init(&r, part->data, part->len, part->first_seq, part->base_ns);
+	while (e == 0 && r.off < part->len && !rd->seek) {
+		uint64_t seq = r.next_seq, base = r.at_ns;
+		size_t at = r.off, len = 0;
+
+		if ((e = reader_run(&r, IPC_MAX - 16, &len)) != 0)
+			return e;
+		if (len == 0)
+			return ERR_LIMIT;
+		buf_reset(b);
+		if ((e = buf_put_u64(b, seq)) == 0 && (e = buf_put_u64(b, base)) == 0 &&
+		    (e = buf_put(b, part->data + at, len)) == 0)
+			e = reader_send(rd, RD_EVENTS, rd->n_seeks, buf_ptr(b), buf_len(b));
+		if (e == 0)
+			e = reader_peek(rd);
+	}
+	return e;
+}
+
+static int
+reader_stream(struct reader *rd, struct recording *rec, struct buf *b)
+{
+	struct recording_part part;
+	uint8_t *copy = NULL;
+	int r = 0;
+
+	for (;;) {
+		if (rd->seek) {
+			rd->seek = false;
+			if ((r = recording_seek(rec, rd->seek_ns)) != 0)
+				break;
+		}
+		if ((r = recording_next(rec, &part)) != 0)
+			break;
+		/* Sending may let go of the snapshot, and with it of what part points at. */
+		free(copy);
+		if ((copy = malloc(part.len)) == NULL) {
+			r = -ENOMEM;
+			break;
+		}
+		memcpy(copy, part.data, part.len);
+		part.data = copy;
+		if ((r = reader_send_part(rd, &part, b)) != 0)
+			break;
+	}
+	free(copy);
+	return r == ERR_NOT_FOUND ? 0 : r;
+}
+
+static int
+reader_send_end(struct reader *rd)
+{
+	static const uint8_t yes[5] = { 0, 0, 0, 0, 0 };
+
+	return ipc_plain_send(rd->fd, RD_END, rd->n_seeks, yes, sizeof(yes), NULL, 0);
+}
+
+int
+reader_events(struct reader *rd, uint8_t *ret_code)
+{
+	struct buf *b = buf_new(IPC_MAX);
+	struct recording *rec = NULL;
+	uint8_t sid[REC_SID_LEN];
+	int r;
+
+	*ret_code = 0;
+	if (b == NULL)
+		return -ENOMEM;
+	if ((r = reader_named(rd, sid)) == 0 &&
+	    (r = reader_send_session(rd, sid, RD_BEGIN, true)) == 0)
+		r = recording_open(rd->snap, sid, &rec);
+	if (r == ERR_NOT_FOUND) {
+		r = reader_not_found(rd, ret_code);
+		goto out;
+	}
+	/* After the end somebody who replays may still go back. */
+	while (r == 0) {
+		if ((r = reader_stream(rd, rec, b)) != 0 || (r = reader_send_end(rd)) != 0)
+			break;
+		while (r == 0 && !rd->seek)
+			r = reader_wait(rd);
+	}
+out:
+	recording_close(rec);
+	buf_free(b);
+	return r;
+}
