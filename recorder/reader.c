@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,6 +130,17 @@ reader_send_json(struct reader *rd, uint16_t type, struct json *j)
 	return r;
 }
 
+void
+reader_say(struct reader *rd, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vsnprintf(rd->text, sizeof(rd->text), fmt, ap) < 0)
+		rd->text[0] = '\0';
+	va_end(ap);
+}
+
 const char *
 reader_option(const struct reader *rd, const char *name)
 {
@@ -189,7 +202,7 @@ reader_find(struct reader *rd, const char *text, uint8_t ret_sid[REC_SID_LEN])
 		return 0;
 	if (s.prefix != NULL && (s.len < 4 || s.len > 2 * REC_SID_LEN ||
 				    text[strspn(text, "0123456789abcdef")] != '\0')) {
-		(void)str_format(rd->text, sizeof(rd->text),
+		reader_say(rd,
 		    "%s: not a session id (4 to 32 hex digits, or last): see bastionctl sessions "
 		    "list",
 		    shown);
@@ -198,7 +211,7 @@ reader_find(struct reader *rd, const char *text, uint8_t ret_sid[REC_SID_LEN])
 	if ((r = sess_each(rd->snap, 0, reader_match, &s)) != 0)
 		return r;
 	if (s.n_found == 0 || (s.prefix != NULL && s.n_found > 1)) {
-		(void)str_format(rd->text, sizeof(rd->text),
+		reader_say(rd,
 		    s.n_found == 0 ? "%s: no such session: see bastionctl sessions list"
 				   : "%s: more than one session begins with this: give more digits",
 		    shown);

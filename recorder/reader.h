@@ -40,6 +40,9 @@ int reader_wait(struct reader *rd) MUST_CHECK;
 /* Look whether a message is there. 0, also when there is none. */
 int reader_peek(struct reader *rd) MUST_CHECK;
 
+/* What RD_END will say; cut when it is too long. */
+void reader_say(struct reader *rd, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
 /* The value behind --name; NULL: not given. */
 const char *reader_option(const struct reader *rd, const char *name);
 /* The argument that is no option; NULL: there is none. */

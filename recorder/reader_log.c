@@ -139,7 +139,7 @@ reader_checkpoint(struct reader *rd, uint8_t *ret_code)
 
 	*ret_code = 0;
 	if (r == ERR_NOT_FOUND) {
-		(void)str_format(rd->text, sizeof(rd->text), "the log has no checkpoint yet");
+		reader_say(rd, "the log has no checkpoint yet");
 		*ret_code = 1;
 		return 0;
 	}
@@ -216,8 +216,7 @@ reader_verify(struct reader *rd, uint8_t *ret_code)
 	int r;
 
 	if (vkey == NULL || note_key_parse(vkey, strlen(vkey), &key) != 0) {
-		(void)str_format(
-		    rd->text, sizeof(rd->text), "the public key is not a note verifier key line");
+		reader_say(rd, "the public key is not a note verifier key line");
 		return ERR_FORMAT;
 	}
 	conf.checkpoint = note;
@@ -230,8 +229,7 @@ reader_verify(struct reader *rd, uint8_t *ret_code)
 	*ret_code = r == 0 ? 0 : 1;
 	if (r == ERR_NOT_FOUND) {
 		if (rd->text[0] == '\0')
-			(void)str_format(rd->text, sizeof(rd->text),
-			    "neither the store nor its log know this session");
+			reader_say(rd, "neither the store nor its log know this session");
 		r = 0;
 		goto out;
 	}

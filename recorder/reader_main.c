@@ -46,8 +46,9 @@ reader_end(struct reader *rd, uint8_t code)
 {
 	struct buf *b = buf_new(1024);
 
-	if (b != NULL && buf_put_u8(b, code) == 0 && buf_put_cstr(b, rd->text) == 0)
-		(void)ipc_plain_send(rd->fd, RD_END, rd->n_seeks, buf_ptr(b), buf_len(b), NULL, 0);
+	if (b == NULL || buf_put_u8(b, code) != 0 || buf_put_cstr(b, rd->text) != 0 ||
+	    ipc_plain_send(rd->fd, RD_END, rd->n_seeks, buf_ptr(b), buf_len(b), NULL, 0) != 0)
+		log_debug("reader.end_not_told");
 	buf_free(b);
 }
 
@@ -58,18 +59,15 @@ reader_open(struct reader *rd, const char *dir)
 	int r;
 
 	if ((r = store_open_read(dir, &rd->store)) != 0) {
-		(void)str_format(rd->text, sizeof(rd->text), "%s: the store cannot be opened: %s",
-		    dir, err_str(r));
+		reader_say(rd, "%s: the store cannot be opened: %s", dir, err_str(r));
 		return r;
 	}
 	if ((r = sandbox_enter(SANDBOX_READER, paths, 1)) != 0) {
-		(void)str_format(
-		    rd->text, sizeof(rd->text), "the sandbox cannot be closed: %s", err_str(r));
+		reader_say(rd, "the sandbox cannot be closed: %s", err_str(r));
 		return r;
 	}
 	if ((r = store_snap_new(rd->store, &rd->snap)) != 0)
-		(void)str_format(rd->text, sizeof(rd->text), "%s: the store cannot be read: %s",
-		    dir, err_str(r));
+		reader_say(rd, "%s: the store cannot be read: %s", dir, err_str(r));
 	return r;
 }
 
@@ -84,8 +82,7 @@ reader_serve(struct reader *rd, const char *dir, reader_fn run)
 	if (r != 0) {
 		code = 3;
 		if (rd->text[0] == '\0')
-			(void)str_format(
-			    rd->text, sizeof(rd->text), "reading the store failed: %s", err_str(r));
+			reader_say(rd, "reading the store failed: %s", err_str(r));
 	}
 	if (r != ERR_PEER_GONE)
 		reader_end(rd, code);

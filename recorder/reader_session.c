@@ -91,8 +91,7 @@ static int
 reader_not_found(struct reader *rd, uint8_t *ret_code)
 {
 	if (rd->text[0] == '\0')
-		(void)str_format(
-		    rd->text, sizeof(rd->text), "no such session: see bastionctl sessions list");
+		reader_say(rd, "no such session: see bastionctl sessions list");
 	*ret_code = 1;
 	return 0;
 }
