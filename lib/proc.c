@@ -38,7 +38,7 @@ proc_libexec_dir(char *dst, size_t size)
 		slash = strrchr(self, '/');
 		if (slash != NULL) {
 			*slash = '\0';
-			if (str_format(probe, sizeof(probe), "%s/bastiond-front", self) == 0 &&
+			if (str_format(probe, sizeof(probe), "%s/bastiond-keys", self) == 0 &&
 			    access(probe, X_OK) == 0)
 				return str_copy(dst, size, self);
 		}
