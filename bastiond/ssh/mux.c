@@ -1,0 +1,439 @@
+/* The table of channels, the replies that are due, and how a channel ends when there is no other end to end it. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bastiond/ssh/mux_priv.h"
+#include "lib/str.h"
+
+#define NOTES_MAX 256u	   /* refusals that one connection may put on record */
+#define NOTE_WHAT_MAX 256u /* bytes of a peer's word in a note */
+
+struct mux *
+mux_new(enum mux_side side, uint32_t limit, const struct mux_ops *ops, void *arg)
+{
+	struct mux *m = calloc(1, sizeof(*m));
+
+	if (m == NULL)
+		return NULL;
+	m->side = side;
+	m->ops = ops;
+	m->arg = arg;
+	m->why = "";
+	mux_set_limit(m, limit);
+	m->frame = buf_new(MUX_REQUEST_MAX + 64);
+	m->joined = buf_new(4 + LINK_DATA_MAX);
+	if (m->frame == NULL || m->joined == NULL) {
+		mux_free(m);
+		return NULL;
+	}
+	return m;
+}
+
+static void
+chan_free(struct mux_chan *c)
+{
+	mux_queue_free(&c->ctl);
+	mux_queue_free(&c->flow);
+	free(c->peers.v);
+	free(c->links.v);
+	free(c->end_text);
+	free(c);
+}
+
+void
+mux_free(struct mux *m)
+{
+	if (m == NULL)
+		return;
+	for (uint32_t i = 0; i < m->n_chans; i++)
+		chan_free(m->chans[i]);
+	free(m->chans);
+	buf_free(m->frame);
+	buf_free(m->joined);
+	free(m);
+}
+
+void
+mux_set_limit(struct mux *m, uint32_t limit)
+{
+	m->limit = limit < MUX_CHANNELS_MAX ? limit : MUX_CHANNELS_MAX;
+}
+
+const char *
+mux_why(const struct mux *m)
+{
+	return m->why;
+}
+
+int
+mux_broken(struct mux *m, int err, const char *why)
+{
+	m->why = why;
+	return err;
+}
+
+uint32_t
+mux_channels(const struct mux *m)
+{
+	return m->n_chans;
+}
+
+bool
+mux_finished(const struct mux *m)
+{
+	return m->finished;
+}
+
+uint64_t
+mux_sent(const struct mux *m)
+{
+	return m->sent;
+}
+
+/* Numbers only grow, so the table is sorted. */
+static uint32_t
+find_slot(const struct mux *m, uint32_t id)
+{
+	uint32_t lo = 0, hi = m->n_chans;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (m->chans[mid]->id < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+struct mux_chan *
+mux_find(struct mux *m, uint32_t id)
+{
+	uint32_t i = find_slot(m, id);
+
+	return i < m->n_chans && m->chans[i]->id == id ? m->chans[i] : NULL;
+}
+
+static int
+table_grow(struct mux *m)
+{
+	uint32_t size = m->size == 0 ? 8 : m->size * 2;
+	struct mux_chan **chans;
+
+	if (m->n_chans < m->size)
+		return 0;
+	chans = calloc(size, sizeof(struct mux_chan *));
+	if (chans == NULL)
+		return -ENOMEM;
+	if (m->n_chans > 0)
+		memcpy(chans, m->chans, m->n_chans * sizeof(struct mux_chan *));
+	free(m->chans);
+	m->chans = chans;
+	m->size = size;
+	return 0;
+}
+
+int
+mux_add(struct mux *m, uint32_t id, struct mux_chan **ret_c)
+{
+	struct mux_chan *c;
+	int r = table_grow(m);
+
+	if (r != 0)
+		return r;
+	c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return -ENOMEM;
+	c->id = id;
+	c->session.id = id;
+	c->credit = LINK_CREDIT;
+	m->chans[m->n_chans++] = c;
+	m->highest = id;
+	*ret_c = c;
+	return 0;
+}
+
+void
+mux_drop(struct mux *m, struct mux_chan *c)
+{
+	uint32_t i = find_slot(m, c->id);
+
+	m->n_chans--;
+	memmove(m->chans + i, m->chans + i + 1, (m->n_chans - i) * sizeof(struct mux_chan *));
+	chan_free(c);
+}
+
+bool
+mux_is_program(struct rd_str name)
+{
+	return rd_is(name, "shell") || rd_is(name, "exec") || rd_is(name, "subsystem");
+}
+
+bool
+mux_shape(struct rd_str fields, const char *shape)
+{
+	struct rd r = rd_over(fields.p, fields.len);
+	struct rd_str s;
+	uint32_t u;
+	uint8_t b;
+	bool ok = true;
+
+	for (; *shape != '\0' && ok; shape++)
+		ok = *shape == 'u'   ? rd_u32(&r, &u)
+		     : *shape == 'b' ? rd_u8(&r, &b)
+				     : rd_str(&r, &s);
+	return ok && rd_end(&r);
+}
+
+/* Replies that are due. */
+
+struct mux_wait *
+mux_waits_at(struct mux_waits *w, uint32_t i)
+{
+	return i < w->n ? &w->v[(w->first + i) % w->size] : NULL;
+}
+
+struct mux_wait *
+mux_waits_find(struct mux_waits *w, uint32_t number)
+{
+	for (uint32_t i = 0; i < w->n; i++) {
+		struct mux_wait *wait = mux_waits_at(w, i);
+
+		if (wait->number == number && number != 0)
+			return wait;
+	}
+	return NULL;
+}
+
+static int
+waits_grow(struct mux_waits *w)
+{
+	uint32_t size = w->size == 0 ? 4 : w->size * 2;
+	struct mux_wait *v = calloc(size, sizeof(*v));
+
+	if (v == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < w->n; i++)
+		v[i] = *mux_waits_at(w, i);
+	free(w->v);
+	*w = (struct mux_waits){ .v = v, .n = w->n, .size = size };
+	return 0;
+}
+
+int
+mux_waits_add(struct mux_waits *w, uint32_t number, struct rd_str name, enum mux_wait_state state)
+{
+	struct mux_wait *wait;
+	int r = 0;
+
+	if (w->n == MUX_WAITS_MAX)
+		return ERR_LIMIT;
+	if (w->n == w->size)
+		r = waits_grow(w);
+	if (r != 0)
+		return r;
+	w->n++;
+	wait = mux_waits_at(w, w->n - 1);
+	*wait = (struct mux_wait){ .number = number, .state = state };
+	if (name.len <= MUX_NAME_MAX)
+		memcpy(wait->name, name.p, name.len);
+	return 0;
+}
+
+void
+mux_waits_pop(struct mux_waits *w)
+{
+	w->first = (w->first + 1) % w->size;
+	w->n--;
+}
+
+/* Endings. */
+
+/* Whatever was still open is granted: the words that follow say what happened, and clients hide those of a failure. */
+static int
+answer_all(struct mux *m, struct mux_chan *c)
+{
+	for (uint32_t i = 0; i < c->peers.n; i++) {
+		struct mux_wait *wait = mux_waits_at(&c->peers, i);
+
+		if (wait->state == WAIT_OPEN)
+			wait->state = WAIT_SUCCESS;
+	}
+	return mux_answer_due(m, c);
+}
+
+static int
+push_line(struct mux *m, struct mux_chan *c, const char *text)
+{
+	char line[1100];
+
+	if (text[0] == '\0')
+		return 0;
+	str_escape(line, sizeof(line) - 2, text, strlen(text));
+	/* A client with a terminal has it in raw mode. */
+	memcpy(line + strlen(line), c->session.pty ? "\r\n" : "\n", c->session.pty ? 3 : 2);
+	return mux_push_data(m, c, MUX_Q_ERR, rd_bytes(line, strlen(line)));
+}
+
+static int
+push_status(struct mux_chan *c, uint32_t status)
+{
+	static const char name[] = "\0\0\0\013exit-status"; /* and its NUL: want_reply false */
+	uint8_t msg[sizeof(name) + 4];
+
+	memcpy(msg, name, sizeof(name));
+	wr_u32(msg + sizeof(name), status);
+	return mux_push(c, SSH_CHANNEL_REQUEST, msg, sizeof(msg));
+}
+
+int
+mux_end_now(struct mux *m, struct mux_chan *c)
+{
+	const char *text = c->end_text != NULL ? c->end_text : m->text;
+	uint32_t status = c->end_text != NULL ? c->end_status : m->status;
+	bool silent = c->told || c->link_eof;
+	int r = 0;
+
+	if (c->ended)
+		return 0;
+	c->ended = true;
+	if (c->link_close) /* its own end is on its way already */
+		return 0;
+	if ((r = answer_all(m, c)) != 0 || (!silent && (r = push_line(m, c, text)) != 0) ||
+	    (!c->told && c->session.program && (r = push_status(c, status)) != 0) ||
+	    (!c->link_eof && (r = mux_push(c, SSH_CHANNEL_EOF, NULL, 0)) != 0))
+		return r;
+	return mux_push(c, SSH_CHANNEL_CLOSE, NULL, 0);
+}
+
+/* Words reach a user only where a program was asked for. */
+static bool
+end_is_due(const struct mux_chan *c)
+{
+	return c->session.program || c->peer_close || c->link_close;
+}
+
+int
+mux_end(struct mux *m, struct mux_chan *c, uint32_t exit_status, const char *text)
+{
+	int r;
+
+	if (c->ending)
+		return 0;
+	c->end_text = strdup(text);
+	if (c->end_text == NULL)
+		return -ENOMEM;
+	c->end_status = exit_status;
+	if ((r = mux_leave(m, c)) != 0)
+		return r;
+	c->ending = true;
+	return end_is_due(c) ? mux_end_now(m, c) : 0;
+}
+
+int
+mux_cut(struct mux *m, struct mux_chan *c)
+{
+	int r = mux_leave(m, c);
+
+	if (r != 0 || c->ended || c->link_close)
+		return r;
+	c->ending = true;
+	c->ended = true;
+	c->discard = true;
+	return mux_push(c, SSH_CHANNEL_CLOSE, NULL, 0);
+}
+
+int
+mux_finish(struct mux *m, uint32_t exit_status, const char *text)
+{
+	size_t n;
+	int r = 0;
+
+	if (m->finished)
+		return 0;
+	m->finished = true;
+	m->status = exit_status;
+	n = strnlen(text, sizeof(m->text) - 1);
+	memcpy(m->text, text, n);
+	m->text[n] = '\0';
+	buf_reset(m->joined);
+	for (uint32_t i = 0; i < m->n_chans && r == 0; i++) {
+		struct mux_chan *c = m->chans[i];
+
+		c->ending = true;
+		if (end_is_due(c))
+			r = mux_end_now(m, c);
+	}
+	return r;
+}
+
+/* The first unanswered request of this name. */
+static struct mux_wait *
+find_asked(struct mux_chan *c, struct rd_str asked)
+{
+	for (uint32_t i = 0; i < c->peers.n; i++) {
+		struct mux_wait *wait = mux_waits_at(&c->peers, i);
+
+		if (wait->state == WAIT_OPEN && rd_is(asked, wait->name))
+			return wait;
+	}
+	return NULL;
+}
+
+int
+mux_deny(struct mux *m, uint32_t id, struct rd_str asked, const char *text)
+{
+	struct mux_chan *c = mux_find(m, id);
+	struct mux_wait *wait;
+
+	if (c == NULL || c->ending)
+		return 0;
+	if (mux_is_program(asked))
+		return mux_end(m, c, 254, text);
+	if (rd_is(asked, "pty-req"))
+		c->session.pty = false;
+	wait = find_asked(c, asked);
+	if (wait == NULL)
+		return 0;
+	wait->state = WAIT_FAILURE;
+	return mux_answer_due(m, c);
+}
+
+int
+mux_expire(struct mux *m)
+{
+	for (uint32_t i = 0; i < m->n_chans; i++) {
+		struct mux_chan *c = m->chans[i];
+
+		bool stuck = (c->link_close || c->ended) && !c->moved;
+
+		c->discard = c->discard || (stuck && c->stuck);
+		c->stuck = stuck;
+		c->moved = false;
+	}
+	return mux_pump(m);
+}
+
+int
+mux_note_refused(struct mux *m, uint32_t id, struct rd_str what, const char *why)
+{
+	struct buf *b;
+	int r;
+
+	if (m->finished || m->notes++ >= NOTES_MAX)
+		return 0;
+	if (what.len > NOTE_WHAT_MAX)
+		what.len = NOTE_WHAT_MAX;
+	b = buf_new(NOTE_WHAT_MAX + 1024);
+	if (b == NULL)
+		return -ENOMEM;
+	if ((r = buf_put_u8(b, LINK_NOTE_REFUSED)) == 0 &&
+	    (r = buf_put_str(b, what.p, what.len)) == 0 && (r = buf_put_cstr(b, why)) == 0)
+		r = mux_emit(m, LINK_NOTE, id, rd_bytes(buf_ptr(b), buf_len(b)), rd_bytes(NULL, 0));
+	buf_free(b);
+	return r;
+}

@@ -1,0 +1,128 @@
+/*
+ * The channels of one SSH connection (RFC 4254 section 5) and their other halves on the link. A front and a back
+ * each have one: what the SSH peer sends becomes link frames, what comes over the link becomes SSH messages. The two
+ * ends together behave like one SSH connection: same requests, same bytes, same order.
+ *
+ * A channel has one number: it is the link's, and the one by which the peer addresses it. It is never used twice.
+ *
+ * Flow: the peer's window towards us is what the other end takes (LINK_CREDIT at first, then LINK_WINDOW), so what the
+ * peer sends goes on at once and is never kept here. What the link brings waits in a queue for the peer's window; credit
+ * goes back as it leaves. So a channel holds at most LINK_CREDIT bytes and MUX_SLACK.
+ *
+ * No libssh, no sockets: the owner gives three functions to send with.
+ */
+#ifndef BASTION_MUX_H
+#define BASTION_MUX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bastiond/ssh/rd.h"
+#include "lib/err.h"
+
+struct mux;
+
+#define MUX_SLACK                                                                                  \
+	(64u * 1024) /* bytes by which a peer may exceed its window before it is cut off */
+#define MUX_WINDOW_EARLY (64u * 1024) /* bytes a client may send before the other end is there */
+#define MUX_BACKLOG (256u * 1024)     /* bytes unsent by the transport above which queues wait */
+#define MUX_PACKET LINK_DATA_MAX      /* bytes of data that we take in one message */
+#define MUX_WAITS_MAX 256u	      /* requests of one channel whose answers are outstanding */
+#define MUX_CHANNELS_MAX 4096u	      /* channels of one connection, whatever the limit says */
+#define MUX_NAME_MAX 64u	      /* bytes of a channel or request type that can be known */
+
+enum mux_side { MUX_FRONT, MUX_BACK };
+
+/* What the owner wants done with a request of the peer. */
+enum mux_answer {
+	MUX_PASS,   /* over the link; the answer comes from the other side */
+	MUX_REFUSE, /* failure, where an answer is wanted */
+	MUX_GRANT   /* success, where an answer is wanted */
+};
+
+/* What a session channel has been asked for so far; kept by the engine, read and counted by the owner. */
+struct mux_session {
+	uint32_t id;
+	bool pty;     /* pty-req went over */
+	bool program; /* shell, exec or subsystem went over: nothing that prepares it may follow */
+	uint32_t n_env;
+};
+
+/* A channel request of the peer (RFC 4254 section 5.4). Borrowed. */
+struct mux_request {
+	struct rd_str name;
+	bool want_reply;
+	struct rd_str fields; /* what follows want_reply */
+};
+
+struct mux_ops {
+	/* Send one SSH message in two parts. 0; negative: the connection is broken. */
+	int (*send)(
+	    void *arg, const void *head, size_t head_len, const void *body, size_t body_len);
+	/* Bytes sent that the peer's socket has not yet taken. */
+	size_t (*backlog)(void *arg);
+	/* Send one link frame (recorder/link_proto.h); copied. 0; negative: the link is broken. */
+	int (*frame)(void *arg, uint16_t type, uint32_t id, const void *data, size_t len);
+	/*
+	 * The peer opens a channel of this type. 0, or a reason (enum ssh_open_failure) and a line for it.
+	 * Front only; a target opens nothing.
+	 */
+	uint32_t (*may_open)(void *arg, struct rd_str type, const char **ret_text);
+	/* The peer asks for this on a channel. Before the owner is called, nothing is known about name and fields. */
+	enum mux_answer (*may_request)(
+	    void *arg, const struct mux_session *session, const struct mux_request *req);
+};
+
+/* limit: channels open at the same time, at most MUX_CHANNELS_MAX. ops, arg: borrowed. NULL: out of memory. */
+struct mux *mux_new(enum mux_side side, uint32_t limit, const struct mux_ops *ops, void *arg);
+void mux_free(struct mux *m);
+/* Front: what policy allows this login, known after mux_new(). */
+void mux_set_limit(struct mux *m, uint32_t limit);
+
+/*
+ * A message of the peer, type byte first: SSH_MSG_CHANNEL_OPEN (90) to SSH_MSG_CHANNEL_FAILURE (100).
+ * 0; ERR_FORMAT, ERR_ORDER, ERR_LIMIT the peer broke a rule, mux_why() says which; -ENOMEM; an error of ops.
+ */
+int mux_message(struct mux *m, const uint8_t *msg, size_t len) MUST_CHECK;
+/* A frame of the other end about a channel: LINK_OPEN (16) to LINK_EXIT_SIGNAL (27). Results as mux_message(). */
+int mux_frame(
+    struct mux *m, uint16_t type, uint32_t id, const uint8_t *data, size_t len) MUST_CHECK;
+/* Why the last call failed, one line without peer's bytes. */
+const char *mux_why(const struct mux *m);
+
+/* Front: the other end is logged in at its target: clients get their full windows. 0 or an error of ops. */
+int mux_ready(struct mux *m) MUST_CHECK;
+/*
+ * Send what windows and the transport's backlog let through, each channel in turn. To be called after every pass over
+ * the sockets, it also hands on what was collected for the link. 0 or an error of ops; -ENOMEM.
+ */
+int mux_pump(struct mux *m) MUST_CHECK;
+/* Bytes or messages wait for the peer; progress is what mux_pump() sent since it was last asked. */
+bool mux_waits(const struct mux *m);
+uint64_t mux_sent(const struct mux *m);
+
+/*
+ * Front: there is no other end (any more). Every channel, present or future, gets its program request granted, text as
+ * one line on stderr, this exit status, EOF and CLOSE; nothing more goes to the link. text: copied, escaped.
+ */
+int mux_finish(struct mux *m, uint32_t exit_status, const char *text) MUST_CHECK;
+bool mux_finished(const struct mux *m);
+/* Front: policy denied the request `asked` on channel id: same, for that channel, or a failure for what prepares it. */
+int mux_deny(struct mux *m, uint32_t id, struct rd_str asked, const char *text) MUST_CHECK;
+
+/* Channels of which not both sides have sent CLOSE. */
+uint32_t mux_channels(const struct mux *m);
+/*
+ * Drop what waits for a peer that takes nothing, on channels whose other end has closed, where nothing moved since the
+ * last call: so that CLOSE gets through. Call it every few seconds. 0 or an error of ops.
+ */
+int mux_expire(struct mux *m) MUST_CHECK;
+
+/* Tell the record that something was refused (LINK_NOTE_REFUSED). what is escaped and cut. 0 or an error of ops. */
+int mux_note_refused(struct mux *m, uint32_t id, struct rd_str what, const char *why) MUST_CHECK;
+
+/* Do a request's fields have this shape? u: u32, b: u8, s: string; nothing may follow. */
+bool mux_shape(struct rd_str fields, const char *shape);
+
+#endif
