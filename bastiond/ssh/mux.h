@@ -122,6 +122,8 @@ int mux_expire(struct mux *m) MUST_CHECK;
 /* Tell the record that something was refused (LINK_NOTE_REFUSED). what is escaped and cut. 0 or an error of ops. */
 int mux_note_refused(struct mux *m, uint32_t id, struct rd_str what, const char *why) MUST_CHECK;
 
+/* shell, exec, subsystem: what starts a program (RFC 4254 section 6.5). */
+bool mux_is_program(struct rd_str name);
 /* Do a request's fields have this shape? u: u32, b: u8, s: string; nothing may follow. */
 bool mux_shape(struct rd_str fields, const char *shape);
 

@@ -104,7 +104,6 @@ int mux_end(struct mux *m, struct mux_chan *c, uint32_t exit_status, const char 
 int mux_end_now(struct mux *m, struct mux_chan *c) MUST_CHECK;
 /* CLOSE for the peer and LINK_CLOSE for the link, without words. */
 int mux_cut(struct mux *m, struct mux_chan *c) MUST_CHECK;
-bool mux_is_program(struct rd_str name);
 
 /* Replies that are due, in order. number 0 is never found. */
 int mux_waits_add(
