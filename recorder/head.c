@@ -99,3 +99,20 @@ head_verify(const uint8_t *data, size_t len, const uint8_t key[NOTE_KEY_LEN], st
 	*ret_head = h;
 	return 0;
 }
+
+int
+head_covers(const struct head *h, const struct tree *sealed, const uint8_t salt[BLOCK_SALT_LEN],
+    const void *raw, size_t len)
+{
+	static const uint8_t none[HASH_LEN];
+	uint8_t root[HASH_LEN], partial[HASH_LEN];
+
+	tree_root(sealed, root);
+	if (h->n_blocks != sealed->n || h->partial_len > len ||
+	    memcmp(root, h->root, HASH_LEN) != 0)
+		return ERR_CHAIN;
+	if (h->partial_len == 0)
+		return memcmp(h->partial, none, HASH_LEN) == 0 ? 0 : ERR_CHAIN;
+	block_content(salt, raw, h->partial_len, partial);
+	return memcmp(partial, h->partial, HASH_LEN) == 0 ? 0 : ERR_CHAIN;
+}

@@ -17,8 +17,10 @@
 
 #include "lib/err.h"
 #include "lib/hash.h"
+#include "recorder/block.h"
 #include "recorder/note.h"
 #include "recorder/recorder_proto.h"
+#include "recorder/tree.h"
 
 #define HEAD_BODY_LEN 121u
 #define HEAD_LEN (HEAD_BODY_LEN + NOTE_SIG_LEN)
@@ -42,5 +44,12 @@ int head_parse(const uint8_t *data, size_t len, struct head *ret_head) MUST_CHEC
 /* Parse and verify. 0; ERR_FORMAT; ERR_SIGNATURE. */
 int head_verify(const uint8_t *data, size_t len, const uint8_t key[NOTE_KEY_LEN],
     struct head *ret_head) MUST_CHECK;
+
+/*
+ * Whether a head is about these blocks: sealed is the tree of the first n_blocks headers, raw and
+ * salt are what follows them, in a block that may have grown or been sealed since. 0; ERR_CHAIN.
+ */
+int head_covers(const struct head *h, const struct tree *sealed, const uint8_t salt[BLOCK_SALT_LEN],
+    const void *raw, size_t len) MUST_CHECK;
 
 #endif

@@ -1,0 +1,325 @@
+/*
+ * One transaction for all sessions: what is dirty goes to the journal, heads and checkpoint are
+ * signed, LMDB commits.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "recorder/chain_part.h"
+
+#define JOURNAL_SPLIT (16u << 20) /* bytes after which a commit begins another record */
+#define PRUNE_PIECES 1000 /* pieces of journal removed in one commit, so that none takes long */
+
+int
+chain_fail(struct chain *c, int err)
+{
+	if (c->failed == 0)
+		c->failed = err;
+	return err;
+}
+
+int
+chain_failed(const struct chain *c)
+{
+	return c->failed;
+}
+
+int
+chain_txn(struct chain *c)
+{
+	int r;
+
+	if (c->failed != 0)
+		return c->failed;
+	if (c->in_txn)
+		return 0;
+	if ((r = store_begin(c->store)) != 0)
+		return chain_fail(c, r);
+	c->in_txn = true;
+	return 0;
+}
+
+void
+chain_close(struct chain *c)
+{
+	struct session *s;
+
+	if (c == NULL)
+		return;
+	while ((s = TAILQ_FIRST(&c->sessions)) != NULL) {
+		TAILQ_REMOVE(&c->sessions, s, link);
+		session_free(s);
+	}
+	store_close(c->store);
+	block_codec_free(c->codec);
+	buf_free(c->stored);
+	buf_free(c->journal);
+	hash_free(c->peek);
+	free(c);
+}
+
+static struct chain *
+chain_new(const struct chain_conf *conf)
+{
+	struct chain *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	TAILQ_INIT(&c->sessions);
+	STAILQ_INIT(&c->dirty);
+	c->signer = conf->signer;
+	c->durability = conf->store.durability;
+	c->journal_keep = conf->journal_keep != 0 ? conf->journal_keep : CHAIN_JOURNAL_KEEP;
+	c->next_commit = 1;
+	c->codec = block_codec_new();
+	c->stored = buf_new(BLOCK_STORED_MAX);
+	c->journal = buf_new(JOURNAL_RECORD_MAX);
+	c->peek = hash_new();
+	if (c->codec == NULL || c->stored == NULL || c->journal == NULL || c->peek == NULL) {
+		chain_close(c);
+		return NULL;
+	}
+	return c;
+}
+
+int
+chain_open(
+    const struct chain_conf *conf, struct chain **ret_chain, struct chain_recovery *ret_recovery)
+{
+	struct chain_recovery recovery = { 0 };
+	struct chain *c = chain_new(conf);
+	int r;
+
+	if (c == NULL)
+		return -ENOMEM;
+	if ((r = store_open_write(&conf->store, &c->store)) != 0 || (r = chain_txn(c)) != 0 ||
+	    (r = mlog_start(&c->log, c->store, c->signer, conf->origin)) != 0 ||
+	    (r = recovery_run(c, &recovery)) != 0 || (r = chain_commit(c, true)) != 0) {
+		chain_close(c);
+		return r;
+	}
+	*ret_chain = c;
+	*ret_recovery = recovery;
+	return 0;
+}
+
+int
+chain_audit(struct chain *c, const void *text, size_t len)
+{
+	int r;
+
+	if (len > REC_AUDIT_MAX)
+		return ERR_LIMIT;
+	if ((r = chain_txn(c)) != 0)
+		return r;
+	r = mlog_audit(&c->log, text, len);
+	return r != 0 ? chain_fail(c, r) : 0;
+}
+
+size_t
+chain_pending(const struct chain *c)
+{
+	return c->pending;
+}
+
+bool
+chain_is_dirty(const struct chain *c)
+{
+	return c->in_txn || !STAILQ_EMPTY(&c->dirty);
+}
+
+bool
+chain_wants_heads(const struct chain *c)
+{
+	return c->n_stale > 0;
+}
+
+static int
+journal_emit(struct chain *c)
+{
+	uint8_t key[JOURNAL_KEY_LEN];
+	int r;
+
+	journal_key(c->next_commit, key);
+	r = store_put_pieces(c->store, STORE_JOURNAL, key, sizeof(key), buf_ptr(c->journal),
+	    buf_len(c->journal), true);
+	if (r != 0)
+		return r;
+	c->journal_bytes += buf_len(c->journal);
+	c->next_commit++;
+	buf_reset(c->journal);
+	return 0;
+}
+
+/* Every dirty session's new bytes, in one record or, when they are very many, a few. */
+static int
+journal_dirty(struct chain *c)
+{
+	uint64_t wall_ns = clock_wall_ns();
+	struct session *s;
+	size_t empty = 0;
+	int r;
+
+	buf_reset(c->journal);
+	while ((s = STAILQ_FIRST(&c->dirty)) != NULL) {
+		if (buf_len(c->journal) == 0) {
+			if ((r = journal_put_start(c->journal, wall_ns)) != 0)
+				return r;
+			empty = buf_len(c->journal);
+		}
+		if ((r = session_flush(s)) != 0)
+			return r;
+		STAILQ_REMOVE_HEAD(&c->dirty, dirty_link);
+		s->dirty = false;
+		if (buf_len(c->journal) > JOURNAL_SPLIT && (r = journal_emit(c)) != 0)
+			return r;
+	}
+	return buf_len(c->journal) > empty ? journal_emit(c) : 0;
+}
+
+static int
+sign_heads(struct chain *c, bool now)
+{
+	uint64_t at_ns = clock_boot_ns();
+	struct session *s;
+	int r;
+
+	if (c->n_stale == 0 || (!now && at_ns - c->heads_at_ns < CHAIN_HEAD_NS))
+		return 0;
+	c->heads_at_ns = at_ns;
+	TAILQ_FOREACH (s, &c->sessions, link)
+		if (s->head_stale && (r = session_sign_head(s)) != 0)
+			return r;
+	return 0;
+}
+
+/* Remove journal records up to and including commit number last; *ret_bytes: how much they held. */
+static int
+prune_to(struct chain *c, uint64_t last, uint64_t *ret_bytes)
+{
+	uint8_t key[JOURNAL_KEY_LEN + STORE_PIECE_KEY_LEN];
+	uint64_t commit, bytes = 0;
+	struct store_item item;
+	struct store_iter *it;
+	int r = 0;
+
+	for (;;) {
+		r = store_iter_new(store_pending(c->store), STORE_JOURNAL, NULL, 0, false, &it);
+		if (r != 0)
+			return r;
+		if ((r = store_iter_next(it, &item)) == 0 &&
+		    (r = journal_key_parse(item.key, item.key_len, &commit)) == 0) {
+			memcpy(key, item.key, sizeof(key));
+			bytes += item.len;
+		}
+		store_iter_free(it);
+		if (r == ERR_NOT_FOUND || (r == 0 && commit > last))
+			break;
+		if (r != 0 || (r = store_del(c->store, STORE_JOURNAL, key, sizeof(key))) != 0)
+			return r;
+	}
+	*ret_bytes = bytes;
+	return 0;
+}
+
+/*
+ * The commit number up to which about PRUNE_PIECES pieces lie. ERR_NOT_FOUND: the journal is empty.
+ */
+static int
+prune_goal(struct chain *c, uint64_t *ret_last)
+{
+	struct store_item item;
+	struct store_iter *it;
+	uint64_t commit;
+	int r, n;
+
+	r = store_iter_new(store_pending(c->store), STORE_JOURNAL, NULL, 0, false, &it);
+	if (r != 0)
+		return r;
+	for (n = 0; n < PRUNE_PIECES && (r = store_iter_next(it, &item)) == 0; n++)
+		if ((r = journal_key_parse(item.key, item.key_len, &commit)) != 0)
+			break;
+	store_iter_free(it);
+	if (n == 0 && r != 0)
+		return r;
+	if (r != 0 && r != ERR_NOT_FOUND)
+		return r;
+	*ret_last = commit;
+	return 0;
+}
+
+/*
+ * Keep the journal small: sessions that have bytes in its oldest records seal their block early,
+ * then the records go. Starts above the limit and goes on, a slice a commit, until an eighth is
+ * free.
+ */
+static int
+journal_prune(struct chain *c)
+{
+	uint64_t last, bytes;
+	struct session *s;
+	int r;
+
+	if (c->journal_bytes > c->journal_keep)
+		c->pruning = true;
+	else if (c->journal_bytes < c->journal_keep / 8 * 7)
+		c->pruning = false;
+	if (!c->pruning)
+		return 0;
+	if ((r = prune_goal(c, &last)) != 0)
+		return r;
+	TAILQ_FOREACH (s, &c->sessions, link)
+		if (s->first_commit != 0 && s->first_commit <= last && s->n_block_events > 0 &&
+		    (r = session_seal_idle(s)) != 0)
+			return r;
+	if ((r = prune_to(c, last, &bytes)) != 0)
+		return r;
+	c->journal_bytes -= bytes < c->journal_bytes ? bytes : c->journal_bytes;
+	return 0;
+}
+
+int
+chain_commit(struct chain *c, bool heads_now)
+{
+	int r;
+
+	if (c->failed != 0)
+		return c->failed;
+	if (!chain_is_dirty(c) && !(heads_now && c->n_stale > 0))
+		return 0;
+	if ((r = chain_txn(c)) != 0)
+		return r;
+	if ((r = journal_dirty(c)) != 0 || (r = journal_prune(c)) != 0 ||
+	    (r = sign_heads(c, heads_now)) != 0 || (r = mlog_checkpoint(&c->log)) != 0)
+		return chain_fail(c, r);
+	c->in_txn = false;
+	if ((r = store_commit(c->store)) != 0)
+		return chain_fail(c, r);
+	c->pending = 0;
+	c->stats.n_commits++;
+	return 0;
+}
+
+void
+chain_stats(const struct chain *c, struct chain_stats *ret_stats)
+{
+	*ret_stats = c->stats;
+	ret_stats->journal_bytes = c->journal_bytes;
+	ret_stats->log_size = c->log.tree.n;
+}
+
+struct store *
+chain_store(struct chain *c)
+{
+	return c->store;
+}
+
+const char *
+chain_origin(const struct chain *c)
+{
+	return c->log.origin;
+}

@@ -1,0 +1,97 @@
+/*
+ * Everything that the recorder writes: sessions and their trees, the journal, the log, in one
+ * transaction at a time. Nothing that is appended here exists until chain_commit() has returned 0.
+ * After any failure of the store every call fails: a sync that failed once is never tried again,
+ * because the kernel may have dropped what it could not write.
+ */
+#ifndef BASTION_RECORDER_CHAIN_H
+#define BASTION_RECORDER_CHAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "recorder/event.h"
+#include "recorder/recorder_proto.h"
+#include "recorder/signer.h"
+#include "recorder/store_write.h"
+
+#define CHAIN_JOURNAL_KEEP (64ull << 20) /* bytes of journal before sessions are made to seal */
+#define CHAIN_HEAD_NS 1000000000ull	 /* a session with news gets a signed head this often */
+
+struct chain;
+struct session;
+
+struct chain_conf {
+	struct store_conf store;
+	const struct signer *signer; /* borrowed for the life of the chain */
+	const char *origin;	     /* of a new log; NULL: made from its uuid */
+	uint64_t journal_keep;	     /* bytes; 0: CHAIN_JOURNAL_KEEP */
+};
+
+/* What start-up found. */
+struct chain_recovery {
+	uint32_t n_truncated; /* sessions that were open and now have their end */
+	uint32_t
+	    n_damaged; /* open sessions that do not fit their digests: left as they are, for verify to show */
+};
+
+/*
+ * Open or make the store; sessions that were left open are ended as truncated at their last durable
+ * event, durably.
+ * 0; ERR_EXISTS another recorder runs; ERR_SIGNATURE signed by another key; ERR_CHAIN, ERR_VERSION,
+ * ERR_FORMAT; -ENOMEM; -errno.
+ */
+int chain_open(const struct chain_conf *conf, struct chain **ret_chain,
+    struct chain_recovery *ret_recovery) MUST_CHECK;
+/* Give up what is not committed and close. Sessions still open stay open in the store. */
+void chain_close(struct chain *c);
+
+/*
+ * A new session with its opening record and leaf. meta: copied; see enum rec_meta. 0; ERR_FORMAT,
+ * ERR_LIMIT bad metadata; -ENOMEM; -errno.
+ */
+int session_open(struct chain *c, uint32_t conn, uint32_t leg, const void *meta, size_t meta_len,
+    struct session **ret_session) MUST_CHECK;
+const uint8_t *session_sid(const struct session *s);
+/*
+ * Append one event that happens now. data: copied. 0; ERR_LIMIT too long; -ENOMEM (the session
+ * should end); -errno.
+ */
+int session_append(struct session *s, enum event_way way, uint8_t type, uint32_t channel,
+    const void *data, size_t len) MUST_CHECK;
+/*
+ * End it: seals what is left, signs the end digest, adds the closing leaf. The session is gone
+ * afterwards, whatever is returned. code: enum link_end. text, by: shortened when too long. 0;
+ * -ENOMEM; -errno.
+ */
+int session_close(struct session *s, uint8_t code, const char *text, const char *by) MUST_CHECK;
+
+/* Add an audit event, one line of JSON. 0; ERR_LIMIT; -errno. */
+int chain_audit(struct chain *c, const void *text, size_t len) MUST_CHECK;
+
+/* Bytes of events that no commit holds yet, and whether there is anything to commit at all. */
+size_t chain_pending(const struct chain *c);
+bool chain_is_dirty(const struct chain *c);
+/* Some session's signed head is older than its events. */
+bool chain_wants_heads(const struct chain *c);
+/*
+ * Make everything durable. Signs heads where they are due (all, with heads_now). 0; negative:
+ * nothing since the last commit is durable, and the chain is dead.
+ */
+int chain_commit(struct chain *c, bool heads_now) MUST_CHECK;
+/* 0, or the first error of the store. */
+int chain_failed(const struct chain *c);
+
+struct chain_stats {
+	uint64_t n_commits, n_events, raw_bytes, stored_bytes;
+	uint64_t journal_bytes;
+	uint64_t log_size;
+	uint32_t n_sessions;
+};
+void chain_stats(const struct chain *c, struct chain_stats *ret_stats);
+struct store *chain_store(struct chain *c);
+const char *chain_origin(const struct chain *c);
+
+#endif
