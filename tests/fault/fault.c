@@ -1,0 +1,148 @@
+/* The counter, and the calls that look at it. */
+#include "config.h"
+
+#include <sys/types.h>
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fault.h"
+
+#define RUNS_MAX 20000u /* a run that never gets through would go on for ever */
+
+static struct {
+	unsigned kinds, left;
+	bool reached;
+} fault;
+
+void
+fault_arm(unsigned kinds, unsigned nth)
+{
+	fault.kinds = kinds;
+	fault.left = nth;
+	fault.reached = false;
+}
+
+bool
+fault_disarm(void)
+{
+	fault.kinds = 0;
+	return fault.reached;
+}
+
+static bool
+fails_now(unsigned kind)
+{
+	if ((fault.kinds & kind) == 0 || fault.left == 0 || --fault.left > 0)
+		return false;
+	fault.reached = true;
+	return true;
+}
+
+unsigned
+fault_each(unsigned kinds, int (*run)(void *arg), void *arg)
+{
+	for (unsigned nth = 1; nth < RUNS_MAX; nth++) {
+		int r;
+
+		fault_arm(kinds, nth);
+		r = run(arg);
+		if (fault_disarm())
+			continue;
+		if (r != 0)
+			fail_msg("without a fault the run says %d", r);
+		return nth - 1;
+	}
+	fail_msg("still faults after %u runs", RUNS_MAX);
+	return 0;
+}
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+char *__real_strdup(const char *s);
+void *__real_sodium_malloc(size_t n);
+ssize_t __real_write(int fd, const void *data, size_t len);
+int __real_fsync(int fd);
+int __real_rename(const char *from, const char *to);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+char *__wrap_strdup(const char *s);
+void *__wrap_sodium_malloc(size_t n);
+ssize_t __wrap_write(int fd, const void *data, size_t len);
+int __wrap_fsync(int fd);
+int __wrap_rename(const char *from, const char *to);
+
+static void *
+no_memory(void)
+{
+	errno = ENOMEM;
+	return NULL;
+}
+
+static int
+no_space(void)
+{
+	errno = ENOSPC;
+	return -1;
+}
+
+void *
+__wrap_malloc(size_t n)
+{
+	return fails_now(FAULT_MEMORY) ? no_memory() : __real_malloc(n);
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return fails_now(FAULT_MEMORY) ? no_memory() : __real_calloc(n, size);
+}
+
+void *
+__wrap_realloc(void *p, size_t n)
+{
+	return fails_now(FAULT_MEMORY) ? no_memory() : __real_realloc(p, n);
+}
+
+char *
+__wrap_strdup(const char *s)
+{
+	return fails_now(FAULT_MEMORY) ? no_memory() : __real_strdup(s);
+}
+
+void *
+__wrap_sodium_malloc(size_t n)
+{
+	return fails_now(FAULT_MEMORY) ? no_memory() : __real_sodium_malloc(n);
+}
+
+ssize_t
+__wrap_write(int fd, const void *data, size_t len)
+{
+	/* What the log says is not part of the run. */
+	return fd != STDERR_FILENO && fails_now(FAULT_FILE) ? no_space()
+							    : __real_write(fd, data, len);
+}
+
+int
+__wrap_fsync(int fd)
+{
+	return fails_now(FAULT_FILE) ? no_space() : __real_fsync(fd);
+}
+
+int
+__wrap_rename(const char *from, const char *to)
+{
+	return fails_now(FAULT_FILE) ? no_space() : __real_rename(from, to);
+}
