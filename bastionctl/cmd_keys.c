@@ -46,11 +46,8 @@ keys_show(struct cmd_ctx *c, uint16_t type, const char *a, const char *b, int pa
 	char *text = NULL;
 	int code = keys_request(c, type, a, b, pass_fd, &text);
 
-	if (code == CMD_YES && text != NULL && text[0] != '\0') {
+	if (code == CMD_YES && text != NULL && text[0] != '\0')
 		out_text(stdout, text);
-		if (text[strlen(text) - 1] != '\n')
-			putchar('\n');
-	}
 	free(text);
 	return code;
 }
