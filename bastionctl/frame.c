@@ -1,0 +1,385 @@
+/* Payloads of the link's frames (recorder/link_proto.h), read for people. Tables by type and by request. */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bastionctl/frame.h"
+#include "lib/buf.h"
+#include "lib/str.h"
+
+#define FRAME_PART_SIZE 512 /* bytes of one escaped string with its NUL */
+#define FRAME_STDERR 1u	    /* data type code, RFC 4254 section 5.2 */
+#define FRAME_SIDE_MAX 65535u
+
+static const char *const frame_stream_names[FRAME_STREAMS] = { "", "in", "out", "err" };
+
+const char *
+frame_stream_name(enum frame_stream stream)
+{
+	return frame_stream_names[stream];
+}
+
+enum frame_stream
+frame_stream_find(const char *name)
+{
+	for (unsigned i = FRAME_IN; i < FRAME_STREAMS; i++)
+		if (strcmp(frame_stream_names[i], name) == 0)
+			return (enum frame_stream)i;
+	return FRAME_NONE;
+}
+
+static bool
+frame_is_to_client(const struct event *ev)
+{
+	return ev->way == EVENT_BACK || ev->way == EVENT_TO_FRONT;
+}
+
+enum frame_stream
+frame_data(const struct event *ev, const uint8_t **ret_p, size_t *ret_len)
+{
+	uint32_t code;
+
+	if (ev->type == LINK_DATA) {
+		*ret_p = ev->data;
+		*ret_len = ev->len;
+		return frame_is_to_client(ev) ? FRAME_OUT : FRAME_IN;
+	}
+	if (ev->type != LINK_DATA_EXT || ev->len < 4 || !frame_is_to_client(ev))
+		return FRAME_NONE;
+	code = (uint32_t)ev->data[0] << 24 | (uint32_t)ev->data[1] << 16 |
+	       (uint32_t)ev->data[2] << 8 | ev->data[3];
+	if (code != FRAME_STDERR)
+		return FRAME_NONE;
+	*ret_p = ev->data + 4;
+	*ret_len = ev->len - 4;
+	return FRAME_ERR;
+}
+
+/* A string from b, escaped. 0; ERR_FORMAT. */
+static int
+frame_get_text(struct buf *b, char *dst, size_t size)
+{
+	const uint8_t *p;
+	size_t len;
+	int r = buf_get_str(b, &p, &len);
+
+	if (r == 0)
+		(void)str_escape(dst, size, p, len);
+	return r;
+}
+
+/* The head of LINK_REQUEST and LINK_GLOBAL; b stands at the request's own fields afterwards. */
+static int
+frame_get_request(struct buf *b, char *ret_name, size_t size)
+{
+	uint32_t number;
+	uint8_t want_reply;
+	int r;
+
+	if ((r = buf_get_u32(b, &number)) != 0 || (r = frame_get_text(b, ret_name, size)) != 0)
+		return r;
+	return buf_get_u8(b, &want_reply);
+}
+
+static int
+frame_get_size(struct buf *b, uint32_t *ret_cols, uint32_t *ret_rows)
+{
+	uint32_t cols, rows;
+	int r;
+
+	if ((r = buf_get_u32(b, &cols)) != 0 || (r = buf_get_u32(b, &rows)) != 0)
+		return r;
+	if (cols == 0 || cols > FRAME_SIDE_MAX || rows == 0 || rows > FRAME_SIDE_MAX)
+		return ERR_FORMAT;
+	*ret_cols = cols;
+	*ret_rows = rows;
+	return 0;
+}
+
+bool
+frame_size(const struct event *ev, uint32_t *ret_cols, uint32_t *ret_rows)
+{
+	char name[32], term[FRAME_PART_SIZE];
+	struct buf *b;
+	bool found = false;
+
+	if (ev->type != LINK_REQUEST)
+		return false;
+	b = buf_view(ev->data, ev->len);
+	if (b == NULL || frame_get_request(b, name, sizeof(name)) != 0)
+		goto out;
+	if (strcmp(name, "window-change") == 0)
+		found = frame_get_size(b, ret_cols, ret_rows) == 0;
+	else if (strcmp(name, "pty-req") == 0)
+		found = frame_get_text(b, term, sizeof(term)) == 0 &&
+			frame_get_size(b, ret_cols, ret_rows) == 0;
+out:
+	buf_free(b);
+	return found;
+}
+
+bool
+frame_exit(const struct event *ev, uint32_t *ret_status)
+{
+	struct buf *b;
+	bool found;
+
+	if (ev->type != LINK_EXIT_STATUS)
+		return false;
+	b = buf_view(ev->data, ev->len);
+	found = b != NULL && buf_get_u32(b, ret_status) == 0;
+	buf_free(b);
+	return found;
+}
+
+bool
+frame_signal(const struct event *ev, char *dst, size_t size)
+{
+	struct buf *b;
+	bool found;
+
+	if (ev->type != LINK_EXIT_SIGNAL)
+		return false;
+	b = buf_view(ev->data, ev->len);
+	found = b != NULL && frame_get_text(b, dst, size) == 0;
+	buf_free(b);
+	return found;
+}
+
+/* Text about one payload; b stands at what is to be read. 0, or negative: nothing to say. */
+typedef int (*frame_text_fn)(struct buf *b, const char *name, char *dst, size_t size);
+
+/* dst may be shorter than the text: it is cut then. */
+static int
+frame_say(char *dst, size_t size, const char *a, const char *b, const char *c)
+{
+	(void)snprintf(dst, size, "%s%s%s", a, b, c);
+	return 0;
+}
+
+static int
+text_req_string(struct buf *b, const char *name, char *dst, size_t size)
+{
+	char s[FRAME_PART_SIZE];
+	int r = frame_get_text(b, s, sizeof(s));
+
+	return r != 0 ? r : frame_say(dst, size, name, ": ", s);
+}
+
+static int
+text_req_pty(struct buf *b, const char *name, char *dst, size_t size)
+{
+	char term[FRAME_PART_SIZE];
+	uint32_t cols, rows;
+	int r;
+
+	if ((r = frame_get_text(b, term, sizeof(term))) != 0 || (r = buf_get_u32(b, &cols)) != 0 ||
+	    (r = buf_get_u32(b, &rows)) != 0)
+		return r;
+	(void)snprintf(dst, size, "%s: %s %ux%u", name, term, cols, rows);
+	return 0;
+}
+
+static int
+text_req_window(struct buf *b, const char *name, char *dst, size_t size)
+{
+	uint32_t cols, rows;
+	int r;
+
+	if ((r = buf_get_u32(b, &cols)) != 0 || (r = buf_get_u32(b, &rows)) != 0)
+		return r;
+	(void)snprintf(dst, size, "%s: %ux%u", name, cols, rows);
+	return 0;
+}
+
+static int
+text_req_env(struct buf *b, const char *name, char *dst, size_t size)
+{
+	char var[FRAME_PART_SIZE], value[FRAME_PART_SIZE];
+	int r;
+
+	if ((r = frame_get_text(b, var, sizeof(var))) != 0 ||
+	    (r = frame_get_text(b, value, sizeof(value))) != 0)
+		return r;
+	(void)snprintf(dst, size, "%s: %s=%s", name, var, value);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	frame_text_fn text;
+} frame_requests[] = {
+	{ "exec", text_req_string },
+	{ "subsystem", text_req_string },
+	{ "signal", text_req_string },
+	{ "pty-req", text_req_pty },
+	{ "window-change", text_req_window },
+	{ "env", text_req_env },
+};
+
+static int
+text_request(struct buf *b, const char *what, char *dst, size_t size)
+{
+	char name[FRAME_PART_SIZE];
+	int r = frame_get_request(b, name, sizeof(name));
+
+	if (r != 0)
+		return r;
+	for (size_t i = 0; i < sizeof(frame_requests) / sizeof(frame_requests[0]); i++)
+		if (strcmp(frame_requests[i].name, name) == 0)
+			return frame_requests[i].text(b, name, dst, size);
+	if (buf_len(b) > 0)
+		(void)snprintf(dst, size, "%s%s (%zu bytes)", what, name, buf_len(b));
+	else
+		(void)frame_say(dst, size, what, name, "");
+	return 0;
+}
+
+static int
+text_string(struct buf *b, const char *what, char *dst, size_t size)
+{
+	char s[FRAME_PART_SIZE];
+	int r = frame_get_text(b, s, sizeof(s));
+
+	return r != 0 ? r : frame_say(dst, size, what, s, "");
+}
+
+static int
+text_fixed(struct buf *b, const char *what, char *dst, size_t size)
+{
+	(void)b;
+	return frame_say(dst, size, what, "", "");
+}
+
+static int
+text_open_fail(struct buf *b, const char *what, char *dst, size_t size)
+{
+	uint32_t reason;
+	int r = buf_get_u32(b, &reason);
+
+	return r != 0 ? r : text_string(b, what, dst, size);
+}
+
+static int
+text_reply(struct buf *b, const char *what, char *dst, size_t size)
+{
+	uint32_t number;
+	uint8_t yes;
+	int r;
+
+	if ((r = buf_get_u32(b, &number)) != 0 || (r = buf_get_u8(b, &yes)) != 0)
+		return r;
+	if (yes != 0) /* the usual case is not worth a line */
+		return ERR_NOT_FOUND;
+	(void)snprintf(dst, size, "%s %u failed", what, number);
+	return 0;
+}
+
+static int
+text_exit_status(struct buf *b, const char *what, char *dst, size_t size)
+{
+	uint32_t status;
+	int r = buf_get_u32(b, &status);
+
+	if (r == 0)
+		(void)snprintf(dst, size, "%s %u", what, status);
+	return r;
+}
+
+static int
+text_end(struct buf *b, const char *what, char *dst, size_t size)
+{
+	uint8_t code;
+	int r = buf_get_u8(b, &code);
+
+	return r != 0 ? r : text_string(b, what, dst, size);
+}
+
+static int
+text_two(struct buf *b, const char *what, char *dst, size_t size)
+{
+	char first[FRAME_PART_SIZE], second[FRAME_PART_SIZE];
+	int r;
+
+	if ((r = frame_get_text(b, first, sizeof(first))) != 0 ||
+	    (r = frame_get_text(b, second, sizeof(second))) != 0)
+		return r;
+	(void)snprintf(dst, size, "%s%s: %s", what, first, second);
+	return 0;
+}
+
+static const struct {
+	uint8_t note; /* enum link_note */
+	const char *what;
+	frame_text_fn text;
+} frame_notes[] = {
+	{ LINK_NOTE_CLIENT, "client: ", text_two },
+	{ LINK_NOTE_CONNECTED, "connected: ", text_two },
+	{ LINK_NOTE_READY, "logged in at the target", text_fixed },
+	{ LINK_NOTE_REFUSED, "refused: ", text_two },
+	{ LINK_NOTE_BANNER, "banner of the target: ", text_string },
+};
+
+static int
+text_note(struct buf *b, const char *what, char *dst, size_t size)
+{
+	uint8_t note;
+	int r = buf_get_u8(b, &note);
+
+	(void)what;
+	for (size_t i = 0; r == 0 && i < sizeof(frame_notes) / sizeof(frame_notes[0]); i++)
+		if (frame_notes[i].note == note)
+			return frame_notes[i].text(b, frame_notes[i].what, dst, size);
+	return r != 0 ? r : ERR_NOT_FOUND;
+}
+
+static int
+text_verdict(struct buf *b, const char *what, char *dst, size_t size)
+{
+	static const char *const names[] = { "", "allowed ", "denied ", "replaced " };
+	uint8_t way, verdict;
+	int r;
+
+	(void)what;
+	if ((r = buf_get_u8(b, &way)) != 0 || (r = buf_get_u8(b, &verdict)) != 0)
+		return r;
+	if (verdict < 2 || verdict > 3) /* allowed: the request itself says it */
+		return ERR_NOT_FOUND;
+	return text_two(b, names[verdict], dst, size);
+}
+
+static const struct {
+	uint8_t type;
+	const char *what;
+	frame_text_fn text;
+} frame_types[] = {
+	{ EVENT_VERDICT, "", text_verdict },
+	{ LINK_OPEN, "open ", text_string },
+	{ LINK_OPEN_FAIL, "not opened: ", text_open_fail },
+	{ LINK_EOF, "end of data", text_fixed },
+	{ LINK_CLOSE, "close", text_fixed },
+	{ LINK_REQUEST, "", text_request },
+	{ LINK_REPLY, "request", text_reply },
+	{ LINK_EXIT_STATUS, "exit status", text_exit_status },
+	{ LINK_EXIT_SIGNAL, "killed by signal ", text_string },
+	{ LINK_GLOBAL, "global request ", text_request },
+	{ LINK_GLOBAL_REPLY, "global request", text_reply },
+	{ LINK_NOTE, "", text_note },
+	{ LINK_END, "end: ", text_end },
+};
+
+bool
+frame_text(const struct event *ev, char *dst, size_t size)
+{
+	for (size_t i = 0; i < sizeof(frame_types) / sizeof(frame_types[0]); i++)
+		if (frame_types[i].type == ev->type) {
+			struct buf *b = buf_view(ev->data, ev->len);
+			bool said = b != NULL &&
+				    frame_types[i].text(b, frame_types[i].what, dst, size) == 0;
+
+			buf_free(b);
+			return said;
+		}
+	return false;
+}

@@ -1,0 +1,405 @@
+/* Starting a reader and taking its messages. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bastionctl/ctl_client.h"
+#include "bastionctl/rd.h"
+#include "lib/buf.h"
+#include "lib/file.h"
+#include "lib/ipc.h"
+#include "lib/proc.h"
+#include "lib/str.h"
+
+#define RD_WAIT_MS 60000	  /* between looks whether the reader is still there */
+#define RD_TEXT_MAX (32u << 20)	  /* bytes of one JSON text in parts */
+#define RD_REFILL (RD_WINDOW / 2) /* messages after which more are asked for */
+#define RD_ARGS_MAX 16		  /* arguments of a reader */
+
+struct rd {
+	int fd;
+	uint8_t *space;	  /* of one message */
+	struct buf *text; /* of a JSON text in parts */
+	struct json_node *json;
+	uint32_t taken; /* messages since more were asked for */
+	uint32_t seek_id;
+	bool reading; /* events is set up */
+	struct event_reader events;
+	enum cmd_exit end_code;
+	char *end_text; /* NULL: no end yet */
+};
+
+static bool
+rd_is_store(const char *dir)
+{
+	char path[PATH_MAX];
+
+	return str_format(path, sizeof(path), "%s/data.mdb", dir) == 0 && access(path, F_OK) == 0;
+}
+
+/* dir: as given with --store. */
+static int
+rd_find_copy(const char *dir, struct rd_place *p)
+{
+	static const char *const below[] = { "", "/recorder", "/state/recorder" };
+
+	for (size_t i = 0; i < sizeof(below) / sizeof(below[0]); i++)
+		if (str_format(p->store, sizeof(p->store), "%s%s", dir, below[i]) == 0 &&
+		    rd_is_store(p->store)) {
+			p->copy = true;
+			if (str_format(p->key_file, sizeof(p->key_file), "%s/../recorder.pub",
+				p->store) != 0)
+				break;
+			return CMD_YES;
+		}
+	return cmd_fail(CMD_UNSURE,
+	    "%s: no store is here: name the folder with data.mdb, or its state directory", dir);
+}
+
+int
+rd_find(struct cmd_ctx *c, struct rd_place *ret_place)
+{
+	const char *dir = cmd_opt(c, "--store");
+	int r;
+
+	memset(ret_place, 0, sizeof(*ret_place));
+	if (dir != NULL)
+		return rd_find_copy(dir, ret_place);
+	if ((r = cmd_load_config(c)) != CMD_YES)
+		return r;
+	if (str_format(ret_place->store, sizeof(ret_place->store), "%s/recorder", c->state) != 0 ||
+	    str_format(
+		ret_place->key_file, sizeof(ret_place->key_file), "%s/recorder.pub", c->state) != 0)
+		return cmd_fail(CMD_UNSURE, "%s: the path is too long", c->state);
+	return CMD_YES;
+}
+
+static int
+rd_spawn_with(const struct rd_place *place, const char *const *args, int exec_fd, int edge)
+{
+	const char *argv[RD_ARGS_MAX + 3] = { "--store", place->store };
+	const struct proc_spec spec = { .exec_fd = exec_fd,
+		.name = "bastiond-reader",
+		.argv = argv,
+		.fds = &edge,
+		.n_fds = 1 };
+	int pidfd = -1, r;
+	pid_t pid;
+
+	for (size_t i = 0; args[i] != NULL; i++) {
+		if (i == RD_ARGS_MAX)
+			return ERR_LIMIT;
+		argv[i + 2] = args[i];
+	}
+	r = proc_spawn(&spec, &pid, &pidfd); /* it ends when we do */
+	fd_close(&pidfd);
+	return r;
+}
+
+/* A reader of our own. */
+static int
+rd_spawn(const struct rd_place *place, const char *const *args, int *ret_fd)
+{
+	int fds[2] = { -1, -1 }, exec_fd = -1, r;
+	char dir[PATH_MAX];
+
+	if ((r = proc_libexec_dir(dir, sizeof(dir))) != 0 ||
+	    (r = proc_open(dir, "bastiond-reader", &exec_fd)) != 0) {
+		r = cmd_fail(CMD_UNSURE, "%s/bastiond-reader: %s: is bastiond installed whole?",
+		    dir, err_str(r));
+		goto out;
+	}
+	if ((r = ipc_pair(fds)) != 0 || (r = rd_spawn_with(place, args, exec_fd, fds[1])) != 0) {
+		r = cmd_fail(CMD_UNSURE, "cannot start bastiond-reader: %s", err_str(r));
+		goto out;
+	}
+	*ret_fd = fds[0];
+	fds[0] = -1;
+	r = CMD_YES;
+out:
+	fd_close(&exec_fd);
+	fd_close(&fds[0]);
+	fd_close(&fds[1]);
+	return r;
+}
+
+/* A copy is read by ourselves; what a bastiond keeps is not a copy. */
+static int
+rd_edge_copy(const struct rd_place *place, enum rd_view view, const char *const *args, int *ret_fd)
+{
+	char state[PATH_MAX];
+	int fd = -1;
+
+	if (view == RD_CONTENT && str_format(state, sizeof(state), "%s/..", place->store) == 0 &&
+	    ctl_connect(state, &fd) == 0) {
+		fd_close(&fd);
+		return cmd_fail(CMD_UNSURE,
+		    "%s: a running bastiond keeps this store and notes every look at it: leave "
+		    "--store away",
+		    place->store);
+	}
+	return rd_spawn(place, args, ret_fd);
+}
+
+static int
+rd_edge_bastion(struct cmd_ctx *c, const struct rd_place *place, enum rd_view view,
+    const char *const *args, int *ret_fd)
+{
+	int r;
+
+	if (view == RD_PROOF) {
+		r = ctl_connect(c->state, &c->broker_fd);
+		if (r == -ENOENT || r == -ECONNREFUSED)
+			return rd_spawn(place, args, ret_fd);
+		if (r == 0)
+			return ctl_read(c->broker_fd, args, ret_fd);
+	}
+	if ((r = ctl_connect_or_say(c)) != CMD_YES) {
+		if (rd_is_store(place->store))
+			cmd_note(
+			    "its recordings can be read all the same, unnoted, with --store %s",
+			    place->store);
+		return r;
+	}
+	return ctl_read(c->broker_fd, args, ret_fd);
+}
+
+static struct rd *
+rd_new(int fd)
+{
+	struct rd *rd = calloc(1, sizeof(*rd));
+
+	if (rd == NULL)
+		return NULL;
+	rd->fd = -1;
+	rd->space = malloc(IPC_HEADER + IPC_MAX);
+	rd->text = buf_new(RD_TEXT_MAX);
+	if (rd->space == NULL || rd->text == NULL) {
+		rd_close(rd);
+		return NULL;
+	}
+	rd->fd = fd;
+	return rd;
+}
+
+int
+rd_open(struct cmd_ctx *c, const struct rd_place *place, enum rd_view view, const char *const *args,
+    struct rd **ret_rd)
+{
+	struct rd *rd;
+	int fd = -1, r;
+
+	r = place->copy ? rd_edge_copy(place, view, args, &fd)
+			: rd_edge_bastion(c, place, view, args, &fd);
+	if (r != CMD_YES)
+		return r;
+	if ((r = ipc_plain_hello(fd)) != 0 || (rd = rd_new(fd)) == NULL) {
+		fd_close(&fd);
+		return cmd_fail(CMD_UNSURE, "bastiond-reader: %s", err_str(r != 0 ? r : -ENOMEM));
+	}
+	*ret_rd = rd;
+	return CMD_YES;
+}
+
+void
+rd_close(struct rd *rd)
+{
+	if (rd == NULL)
+		return;
+	fd_close(&rd->fd);
+	free(rd->space);
+	buf_free(rd->text);
+	json_node_free(rd->json);
+	free(rd->end_text);
+	free(rd);
+}
+
+static int
+rd_send_u32(struct rd *rd, uint16_t type, uint32_t v)
+{
+	const uint8_t data[4] = { (uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8),
+		(uint8_t)v };
+
+	return ipc_plain_send(rd->fd, type, 0, data, sizeof(data), NULL, 0);
+}
+
+/* One message off the wire, of whatever seek. */
+static int
+rd_receive(struct rd *rd, struct ipc_msg *m)
+{
+	int r;
+
+	do
+		r = ipc_plain_recv(rd->fd, rd->space, m, RD_WAIT_MS);
+	while (r == -ETIMEDOUT);
+	if (r != 0)
+		return r;
+	if (m->n_fds != 0) {
+		ipc_msg_close(m);
+		return ERR_FORMAT;
+	}
+	if (m->type == RD_END || ++rd->taken < RD_REFILL)
+		return 0;
+	r = rd_send_u32(rd, RD_MORE, rd->taken);
+	rd->taken = 0;
+	return r == ERR_PEER_GONE || r == -EPIPE ? 0 : r; /* its last words may still be there */
+}
+
+static int
+rd_take_end(struct rd *rd, const struct ipc_msg *m)
+{
+	struct buf *b = buf_view(m->data, m->len);
+	const uint8_t *p;
+	uint8_t code;
+	size_t len;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_u8(b, &code)) != 0 || (r = buf_get_str(b, &p, &len)) != 0 ||
+	    (r = buf_end(b)) != 0)
+		goto out;
+	r = ERR_FORMAT;
+	if (code > CMD_UNSURE)
+		goto out;
+	free(rd->end_text);
+	rd->end_code = (enum cmd_exit)code;
+	rd->end_text = strndup((const char *)p, len);
+	r = rd->end_text != NULL ? ERR_NOT_FOUND : -ENOMEM;
+out:
+	buf_free(b);
+	return r;
+}
+
+/* A part of a JSON text; *ret_whole: it was the last one and the text is parsed. */
+static int
+rd_take_json(struct rd *rd, const struct ipc_msg *m, bool *ret_whole)
+{
+	int r = buf_put(rd->text, m->data, m->len);
+
+	*ret_whole = m->id == 0;
+	if (r != 0 || !*ret_whole)
+		return r;
+	json_node_free(rd->json);
+	rd->json = NULL;
+	r = json_parse((const char *)buf_ptr(rd->text), buf_len(rd->text), &rd->json);
+	buf_reset(rd->text);
+	return r;
+}
+
+static int
+rd_take_events(const struct ipc_msg *m, struct rd_msg *ret)
+{
+	struct buf *b = buf_view(m->data, m->len);
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_u64(b, &ret->first_seq)) == 0 &&
+	    (r = buf_get_u64(b, &ret->base_ns)) == 0) {
+		ret->data = buf_ptr(b);
+		ret->len = buf_len(b);
+	}
+	buf_free(b);
+	return r;
+}
+
+/* *ret_done: ret is filled; else the next message is wanted. */
+static int
+rd_take(struct rd *rd, const struct ipc_msg *m, struct rd_msg *ret, bool *ret_done)
+{
+	int r;
+
+	*ret_done = true;
+	memset(ret, 0, sizeof(*ret));
+	ret->type = (enum rd_type)m->type;
+	switch (m->type) {
+	case RD_BEGIN:
+	case RD_ITEM:
+		r = rd_take_json(rd, m, ret_done);
+		ret->json = rd->json;
+		return r;
+	case RD_EVENTS:
+		*ret_done = m->id == rd->seek_id;
+		return rd_take_events(m, ret);
+	case RD_TEXT:
+		ret->data = m->data;
+		ret->len = m->len;
+		return 0;
+	case RD_END:
+		*ret_done = m->id == rd->seek_id;
+		return *ret_done ? rd_take_end(rd, m) : 0;
+	default:
+		return ERR_FORMAT;
+	}
+}
+
+int
+rd_next(struct rd *rd, struct rd_msg *ret_msg)
+{
+	bool done = false;
+	struct ipc_msg m;
+	int r;
+
+	do {
+		if ((r = rd_receive(rd, &m)) != 0)
+			return r;
+		r = rd_take(rd, &m, ret_msg, &done);
+	} while (r == 0 && !done);
+	return r;
+}
+
+int
+rd_next_event(struct rd *rd, struct event *ret_ev)
+{
+	struct rd_msg m;
+	int r;
+
+	for (;;) {
+		if (rd->reading) {
+			r = event_next(&rd->events, ret_ev);
+			if (r != ERR_NOT_FOUND)
+				return r;
+			rd->reading = false;
+		}
+		if ((r = rd_next(rd, &m)) != 0)
+			return r;
+		if (m.type != RD_EVENTS)
+			return ERR_FORMAT;
+		event_reader_init(&rd->events, m.data, m.len, m.first_seq, m.base_ns);
+		rd->reading = true;
+	}
+}
+
+int
+rd_seek(struct rd *rd, uint64_t at_ns)
+{
+	uint8_t data[8];
+
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(at_ns >> (56 - 8 * i));
+	rd->reading = false;
+	return ipc_plain_send(rd->fd, RD_SEEK, ++rd->seek_id, data, sizeof(data), NULL, 0);
+}
+
+int
+rd_end(struct rd *rd, int r)
+{
+	if (r == 0)
+		return CMD_YES;
+	if (r == ERR_NOT_FOUND && rd->end_text != NULL) {
+		if (rd->end_text[0] != '\0')
+			cmd_note("%s", rd->end_text);
+		return (int)rd->end_code;
+	}
+	if (r == ERR_PEER_GONE)
+		return cmd_fail(CMD_UNSURE, "the reader ended too early: see bastiond's log");
+	if (r == ERR_VERSION)
+		return cmd_fail(CMD_UNSURE,
+		    "the reader is of another version: use the bastionctl of this bastiond");
+	return cmd_fail(CMD_UNSURE, "reading failed: %s", err_str(r));
+}

@@ -1,0 +1,73 @@
+/*
+ * The client's side of bastiond-reader (recorder/recorder_proto.h): where recordings come from, whether through a running
+ * bastiond, which notes every look in its audit log, or from a copy of a store on this machine.
+ */
+#ifndef BASTION_CTL_RD_H
+#define BASTION_CTL_RD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bastionctl/cmd.h"
+#include "lib/err.h"
+#include "lib/json.h"
+#include "recorder/event.h"
+#include "recorder/recorder_proto.h"
+
+/* For the table of options of every command that reads recordings. */
+#define RD_OPT_STORE                                                                               \
+	{                                                                                          \
+		"--store", 0, "DIR", "read this copy of a store instead of the running bastion's"  \
+	}
+
+struct rd;
+
+/*
+ * Find out where recordings are: --store DIR (a store, or a state directory that holds one), else c's configuration. ret_dir: the
+ * store. ret_key_file: the public key beside it. CMD_YES; CMD_UNSURE or CMD_USAGE after a line on stderr.
+ */
+struct rd_place {
+	bool copy;		 /* --store was given */
+	char store[PATH_MAX];	 /* folder of data.mdb */
+	char key_file[PATH_MAX]; /* recorder.pub of its state directory */
+};
+int rd_find(struct cmd_ctx *c, struct rd_place *ret_place) MUST_CHECK;
+
+/* What may be read without a bastiond that notes it. */
+enum rd_view {
+	RD_CONTENT, /* recordings and listings: of a store that no bastiond runs on only when --store names it */
+	RD_PROOF /* whether they are whole */
+};
+
+/*
+ * Start a reader. args: after --store DIR, NULL-terminated. *ret_rd: owned by caller, rd_close(). CMD_YES; else after a line on
+ * stderr.
+ */
+int rd_open(struct cmd_ctx *c, const struct rd_place *place, enum rd_view view,
+    const char *const *args, struct rd **ret_rd) MUST_CHECK;
+void rd_close(struct rd *rd);
+
+struct rd_msg {
+	enum rd_type type;
+	const struct json_node
+	    *json;	     /* RD_BEGIN, RD_ITEM: borrowed until the next call; else NULL */
+	const uint8_t *data; /* RD_EVENTS, RD_TEXT: borrowed until the next call */
+	size_t len;
+	uint64_t first_seq, base_ns; /* RD_EVENTS */
+};
+/* The next message, as long as it takes. 0; ERR_NOT_FOUND: it was the end, see rd_end(); ERR_PEER_GONE; ERR_FORMAT; -errno. */
+int rd_next(struct rd *rd, struct rd_msg *ret_msg) MUST_CHECK;
+/*
+ * The next event; ret_ev->data is borrowed until the next call. Errors as above.
+ */
+int rd_next_event(struct rd *rd, struct event *ret_ev) MUST_CHECK;
+/* Go back or on to an event at or (by a block) before at_ns; what was on its way is dropped. 0; -errno. */
+int rd_seek(struct rd *rd, uint64_t at_ns) MUST_CHECK;
+
+/*
+ * r: what rd_next() returned last, 0 when the caller has all it wants. Say on stderr what went wrong, if anything did; returns the
+ * exit code.
+ */
+int rd_end(struct rd *rd, int r);
+
+#endif
