@@ -196,6 +196,12 @@ proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, int *ret_pidfd)
 }
 
 int
+proc_kill(int pidfd, int signo)
+{
+	return syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0) != 0 ? -errno : 0;
+}
+
+int
 proc_collect(pid_t pid, int *ret_status)
 {
 	int status;

@@ -33,6 +33,8 @@ struct proc_spec {
  * ret_pidfd: owned by caller, readable when the program ends.  0; -errno.
  */
 int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, int *ret_pidfd) MUST_CHECK;
+/* Send a signal to exactly the process that pidfd stands for. 0; -ESRCH it has ended; -errno. */
+int proc_kill(int pidfd, int signo) MUST_CHECK;
 /* Collect an ended program without waiting. *ret_status as of waitpid(2). 0; -EAGAIN still running; -errno. */
 int proc_collect(pid_t pid, int *ret_status) MUST_CHECK;
 /* "exit 3" or "signal 11 (Segmentation fault)". Returns dst. */

@@ -112,10 +112,10 @@ limits_drop_startup(struct limits *l, const struct settings_startups *s, size_t 
 }
 
 static enum limits_verdict
-limits_decide(struct limits *l, const struct settings *s, const struct net_addr *a,
-    const struct limits_bucket *bucket, const struct net_addr *source)
+limits_decide(struct limits *l, const struct settings *s, const struct net_addr *a)
 {
 	size_t of_source = 0, starting = 0;
+	struct net_addr source = *a;
 	const struct limits_ticket *t;
 	uint64_t left;
 
@@ -123,8 +123,9 @@ limits_decide(struct limits *l, const struct settings *s, const struct net_addr 
 		return LIMITS_PENALTY;
 	if (l->n_connections >= s->connections)
 		return LIMITS_CONNECTIONS;
-	LIST_FOREACH (t, bucket, link)
-		if (net_same(&t->source, source)) {
+	net_mask(&source, 32, 64);
+	LIST_FOREACH (t, limits_bucket_of(l, &source), link)
+		if (net_same(&t->source, &source)) {
 			of_source++;
 			starting += t->startup;
 		}
@@ -134,25 +135,23 @@ limits_decide(struct limits *l, const struct settings *s, const struct net_addr 
 }
 
 enum limits_verdict
-limits_enter(
-    struct limits *l, const struct settings *s, const struct net_addr *a, struct limits_ticket *t)
+limits_check(struct limits *l, const struct settings *s, const struct net_addr *a)
 {
-	struct net_addr source = *a;
-	struct limits_bucket *bucket;
-	enum limits_verdict v;
+	enum limits_verdict v = limits_decide(l, s, a);
 
-	net_mask(&source, 32, 64);
-	bucket = limits_bucket_of(l, &source);
-	v = limits_decide(l, s, a, bucket, &source);
-	if (v != LIMITS_OK) {
+	if (v != LIMITS_OK)
 		l->refused[v]++;
-		return v;
-	}
-	*t = (struct limits_ticket){ .source = source, .counted = true, .startup = true };
-	LIST_INSERT_HEAD(bucket, t, link);
+	return v;
+}
+
+void
+limits_enter(struct limits *l, const struct net_addr *a, struct limits_ticket *t)
+{
+	*t = (struct limits_ticket){ .source = *a, .counted = true, .startup = true };
+	net_mask(&t->source, 32, 64);
+	LIST_INSERT_HEAD(limits_bucket_of(l, &t->source), t, link);
 	l->n_connections++;
 	l->n_startups++;
-	return LIMITS_OK;
 }
 
 void

@@ -43,9 +43,11 @@ void limits_free(struct limits *l);
 /* For tests: a number from 0 to 99 for each draw instead of the kernel's. */
 void limits_set_dice(struct limits *l, unsigned (*dice)(void));
 
-/* Admit a connection from a. On LIMITS_OK t is counted until limits_leave(). */
-enum limits_verdict limits_enter(struct limits *l, const struct settings *s,
-    const struct net_addr *a, struct limits_ticket *t) MUST_CHECK;
+/* Whether one more connection from a may come; a refusal is counted. */
+enum limits_verdict limits_check(
+    struct limits *l, const struct settings *s, const struct net_addr *a) MUST_CHECK;
+/* Count a connection from a, that may come, until limits_leave(). */
+void limits_enter(struct limits *l, const struct net_addr *a, struct limits_ticket *t);
 /* It has logged in. */
 void limits_logged_in(struct limits *l, struct limits_ticket *t);
 /* It is over. A ticket that is not counted is allowed. */

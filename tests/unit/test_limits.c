@@ -59,11 +59,14 @@ tear_down(void **state)
 static enum limits_verdict
 enter(const char *text, struct limits_ticket *t)
 {
+	enum limits_verdict v;
 	struct net_addr a;
 
 	assert_int_equal(net_parse(text, &a), 0);
 	*t = (struct limits_ticket){ 0 };
-	return limits_enter(limits, conf, &a, t);
+	if ((v = limits_check(limits, conf, &a)) == LIMITS_OK)
+		limits_enter(limits, &a, t);
+	return v;
 }
 
 /* The i-th source of many. */

@@ -1,0 +1,205 @@
+/* The broker's edge to the recorder. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bastiond/broker/wiring_priv.h"
+#include "lib/log.h"
+#include "lib/str.h"
+#include "policy/policy_proto.h"
+#include "recorder/recorder_proto.h"
+
+/* The one string that a message consists of, escaped into dst. */
+static int
+recorder_text(const struct ipc_msg *msg, char *dst, size_t size)
+{
+	struct buf *b = buf_view(msg->data, msg->len);
+	const uint8_t *p;
+	size_t len;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_str(b, &p, &len)) == 0 && (r = buf_end(b)) == 0)
+		str_escape(dst, size, p, len);
+	buf_free(b);
+	return r;
+}
+
+static int
+recorder_on_ready(void *arg, struct ipc_msg *msg)
+{
+	struct service *s = arg;
+	struct wiring *w = s->conf.arg;
+	char text[512];
+	int r = recorder_text(msg, text, sizeof(text));
+
+	if (r != 0)
+		return r;
+	service_ready(s);
+	log_notice("recorder.ready%s%s%s", text[0] != '\0' ? " recovery=\"" : "", text,
+	    text[0] != '\0' ? "\"" : "");
+	audit_recorder_ready(w);
+	wiring_changed(w);
+	return 0;
+}
+
+static int
+recorder_on_health(void *arg, struct ipc_msg *msg)
+{
+	struct service *s = arg;
+	struct wiring *w = s->conf.arg;
+	struct ipc_msg rest = *msg;
+	uint8_t health;
+	int r;
+
+	health = msg->data[0];
+	if (health < REC_HEALTH_OK || health > REC_HEALTH_FAILED)
+		return ERR_FORMAT;
+	rest.data++;
+	rest.len--;
+	if ((r = recorder_text(&rest, w->health_text, sizeof(w->health_text))) != 0)
+		return r;
+	w->health = (enum rec_health)health;
+	if (w->health == REC_HEALTH_OK)
+		log_notice("recorder.health ok");
+	else
+		log_err("recorder.health %s text=\"%s\"",
+		    w->health == REC_HEALTH_NO_NEW ? "no-new-sessions" : "failed", w->health_text);
+	wiring_changed(w);
+	return 0;
+}
+
+/* A leg that is not known any more is no fault: its answer and our loss of it may have crossed. */
+static struct leg *
+recorder_leg(struct service *s, const struct ipc_msg *msg)
+{
+	struct leg *l = leg_find(s->conf.arg, msg->id);
+
+	if (l == NULL)
+		log_debug("recorder.unknown_leg leg=%u type=%u", msg->id, msg->type);
+	return l;
+}
+
+static int
+recorder_on_opened(void *arg, struct ipc_msg *msg)
+{
+	struct leg *l = recorder_leg(arg, msg);
+
+	if (l != NULL)
+		leg_opened(l, msg->data);
+	return 0;
+}
+
+static int
+recorder_on_refused(void *arg, struct ipc_msg *msg)
+{
+	struct leg *l = recorder_leg(arg, msg);
+	char line[512];
+	int r = recorder_text(msg, line, sizeof(line));
+
+	if (r == 0 && l != NULL) {
+		log_warn("leg.refused leg=%u reason=\"%s\"", l->id, line);
+		leg_refused(l, line);
+	}
+	return r;
+}
+
+static int
+recorder_on_closed(void *arg, struct ipc_msg *msg)
+{
+	struct leg *l = recorder_leg(arg, msg);
+
+	if (l != NULL)
+		leg_closed(l);
+	return 0;
+}
+
+static int
+recorder_on_audit_done(void *arg, struct ipc_msg *msg)
+{
+	struct service *s = arg;
+
+	audit_done(s->conf.arg, msg->id);
+	return 0;
+}
+
+static int
+recorder_on_status(void *arg, struct ipc_msg *msg)
+{
+	struct service *s = arg;
+
+	status_reply(s->conf.arg, msg->id, "recorder", msg->data, msg->len);
+	return 0;
+}
+
+static const struct ipc_rule recorder_rules[] = {
+	{ REC_READY, "ready", 4, 4096, 0, IPC_ANY_STATE, recorder_on_ready },
+	{ REC_HEALTH, "health", 5, 4096, 0, IPC_ANY_STATE, recorder_on_health },
+	{ REC_OPENED, "opened", REC_SID_LEN, REC_SID_LEN, 0, IPC_ANY_STATE, recorder_on_opened },
+	{ REC_REFUSED, "refused", 4, 4096, 0, IPC_ANY_STATE, recorder_on_refused },
+	{ REC_CLOSED, "closed", REC_SID_LEN, REC_SID_LEN, 0, IPC_ANY_STATE, recorder_on_closed },
+	{ REC_AUDIT_DONE, "audit-done", 0, 0, 0, IPC_ANY_STATE, recorder_on_audit_done },
+	{ REC_STATUS_REPLY, "status-reply", 0, IPC_MAX, 0, IPC_ANY_STATE, recorder_on_status },
+};
+
+static int
+recorder_prepare(void *arg, struct proc_spec *spec, const char **argv, int *fds)
+{
+	static char stall[24]; /* argv's space until the start */
+	struct wiring *w = arg;
+	size_t n = 0;
+
+	(void)fds;
+	programs_spec(w->conf.programs, PROGRAM_RECORDER, spec);
+	(void)snprintf(stall, sizeof(stall), "%llums",
+	    (unsigned long long)(w->settings->stall_timeout_ns / CLOCK_NS_PER_MS));
+	argv[n++] = "--store";
+	argv[n++] = "recorder";
+	argv[n++] = "--durability";
+	argv[n++] = w->settings->durability == SETTINGS_STRICT ? "strict" : "process";
+	argv[n++] = "--stall-timeout";
+	argv[n++] = stall;
+	argv[n] = NULL;
+	return 0;
+}
+
+static void
+recorder_up(void *arg)
+{
+	struct wiring *w = arg;
+
+	w->health = REC_HEALTH_OK;
+	w->health_text[0] = '\0';
+	if (wiring_connect(&w->recorder, REC_POLICY_EDGE, &w->policy, POL_RECORDER_EDGE) != 0)
+		log_err("wiring.failed between=\"recorder policy\"");
+}
+
+static void
+recorder_down(void *arg, const char *what)
+{
+	struct wiring *w = arg;
+
+	leg_recorder_down(w);
+	audit_recorder_down(w);
+	wiring_service_down(w, &w->recorder, what);
+}
+
+int
+edge_recorder_init(struct wiring *w)
+{
+	const struct service_conf conf = { .name = "recorder",
+		.loop = w->conf.loop,
+		.ops = w->conf.ops,
+		.rules = recorder_rules,
+		.n_rules = sizeof(recorder_rules) / sizeof(recorder_rules[0]),
+		.ready_within_ns = 0, /* recovery takes as long as it takes */
+		.arg = w,
+		.prepare = recorder_prepare,
+		.up = recorder_up,
+		.down = recorder_down };
+
+	return service_init(&w->recorder, &conf);
+}

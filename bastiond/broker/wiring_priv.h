@@ -1,0 +1,191 @@
+/* The rows and tables behind wiring.h, shared by the files that serve one kind of peer each. */
+#ifndef BASTION_BROKER_WIRING_PRIV_H
+#define BASTION_BROKER_WIRING_PRIV_H
+
+#include <sys/queue.h>
+
+#include "bastiond/broker/service.h"
+#include "bastiond/broker/wiring.h"
+#include "lib/clock.h"
+#include "lib/ipc.h"
+#include "recorder/recorder_proto.h"
+
+#define WIRING_BUCKETS 1024u		    /* of connections and of legs */
+#define WIRING_LEGS_MAX 64u		    /* at once on one connection */
+#define WIRING_HOST_KEY_MAX 4096u	    /* bytes of the host key's blob */
+#define WIRING_KILL_NS (2 * CLOCK_NS_PER_S) /* from BRK_FRONT_CLOSE to SIGKILL */
+#define WIRING_LINGER_NS                                                                           \
+	(10 * CLOCK_NS_PER_S) /* a back may take this long to end after its session */
+#define WIRING_STOP_NS                                                                             \
+	(15 * CLOCK_NS_PER_S)  /* the recorder may take this long to end all sessions */
+#define WIRING_AUDIT_MAX 512u  /* events that wait for a recorder */
+#define WIRING_READERS_MAX 32u /* at once */
+
+enum conn_state {
+	CONN_LOGIN,  /* grace time is running */
+	CONN_IN,     /* logged in */
+	CONN_CLOSING /* told to end; killed when it takes too long */
+};
+
+struct conn {
+	LIST_ENTRY(conn) by_id;
+	struct wiring *w;
+	uint32_t id;
+	enum conn_state state;
+	struct wiring_peer peer;
+	char source[NET_PORT_TEXT_SIZE];
+	char identity[128]; /* escaped; "" before login */
+	struct limits_ticket ticket;
+	struct process *front;
+	struct ipc *edge; /* NULL: gone */
+	struct loop_timer *timer;
+	unsigned policy_generation, keys_generation; /* of those that know of it */
+	bool authenticated, failed, charged, grace_exceeded, excused;
+	uint64_t since_ns; /* wall clock */
+	LIST_HEAD(, leg) legs;
+};
+
+enum leg_state {
+	LEG_OPENING, /* the recorder was asked; nothing of the grant has left us */
+	LEG_RUNNING, /* a back was started */
+	LEG_OVER     /* void; waits for the recorder's or the back's end */
+};
+
+struct leg {
+	LIST_ENTRY(leg) by_id;
+	LIST_ENTRY(leg) of_conn;
+	struct wiring *w;
+	uint32_t id;
+	struct conn *conn; /* NULL: its front is gone */
+	enum leg_state state;
+	bool recorded; /* the recorder has it and has not said REC_CLOSED */
+	bool has_sid;
+	uint8_t sid[REC_SID_LEN];
+	int front_link, back_link; /* ours until REC_OPENED; -1 else */
+	struct buf *vault_part, *back_part;
+	struct process *back;
+	struct ipc *edge;
+	struct loop_timer *timer; /* kills the back */
+	unsigned policy_generation, keys_generation;
+};
+
+struct audit_event {
+	TAILQ_ENTRY(audit_event) link;
+	uint32_t id;
+	bool sent;
+	wiring_durable_fn durable; /* NULL: nobody waits */
+	void *arg;
+	size_t len;
+	char text[];
+};
+
+struct status_ask;
+struct reader;
+
+struct wiring {
+	struct wiring_conf conf;
+	struct settings *settings;
+	struct policy_files *files;
+	struct penalty *penalty;
+	struct limits *limits;
+	struct service keys, policy, recorder;
+	uint64_t since_ns; /* wall clock */
+
+	uint8_t host_key[WIRING_HOST_KEY_MAX];
+	size_t host_key_len; /* 0: the vault is locked */
+	uint32_t n_keys;
+	enum rec_health health;
+	char health_text[256];
+	char start_failed[600]; /* "": not */
+
+	uint32_t last_conn, last_leg;
+	size_t n_conns, n_legs;
+	LIST_HEAD(, conn) conns[WIRING_BUCKETS];
+	LIST_HEAD(, leg) legs[WIRING_BUCKETS];
+
+	/* A reload that policy has not answered; settings NULL: none. */
+	struct {
+		struct settings *settings;
+		struct policy_files *files;
+		wiring_loaded_fn done;
+		void *arg;
+	} reload;
+
+	TAILQ_HEAD(, audit_event) audit;
+	size_t n_audit;
+	uint32_t last_audit;
+	bool audit_lost; /* one was dropped since the last line about it */
+
+	LIST_HEAD(, status_ask) asks;
+	uint32_t last_ask;
+	LIST_HEAD(, reader) readers;
+	size_t n_readers;
+
+	char own[WIRING_OWN_MAX][NET_PORT_TEXT_SIZE];
+	size_t n_own;
+
+	enum { WIRING_RUNS, WIRING_STOPS_FRONTS, WIRING_STOPS_RECORDER, WIRING_STOPS_REST } phase;
+	struct loop_timer *stop_timer, *changed_timer;
+};
+
+/* wiring.c */
+/* Something ended or became ready: told to the owner, and looked at by a stop under way, in the next pass. */
+void wiring_changed(struct wiring *w);
+/* A service has ended: noted in the record, and as the reason where the start waits for it. */
+void wiring_service_down(struct wiring *w, const struct service *s, const char *what);
+/* A message that is one string. As ipc_send(). */
+int wiring_send_text(struct ipc *edge, uint16_t type, uint32_t id, const char *text) MUST_CHECK;
+/* Make a pair of edges and hand one end to each side. 0; negative: neither has it. */
+int wiring_connect(
+    struct service *a, uint16_t a_type, struct service *b, uint16_t b_type) MUST_CHECK;
+
+/* conn.c */
+struct conn *conn_find(struct wiring *w, uint32_t id);
+void conn_close(struct conn *c, const char *line);
+void conn_authenticated(struct conn *c, const uint8_t *identity, size_t len);
+void conn_failed(struct conn *c, unsigned kind);
+void conn_policy_down(struct wiring *w);
+void conn_keys_ready(struct wiring *w);
+void conn_close_all(struct wiring *w, const char *line);
+void conn_kill_all(struct wiring *w);
+/* The front's link for leg id, or a line why there is none. */
+void conn_give_link(struct conn *c, uint32_t leg, int fd);
+void conn_refuse_leg(struct conn *c, uint32_t leg, const char *line);
+/* Free without ceremony, at the very end. */
+void conn_free(struct conn *c);
+
+/* leg.c */
+struct leg *leg_find(struct wiring *w, uint32_t id);
+struct leg *leg_find_sid(struct wiring *w, const uint8_t sid[REC_SID_LEN]);
+/* A grant: takes vault and back. 0; negative: policy broke a rule. */
+int leg_grant(struct wiring *w, uint32_t id, uint32_t conn_id, const uint8_t *meta, size_t meta_len,
+    struct buf *vault, struct buf *back);
+void leg_opened(struct leg *l, const uint8_t sid[REC_SID_LEN]);
+void leg_refused(struct leg *l, const char *line);
+void leg_closed(struct leg *l);
+void leg_front_gone(struct leg *l);
+void leg_recorder_down(struct wiring *w);
+void leg_policy_down(struct wiring *w);
+void leg_kill_all(struct wiring *w);
+void leg_free(struct leg *l);
+
+/* edge_policy.c, edge_keys.c, edge_recorder.c: what each service's edge accepts and its part in the life of the others */
+int edge_policy_init(struct wiring *w) MUST_CHECK;
+int edge_keys_init(struct wiring *w) MUST_CHECK;
+int edge_recorder_init(struct wiring *w) MUST_CHECK;
+
+/* audit.c */
+void audit_recorder_ready(struct wiring *w);
+void audit_recorder_down(struct wiring *w);
+void audit_done(struct wiring *w, uint32_t id);
+void audit_free(struct wiring *w);
+
+/* status.c */
+void status_reply(struct wiring *w, uint32_t id, const char *of, const uint8_t *text, size_t len);
+void status_free(struct wiring *w);
+
+/* reader.c */
+void reader_kill_all(struct wiring *w);
+void reader_free(struct wiring *w);
+
+#endif
