@@ -1,0 +1,235 @@
+/* Every allocation of the channel engine fails once, in turn: it says so, stays whole, and leaks nothing. */
+#include "config.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "bastiond/ssh/mux.h"
+#include "bastiond/ssh/ssh_msg.h"
+#include "recorder/link_proto.h"
+
+static long countdown = -1; /* allocations until one fails; below 0: none does */
+static bool failed;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+static bool
+now(void)
+{
+	if (countdown < 0 || countdown-- > 0)
+		return false;
+	failed = true;
+	return true;
+}
+
+void *
+__wrap_malloc(size_t size)
+{
+	return now() ? NULL : __real_malloc(size);
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return now() ? NULL : __real_calloc(n, size);
+}
+
+static int
+on_send(void *arg, const void *head, size_t head_len, const void *body, size_t body_len)
+{
+	(void)arg;
+	(void)head;
+	(void)head_len;
+	(void)body;
+	(void)body_len;
+	return 0;
+}
+
+static size_t
+on_backlog(void *arg)
+{
+	return *(size_t *)arg;
+}
+
+static int
+on_frame(void *arg, uint16_t type, uint32_t id, const void *data, size_t len)
+{
+	(void)arg;
+	(void)type;
+	(void)id;
+	(void)data;
+	(void)len;
+	return 0;
+}
+
+static uint32_t
+on_may_open(void *arg, struct rd_str type, const char **ret_text)
+{
+	(void)arg;
+	*ret_text = "no";
+	return rd_is(type, "session") ? 0 : SSH_OPEN_PROHIBITED;
+}
+
+static enum mux_answer
+on_may_request(void *arg, const struct mux_session *s, const struct mux_request *req)
+{
+	(void)arg;
+	(void)s;
+	return rd_is(req->name, "odd") ? MUX_REFUSE : MUX_PASS;
+}
+
+static const struct mux_ops ops = {
+	.send = on_send,
+	.backlog = on_backlog,
+	.frame = on_frame,
+	.may_open = on_may_open,
+	.may_request = on_may_request,
+};
+
+struct line {
+	bool link;
+	uint8_t type;
+	const char *bytes;
+	size_t len;
+};
+
+#define SSH(type, bytes)                                                                           \
+	{                                                                                          \
+		false, type, bytes, sizeof(bytes) - 1                                              \
+	}
+#define LINK(type, bytes)                                                                          \
+	{                                                                                          \
+		true, type, bytes, sizeof(bytes) - 1                                               \
+	}
+#define ONE "\0\0\0\1"
+
+/* Things that allocate: channels, requests that wait, data that is joined or held, ends. */
+static const struct line front_lines[] = {
+	SSH(SSH_CHANNEL_OPEN, "\0\0\0\3x11\0\0\0\7\0\0\1\0\0\0\1\0"),
+	SSH(SSH_CHANNEL_OPEN, "\0\0\0\7session\0\0\0\7\0\0\0\0\0\0\1\0"),
+	LINK(LINK_OPEN_OK, ""),
+	SSH(SSH_CHANNEL_REQUEST, ONE "\0\0\0\3odd\1"),
+	SSH(SSH_CHANNEL_REQUEST, ONE "\0\0\0\3env\1\0\0\0\1A\0\0\0\1B"),
+	SSH(SSH_CHANNEL_REQUEST, ONE "\0\0\0\5shell\1"),
+	SSH(SSH_CHANNEL_DATA, ONE "\0\0\0\2in"),
+	LINK(LINK_REPLY, "\0\0\0\1\1"),
+	LINK(LINK_DATA, "held"),
+	LINK(LINK_DATA_EXT, "\0\0\0\1held"),
+	LINK(LINK_REQUEST, "\0\0\0\1\0\0\0\1q\1"),
+	LINK(LINK_EXIT_STATUS, "\0\0\0\5"),
+	LINK(LINK_EOF, ""),
+	LINK(LINK_CLOSE, ""),
+	SSH(SSH_CHANNEL_WINDOW_ADJUST, ONE "\0\0\1\0"),
+};
+static const struct line back_lines[] = {
+	LINK(LINK_OPEN, "\0\0\0\7session"),
+	LINK(LINK_REQUEST, "\0\0\0\1\0\0\0\5shell\1"),
+	LINK(LINK_DATA, "held"),
+	SSH(SSH_CHANNEL_OPEN_CONFIRMATION, ONE "\0\0\0\7\0\0\0\0\0\0\1\0"),
+	SSH(SSH_CHANNEL_REQUEST, ONE "\0\0\0\3odd\1"),
+	SSH(SSH_CHANNEL_REQUEST, ONE "\0\0\0\3eow\1"),
+	SSH(SSH_CHANNEL_EXTENDED_DATA, ONE "\0\0\0\1\0\0\0\3err"),
+	SSH(SSH_CHANNEL_EXTENDED_DATA, ONE "\0\0\0\2\0\0\0\3err"),
+	SSH(SSH_CHANNEL_OPEN, "\0\0\0\3x11\0\0\0\7\0\0\1\0\0\0\1\0"),
+	SSH(SSH_CHANNEL_REQUEST, ONE "\0\0\0\13exit-status\0\0\0\0\7"),
+	SSH(SSH_CHANNEL_CLOSE, ONE),
+	LINK(LINK_CLOSE, ""),
+};
+
+static int
+play_line(struct mux *m, const struct line *l)
+{
+	uint8_t msg[64];
+	int r;
+
+	if (l->link)
+		r = mux_frame(m, l->type, 1, (const uint8_t *)l->bytes, l->len);
+	else {
+		msg[0] = l->type;
+		memcpy(msg + 1, l->bytes, l->len);
+		r = mux_message(m, msg, 1 + l->len);
+	}
+	return r != 0 ? r : mux_pump(m);
+}
+
+static int
+play(enum mux_side side, const struct line *lines, size_t n, bool deny)
+{
+	static const struct rd_str shell = { (const uint8_t *)"shell", 5 };
+	size_t backlog = 0;
+	struct mux *m = mux_new(side, 5, &ops, &backlog);
+	int r = m == NULL ? -ENOMEM : 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		backlog = i % 3 == 0 ? MUX_BACKLOG : 0;
+		r = play_line(m, &lines[i]);
+	}
+	if (r == 0 && deny)
+		r = mux_deny(m, 1, shell, "denied");
+	if (r == 0)
+		r = mux_finish(m, 255, "over");
+	if (r == 0)
+		r = mux_pump(m);
+	mux_free(m);
+	return r;
+}
+
+/* Until a run in which nothing failed any more. Only the one answer is allowed. */
+static void
+fail_each(enum mux_side side, const struct line *lines, size_t n, bool deny)
+{
+	int runs = 0, r;
+
+	assert_int_equal(play(side, lines, n, deny), 0);
+	do {
+		failed = false;
+		countdown = runs++;
+		r = play(side, lines, n, deny);
+		countdown = -1;
+		assert_int_equal(r, failed ? -ENOMEM : 0);
+	} while (failed && runs < 1000);
+	assert_in_range(runs, 8, 200);
+}
+
+static void
+test_front_survives_each_failure(void **state)
+{
+	(void)state;
+	fail_each(MUX_FRONT, front_lines, sizeof(front_lines) / sizeof(front_lines[0]), false);
+}
+
+static void
+test_a_denial_survives_each_failure(void **state)
+{
+	(void)state;
+	fail_each(MUX_FRONT, front_lines, 7, true);
+}
+
+static void
+test_back_survives_each_failure(void **state)
+{
+	(void)state;
+	fail_each(MUX_BACK, back_lines, sizeof(back_lines) / sizeof(back_lines[0]), false);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_front_survives_each_failure),
+		cmocka_unit_test(test_a_denial_survives_each_failure),
+		cmocka_unit_test(test_back_survives_each_failure),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

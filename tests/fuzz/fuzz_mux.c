@@ -1,0 +1,136 @@
+/*
+ * The channel engine between a hostile peer and a hostile link. Input: a byte whose lowest bit is the side, then steps:
+ * one byte what, one byte n, n bytes. what: 0 to 3 SSH message (the first byte is its type), 4 to 7 frame (one byte type,
+ * one byte channel, payload), else something the owner does.
+ */
+#include "config.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "bastiond/ssh/mux.h"
+#include "bastiond/ssh/ssh_msg.h"
+#include "recorder/link_proto.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct ground {
+	struct mux *mux;
+	size_t backlog;
+};
+
+static int
+on_send(void *arg, const void *head, size_t head_len, const void *body, size_t body_len)
+{
+	const uint8_t *type = head;
+
+	(void)arg;
+	(void)body;
+	if (head_len < 1 || head_len + body_len > 70000 || *type < SSH_GLOBAL_REQUEST)
+		abort();
+	return 0;
+}
+
+static size_t
+on_backlog(void *arg)
+{
+	return ((struct ground *)arg)->backlog;
+}
+
+static int
+on_frame(void *arg, uint16_t type, uint32_t id, const void *data, size_t len)
+{
+	(void)arg;
+	(void)data;
+	if (type < LINK_OPEN || type > LINK_NOTE || (id == 0 && type != LINK_NOTE) ||
+	    (type == LINK_DATA && (len == 0 || len > LINK_DATA_MAX)) ||
+	    (type == LINK_DATA_EXT && (len < 5 || len > 4 + LINK_DATA_MAX)))
+		abort();
+	return 0;
+}
+
+static uint32_t
+on_may_open(void *arg, struct rd_str type, const char **ret_text)
+{
+	(void)arg;
+	*ret_text = "no";
+	return rd_is(type, "session") ? 0 : SSH_OPEN_PROHIBITED;
+}
+
+static enum mux_answer
+on_may_request(void *arg, const struct mux_session *s, const struct mux_request *req)
+{
+	(void)arg;
+	return req->name.len % 5 == 0 || s->program ? MUX_REFUSE
+	       : req->name.len % 7 == 0		    ? MUX_GRANT
+						    : MUX_PASS;
+}
+
+static const struct mux_ops ops = {
+	.send = on_send,
+	.backlog = on_backlog,
+	.frame = on_frame,
+	.may_open = on_may_open,
+	.may_request = on_may_request,
+};
+
+static int
+own_step(struct ground *g, uint8_t what, const uint8_t *p, size_t n)
+{
+	switch (what % 6) {
+	case 0:
+		g->backlog = g->backlog == 0 ? MUX_BACKLOG : 0;
+		return 0;
+	case 1:
+		return mux_ready(g->mux);
+	case 2:
+		return mux_expire(g->mux);
+	case 3:
+		return mux_deny(g->mux, n > 0 ? p[0] : 1, (struct rd_str){ p, n }, "denied");
+	case 4:
+		return n == 3 ? mux_finish(g->mux, 255, "over") : 0;
+	default:
+		mux_set_limit(g->mux, (uint32_t)n);
+		return 0;
+	}
+}
+
+static int
+step(struct ground *g, uint8_t what, const uint8_t *p, size_t n)
+{
+	int r = 0;
+
+	what %= 16;
+	if (what < 4)
+		r = mux_message(g->mux, p, n);
+	else if (what < 8)
+		r = n < 2 ? 0 : mux_frame(g->mux, p[0], p[1], p + 2, n - 2);
+	else
+		r = own_step(g, what, p, n);
+	return r != 0 || what % 2 != 0 ? r : mux_pump(g->mux);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct ground g = { 0 };
+
+	if (size < 1)
+		return 0;
+	g.mux = mux_new(data[0] % 2 == 0 ? MUX_FRONT : MUX_BACK, 5, &ops, &g);
+	if (g.mux == NULL)
+		abort();
+	data++;
+	size--;
+	while (size >= 2) {
+		size_t n = data[1];
+
+		n = n > size - 2 ? size - 2 : n;
+		if (step(&g, data[0], data + 2, n) != 0)
+			break;
+		data += 2 + n;
+		size -= 2 + n;
+	}
+	mux_free(g.mux);
+	return 0;
+}
