@@ -48,9 +48,9 @@ on_open(struct mux *m, uint32_t id, struct rd *in)
 
 	if (!rd_str(in, &type))
 		return mux_broken(m, ERR_FORMAT, "link: malformed open");
-	if (m->side == MUX_FRONT)
+	if (m->side == MUX_FRONT && id >= LINK_FROM_BACK)
 		return fail_open(m, id, SSH_OPEN_PROHIBITED, "clients are opened no channel");
-	if (id <= m->highest || id >= LINK_FROM_BACK)
+	if (m->side == MUX_FRONT || id <= m->highest || id >= LINK_FROM_BACK)
 		return mux_broken(m, ERR_ORDER, "link: a channel number out of order");
 	if (!rd_is(type, "session")) {
 		m->highest = id;

@@ -13,36 +13,8 @@
 
 #include "bastiond/ssh/mux.h"
 #include "bastiond/ssh/ssh_msg.h"
+#include "fault.h"
 #include "recorder/link_proto.h"
-
-static long countdown = -1; /* allocations until one fails; below 0: none does */
-static bool failed;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-
-static bool
-now(void)
-{
-	if (countdown < 0 || countdown-- > 0)
-		return false;
-	failed = true;
-	return true;
-}
-
-void *
-__wrap_malloc(size_t size)
-{
-	return now() ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t n, size_t size)
-{
-	return now() ? NULL : __real_calloc(n, size);
-}
 
 static int
 on_send(void *arg, const void *head, size_t head_len, const void *body, size_t body_len)
@@ -162,64 +134,65 @@ play_line(struct mux *m, const struct line *l)
 	return r != 0 ? r : mux_pump(m);
 }
 
+struct script {
+	enum mux_side side;
+	const struct line *lines;
+	size_t n;
+	bool deny;
+};
+
 static int
-play(enum mux_side side, const struct line *lines, size_t n, bool deny)
+play(void *arg)
 {
 	static const struct rd_str shell = { (const uint8_t *)"shell", 5 };
+	const struct script *s = arg;
 	size_t backlog = 0;
-	struct mux *m = mux_new(side, 5, &ops, &backlog);
+	struct mux *m = mux_new(s->side, 5, &ops, &backlog);
 	int r = m == NULL ? -ENOMEM : 0;
 
-	for (size_t i = 0; i < n && r == 0; i++) {
+	for (size_t i = 0; i < s->n && r == 0; i++) {
 		backlog = i % 3 == 0 ? MUX_BACKLOG : 0;
-		r = play_line(m, &lines[i]);
+		r = play_line(m, &s->lines[i]);
 	}
-	if (r == 0 && deny)
+	if (r == 0 && s->deny)
 		r = mux_deny(m, 1, shell, "denied");
 	if (r == 0)
 		r = mux_finish(m, 255, "over");
 	if (r == 0)
 		r = mux_pump(m);
 	mux_free(m);
+	/* No other answer, whichever allocation it was. */
+	assert_true(r == 0 || r == -ENOMEM);
 	return r;
-}
-
-/* Until a run in which nothing failed any more. Only the one answer is allowed. */
-static void
-fail_each(enum mux_side side, const struct line *lines, size_t n, bool deny)
-{
-	int runs = 0, r;
-
-	assert_int_equal(play(side, lines, n, deny), 0);
-	do {
-		failed = false;
-		countdown = runs++;
-		r = play(side, lines, n, deny);
-		countdown = -1;
-		assert_int_equal(r, failed ? -ENOMEM : 0);
-	} while (failed && runs < 1000);
-	assert_in_range(runs, 8, 200);
 }
 
 static void
 test_front_survives_each_failure(void **state)
 {
+	struct script s = { MUX_FRONT, front_lines, sizeof(front_lines) / sizeof(front_lines[0]),
+		false };
+
 	(void)state;
-	fail_each(MUX_FRONT, front_lines, sizeof(front_lines) / sizeof(front_lines[0]), false);
+	assert_true(fault_each(FAULT_MEMORY, play, &s) >= 15);
 }
 
 static void
 test_a_denial_survives_each_failure(void **state)
 {
+	struct script s = { MUX_FRONT, front_lines, 7, true };
+
 	(void)state;
-	fail_each(MUX_FRONT, front_lines, 7, true);
+	assert_true(fault_each(FAULT_MEMORY, play, &s) >= 12);
 }
 
 static void
 test_back_survives_each_failure(void **state)
 {
+	struct script s = { MUX_BACK, back_lines, sizeof(back_lines) / sizeof(back_lines[0]),
+		false };
+
 	(void)state;
-	fail_each(MUX_BACK, back_lines, sizeof(back_lines) / sizeof(back_lines[0]), false);
+	assert_true(fault_each(FAULT_MEMORY, play, &s) >= 10);
 }
 
 int

@@ -95,6 +95,12 @@ own_step(struct ground *g, uint8_t what, const uint8_t *p, size_t n)
 	}
 }
 
+static uint32_t
+channel(uint8_t b)
+{
+	return b < 200 ? b : LINK_FROM_BACK + b - 200u;
+}
+
 static int
 step(struct ground *g, uint8_t what, const uint8_t *p, size_t n)
 {
@@ -104,7 +110,7 @@ step(struct ground *g, uint8_t what, const uint8_t *p, size_t n)
 	if (what < 4)
 		r = mux_message(g->mux, p, n);
 	else if (what < 8)
-		r = n < 2 ? 0 : mux_frame(g->mux, p[0], p[1], p + 2, n - 2);
+		r = n < 2 ? 0 : mux_frame(g->mux, p[0], channel(p[1]), p + 2, n - 2);
 	else
 		r = own_step(g, what, p, n);
 	return r != 0 || what % 2 != 0 ? r : mux_pump(g->mux);

@@ -788,6 +788,24 @@ test_frames_out_of_order_break_the_link(void **state)
 }
 
 static void
+test_the_link_opens_nothing_at_a_client(void **state)
+{
+	struct rig g;
+	struct rig_item it;
+
+	(void)state;
+	running(&g);
+	assert_int_equal(rig_link(&g, LINK_OPEN, 0, "s", "session"), ERR_ORDER);
+	assert_int_equal(rig_link(&g, LINK_OPEN, 2, "s", "session"), ERR_ORDER);
+	OK(rig_link(&g, LINK_OPEN, LINK_FROM_BACK + 1, "s", "x11"));
+	assert_true(rig_take(&g.link, &it));
+	assert_int_equal(it.type, LINK_OPEN_FAIL);
+	assert_int_equal(it.id, LINK_FROM_BACK + 1);
+	rig_want_quiet(&g);
+	rig_done(&g);
+}
+
+static void
 test_frames_of_a_wrong_form_break_the_link(void **state)
 {
 	struct rig g;
@@ -1308,6 +1326,7 @@ main(void)
 		cmocka_unit_test(test_a_full_transport_holds_data_and_a_pump_releases_it),
 		cmocka_unit_test(test_channels_take_turns),
 		cmocka_unit_test(test_frames_out_of_order_break_the_link),
+		cmocka_unit_test(test_the_link_opens_nothing_at_a_client),
 		cmocka_unit_test(test_frames_of_a_wrong_form_break_the_link),
 		cmocka_unit_test(test_an_exit_signal_reaches_the_client_whole),
 		cmocka_unit_test(test_a_request_of_the_target_crosses_and_its_answer_returns),
