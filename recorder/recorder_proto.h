@@ -2,6 +2,11 @@
 #ifndef BASTION_RECORDER_PROTO_H
 #define BASTION_RECORDER_PROTO_H
 
+/*
+ * bastiond-recorder --store DIR --durability strict|process --stall-timeout SPAN ("30000ms", lib/num.h)
+ * Descriptor 3: the broker edge. Its working directory is the state directory, and DIR is relative to it, so that the
+ * folders above need not let the recorder's uid in.
+ */
 #define REC_SID_LEN 16u	    /* bytes of a session id; random; shown as 32 hex digits */
 #define REC_META_MAX 16384u /* bytes of a session's metadata */
 #define REC_AUDIT_MAX 8192u /* bytes of one audit event (a JSON object on one line, ASCII) */
