@@ -27,6 +27,9 @@
 #define MSG_KEX_REPLY 31
 #define MSG_USERAUTH_FIRST 50
 #define MSG_CONNECTION_FIRST 80
+#define DISCONNECT_PROTOCOL 2
+#define DISCONNECT_KEY_EXCHANGE 3
+#define DISCONNECT_SERVICE 7
 #define DISCONNECT_BY_APPLICATION 11
 
 #define READ_MIN 4096u		  /* bytes to ask the socket for: starts so small, */
@@ -276,6 +279,23 @@ flush_out(struct wire *w)
 	}
 }
 
+/* RFC 4253 section 11.1; best effort. */
+static void
+put_disconnect(struct wire *w, uint32_t reason, const char *text)
+{
+	struct buf *b = buf_new(1024);
+
+	if (b != NULL && !w->signing && buf_put_u8(b, MSG_DISCONNECT) == 0 &&
+	    buf_put_u32(b, reason) == 0 && buf_put_cstr(b, text) == 0 && buf_put_cstr(b, "") == 0) {
+		w->raw =
+		    (struct wire_raw){ .head = buf_ptr(b), .head_len = buf_len(b), .armed = true };
+		if (wire_libssh_send(w) == 0)
+			flush_out(w);
+		w->raw.armed = false;
+	}
+	buf_free(b);
+}
+
 int
 wire_flush(struct wire *w)
 {
@@ -338,7 +358,7 @@ on_service_request(struct wire *w, const uint8_t *msg, size_t len)
 	if (len == sizeof(want) && memcmp(msg, want, len) == 0)
 		w->ops->message(w->arg, msg, len);
 	else
-		wire_disconnect(w, 7, "the service is ssh-userauth");
+		wire_disconnect(w, DISCONNECT_SERVICE, "the service is ssh-userauth");
 	return true;
 }
 
@@ -422,6 +442,10 @@ look(struct wire *w)
 		str_escape(w->version, sizeof(w->version), version, strlen(version));
 	error = wire_libssh_error(w);
 	if (error != NULL) {
+		if (version != NULL)
+			put_disconnect(w,
+			    w->state == WIRE_KEX ? DISCONNECT_KEY_EXCHANGE : DISCONNECT_PROTOCOL,
+			    w->state == WIRE_KEX ? "key exchange failed" : "protocol error");
 		wire_fail(w, w->state == WIRE_KEX ? ERR_FORMAT : ERR_CRYPTO, "%s", error);
 		return;
 	}
@@ -552,20 +576,9 @@ wire_accept_user(struct wire *w)
 void
 wire_disconnect(struct wire *w, uint32_t reason, const char *text)
 {
-	struct buf *b;
-
 	if (w->over)
 		return;
-	b = buf_new(1024);
-	if (b != NULL && !w->signing && buf_put_u8(b, MSG_DISCONNECT) == 0 &&
-	    buf_put_u32(b, reason) == 0 && buf_put_cstr(b, text) == 0 && buf_put_cstr(b, "") == 0) {
-		w->raw =
-		    (struct wire_raw){ .head = buf_ptr(b), .head_len = buf_len(b), .armed = true };
-		if (wire_libssh_send(w) == 0)
-			flush_out(w);
-		w->raw.armed = false;
-	}
-	buf_free(b);
+	put_disconnect(w, reason, text);
 	wire_fail(w, 0, "%s", text);
 	(void)settle(w); /* the owner asked for the end and is told it like any other */
 }

@@ -49,17 +49,23 @@ leave(struct wire *before)
 	current = before;
 }
 
-/* What libssh packs next is the armed message instead. */
+/*
+ * What libssh packs next is the armed message instead. The packet's head goes in front of it later: room that was
+ * passed over saves libssh from moving the whole message.
+ */
 static int
 pack_raw(ssh_buffer buffer, struct wire_raw *raw)
 {
+	static const uint8_t room[PACKET_HEAD];
+
 	raw->armed = false;
-	if (ssh_buffer_add_data(buffer, raw->head, (uint32_t)raw->head_len) != 0)
+	if (ssh_buffer_add_data(buffer, room, sizeof(room)) != 0 ||
+	    ssh_buffer_add_data(buffer, raw->head, (uint32_t)raw->head_len) != 0)
 		return SSH_ERROR;
 	if (raw->body_len > 0 &&
 	    ssh_buffer_add_data(buffer, raw->body, (uint32_t)raw->body_len) != 0)
 		return SSH_ERROR;
-	return SSH_OK;
+	return ssh_buffer_pass_bytes(buffer, sizeof(room)) == sizeof(room) ? SSH_OK : SSH_ERROR;
 }
 
 /* EXT_INFO with our own list: libssh's leaves out every name that it does not verify itself (RFC 8308). */

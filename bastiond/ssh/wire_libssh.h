@@ -23,6 +23,7 @@ int ssh_packet_userauth_success(ssh_session session, uint8_t type, ssh_buffer pa
 int ssh_auth_reply_success(ssh_session session, int partial);
 int ssh_send_rekex(ssh_session session);
 void *ssh_packet_get_current_crypto(ssh_session session, int direction);
+uint32_t ssh_buffer_pass_bytes(ssh_buffer buffer, uint32_t len);
 int ssh_buffer_pack_va(ssh_buffer buffer, const char *format, size_t argc, va_list ap);
 typedef struct ssh_signature_struct *ssh_signature;
 int ssh_pki_import_signature_blob(

@@ -16,7 +16,6 @@
 #define TURNS_MAX 20000u	 /* after so many turns something hangs */
 #define RELAY_MAX 65536u	 /* bytes moved in one direction in one turn */
 #define KEEP_MAX (1024u * 1024u) /* bytes of messages that wait to be looked at */
-#define MSG_FIRST 50
 
 static int
 on_sign(void *arg, const uint8_t *hash, size_t hash_len, uint8_t *ret_sig, size_t sig_max,
@@ -161,7 +160,8 @@ wire_pair_new(
 	p->flip_up = p->flip_down = UINT64_MAX;
 	p->server.pair = p->client.pair = p;
 	p->from_client = buf_new(KEEP_MAX);
-	if (p->from_client == NULL)
+	p->bytes = malloc(2 * RELAY_MAX);
+	if (p->from_client == NULL || p->bytes == NULL)
 		goto out;
 	r = make_key(p);
 	if (r != 0)
@@ -191,6 +191,7 @@ wire_pair_free(struct wire_pair *p)
 	buf_free(p->server.got);
 	buf_free(p->client.got);
 	buf_free(p->from_client);
+	free(p->bytes);
 	EVP_PKEY_free(p->key);
 	fd_close(&p->server_fd);
 	fd_close(&p->client_fd);
@@ -200,11 +201,11 @@ wire_pair_free(struct wire_pair *p)
 
 /* Move bytes, hurt the one that is to be hurt, say how many passed. A closed end stays closed for both. */
 static size_t
-relay(int *from, int *to, uint64_t *passed, uint64_t flip, struct buf *keep)
+relay(uint8_t *bytes, int *from, int *to, uint64_t *passed, uint64_t flip, struct buf *keep)
 {
-	uint8_t bytes[RELAY_MAX], gone[RELAY_MAX];
+	uint8_t *gone = bytes + RELAY_MAX;
 	ssize_t n =
-	    *from < 0 || *to < 0 ? -1 : recv(*from, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_PEEK);
+	    *from < 0 || *to < 0 ? -1 : recv(*from, bytes, RELAY_MAX, MSG_DONTWAIT | MSG_PEEK);
 	ssize_t m;
 
 	if (n == 0) {
@@ -244,8 +245,8 @@ turn(struct wire_pair *p)
 
 	run_side(&p->server);
 	run_side(&p->client);
-	n = relay(&p->client_fd, &p->server_fd, &p->up, p->flip_up, p->from_client);
-	n += relay(&p->server_fd, &p->client_fd, &p->down, p->flip_down, NULL);
+	n = relay(p->bytes, &p->client_fd, &p->server_fd, &p->up, p->flip_up, p->from_client);
+	n += relay(p->bytes, &p->server_fd, &p->client_fd, &p->down, p->flip_down, NULL);
 	return n;
 }
 

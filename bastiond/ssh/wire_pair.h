@@ -28,6 +28,7 @@ struct wire_pair {
 	struct wire_side server, client;
 	int server_fd, client_fd;    /* the relay's ends */
 	int agent_fd;		     /* the agent's end, -1 before the login */
+	uint8_t *bytes;		     /* the relay's */
 	struct buf *from_client;     /* the first bytes that the client sent */
 	void *key;		     /* the host's key, EVP_PKEY */
 	uint8_t host_key[51];	     /* its public blob */

@@ -616,6 +616,25 @@ test_rekey_limit_is_kept_while_data_flows_both_ways(void **state)
 	wire_pair_free(p);
 }
 
+/* The one who sent what arrived hurt is told that something was wrong, and no more. */
+static void
+test_a_hurt_packet_is_answered(void **state)
+{
+	struct wire_pair *p = logged_in(&none, &none);
+	uint8_t msg[100] = { 94 };
+
+	(void)state;
+	wire_pair_rest(p);
+	p->flip_up = p->up + 50;
+	assert_int_equal(wire_send(p->client.w, msg, sizeof(msg)), 0);
+	assert_true(wire_pair_until(p, &p->server.n_end, 1));
+	assert_int_equal(p->server.end_err, ERR_CRYPTO);
+	assert_true(wire_pair_until(p, &p->client.n_end, 1));
+	assert_int_equal(p->client.end_err, ERR_PEER_GONE);
+	assert_string_equal(p->client.end_why, "disconnected (2): protocol error");
+	wire_pair_free(p);
+}
+
 /* An owner of two wires sends on one from inside the other's callback. */
 static void
 forward(void *arg, const uint8_t *msg, size_t len)
@@ -682,6 +701,7 @@ main(void)
 		cmocka_unit_test(test_pause_holds_input_back_and_loses_nothing),
 		cmocka_unit_test(test_pause_from_a_callback),
 		cmocka_unit_test(test_rekey_limit_is_kept_while_data_flows_both_ways),
+		cmocka_unit_test(test_a_hurt_packet_is_answered),
 		cmocka_unit_test(test_two_wires_of_one_owner),
 	};
 
