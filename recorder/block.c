@@ -11,7 +11,8 @@
 #include "recorder/block.h"
 
 #define HDR_VERSION 1
-#define STORED_HEAD (1 + BLOCK_SALT_LEN)
+#define CHECK_LEN 8 /* bytes of SHA-256 over the payload as it is stored */
+#define STORED_HEAD (1 + BLOCK_SALT_LEN + CHECK_LEN)
 
 struct block_codec_ctx {
 	ZSTD_CCtx *in;
@@ -143,7 +144,7 @@ int
 block_seal(struct block_codec_ctx *c, const uint8_t salt[BLOCK_SALT_LEN], const void *raw,
     size_t len, struct buf *out)
 {
-	uint8_t packed[BLOCK_RAW_MAX];
+	uint8_t packed[BLOCK_RAW_MAX], check[HASH_LEN];
 	const void *payload = packed;
 	uint8_t *p;
 	size_t n;
@@ -161,6 +162,8 @@ block_seal(struct block_codec_ctx *c, const uint8_t salt[BLOCK_SALT_LEN], const 
 		return r;
 	p[0] = payload == raw ? BLOCK_RAW : BLOCK_ZSTD;
 	memcpy(p + 1, salt, BLOCK_SALT_LEN);
+	hash_sha256(payload, n, check);
+	memcpy(p + 1 + BLOCK_SALT_LEN, check, CHECK_LEN);
 	memcpy(p + STORED_HEAD, payload, n);
 	return 0;
 }
@@ -169,7 +172,7 @@ int
 block_unseal(struct block_codec_ctx *c, const uint8_t *stored, size_t len, size_t raw_len,
     uint8_t ret_salt[BLOCK_SALT_LEN], struct buf *out)
 {
-	uint8_t raw[BLOCK_RAW_MAX];
+	uint8_t raw[BLOCK_RAW_MAX], check[HASH_LEN];
 	const uint8_t *payload = stored + STORED_HEAD;
 	int r;
 
@@ -178,6 +181,12 @@ block_unseal(struct block_codec_ctx *c, const uint8_t *stored, size_t len, size_
 	if (stored[0] > BLOCK_ZSTD)
 		return ERR_VERSION;
 	len -= STORED_HEAD;
+	/*
+	 * Some changes of the packed bytes unpack to the same events: they are damage all the same.
+	 */
+	hash_sha256(payload, len, check);
+	if (memcmp(check, stored + 1 + BLOCK_SALT_LEN, CHECK_LEN) != 0)
+		return ERR_FORMAT;
 	if (stored[0] == BLOCK_RAW) {
 		if (len != raw_len)
 			return ERR_FORMAT;

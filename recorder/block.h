@@ -7,7 +7,8 @@
  *   (time of the event before
  *            the first), u64 last ns, u64 wall clock at the last, u32 raw length, 32 bytes
  *            SHA-256(salt, raw events)
- *   stored   u8 codec, 16 bytes salt, payload; cut into pieces of STORE_PIECE bytes
+ *   stored   u8 codec, 16 bytes salt, 8 bytes of SHA-256(payload), payload; cut into pieces of
+ *            STORE_PIECE bytes
  *
  * The salt goes when the data goes: without it, the hash of what somebody typed could be guessed.
  */

@@ -33,8 +33,8 @@ struct chain_conf {
 /* What start-up found. */
 struct chain_recovery {
 	uint32_t n_truncated; /* sessions that were open and now have their end */
-	uint32_t
-	    n_damaged; /* open sessions that do not fit their digests: left as they are, for verify to show */
+	/* open sessions that do not fit their digests: left as they are, for verify to show */
+	uint32_t n_damaged;
 };
 
 /*

@@ -1,0 +1,762 @@
+/*
+ * The verifier says yes to a clean store, and names the place and the kind of every damage that we
+ * can think of.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/buf.h"
+#include "recorder/block.h"
+#include "recorder/head.h"
+#include "recorder/journal.h"
+#include "recorder/mlog.h"
+#include "recorder/sess.h"
+#include "recorder/tree.h"
+#include "tests/unit/store_rig.h"
+
+static void
+piece_key(const uint8_t *sid, uint32_t block, uint8_t ret_key[BLOCK_KEY_LEN + 2])
+{
+	block_key(sid, block, ret_key);
+	ret_key[BLOCK_KEY_LEN] = ret_key[BLOCK_KEY_LEN + 1] = 0;
+}
+
+static void
+log_key(uint64_t index, uint8_t ret_key[8])
+{
+	for (unsigned i = 0; i < 8; i++)
+		ret_key[i] = (uint8_t)(index >> (56 - 8 * i));
+}
+
+static void
+test_a_clean_store_is_good(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN];
+
+	rig_closed(rig, 40, 16384, sid);
+	rig_closed(rig, 1, 8, sid);
+	rig_data(rig_session(rig), 30, 9000);
+	assert_int_equal(chain_audit(rig->chain, "{\"event\":\"x\"}", 13), 0);
+	rig_crash(rig);
+	assert_int_equal(rig_verify(rig), 0);
+	assert_int_equal(rig->result.n_sessions, 3);
+	assert_int_equal(rig->result.n_good, 3);
+	assert_int_equal(rig->result.n_open, 1);
+	assert_int_equal(rig->result.n_events, 71);
+}
+
+static void
+test_an_empty_store_is_good(void **state)
+{
+	struct rig *rig = *state;
+
+	rig_crash(rig);
+	assert_int_equal(rig_verify(rig), 0);
+	assert_int_equal(rig->result.log_size, 2);
+}
+
+static void
+test_a_flipped_byte_in_the_data_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], key[BLOCK_KEY_LEN + 2];
+
+	rig_closed(rig, 40, 16384, sid);
+	rig_crash(rig);
+	piece_key(sid, 2, key);
+	rig_flip(rig, STORE_BLK, key, sizeof(key), -50);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_FLIPPED, "block 2"));
+	assert_int_equal(rig->n_findings, 1);
+	assert_memory_equal(rig->findings[0].sid, sid, REC_SID_LEN);
+}
+
+/* Every byte of a small session's data, header and record, one after another. */
+static void
+test_no_byte_of_a_session_can_be_flipped(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], key[BLOCK_KEY_LEN + 2];
+	const struct {
+		enum store_db db;
+		size_t key_len;
+		int len;
+	} values[] = {
+		{ STORE_HDR, BLOCK_KEY_LEN, (int)BLOCK_HDR_LEN },
+		{ STORE_BLK, BLOCK_KEY_LEN + 2, 40 },
+		{ STORE_SESS, REC_SID_LEN, 200 },
+	};
+
+	rig_closed(rig, 3, 12, sid);
+	rig_crash(rig);
+	piece_key(sid, 0, key);
+	for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++)
+		for (int i = 0; i < values[v].len; i++) {
+			rig_flip(rig, values[v].db, key, values[v].key_len, i);
+			assert_int_equal(rig_verify(rig), ERR_CHAIN);
+			rig_flip(rig, values[v].db, key, values[v].key_len, i);
+		}
+	assert_int_equal(rig_verify(rig), 0);
+}
+
+static void
+test_no_byte_of_the_log_can_be_flipped(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], key[8];
+
+	rig_closed(rig, 3, 12, sid);
+	rig_crash(rig);
+	for (uint64_t leaf = 0; leaf < 4; leaf++)
+		for (int i = 0; i < 42; i++) {
+			log_key(leaf, key);
+			rig_flip(rig, STORE_LOG, key, sizeof(key), i);
+			assert_int_equal(rig_verify(rig), ERR_CHAIN);
+			rig_flip(rig, STORE_LOG, key, sizeof(key), i);
+		}
+	for (int i = 1; i < 150; i++) {
+		rig_flip(rig, STORE_META, "ckpt", 4, -i);
+		assert_int_equal(rig_verify(rig), ERR_CHAIN);
+		rig_flip(rig, STORE_META, "ckpt", 4, -i);
+	}
+	assert_int_equal(rig_verify(rig), 0);
+}
+
+static void
+test_a_flipped_leaf_is_a_finding_about_the_log(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], key[8];
+
+	rig_closed(rig, 3, 12, sid);
+	rig_crash(rig);
+	log_key(2, key);
+	rig_flip(rig, STORE_LOG, key, sizeof(key), 5);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_LOG, "log"));
+}
+
+static void
+test_a_flipped_header_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], key[BLOCK_KEY_LEN];
+
+	rig_closed(rig, 40, 16384, sid);
+	rig_crash(rig);
+	block_key(sid, 1, key);
+	rig_flip(rig, STORE_HDR, key, sizeof(key), 52); /* wall clock: only the root covers it */
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_FLIPPED, "headers"));
+	rig_flip(rig, STORE_HDR, key, sizeof(key), 52);
+	rig_flip(rig, STORE_HDR, key, sizeof(key), 24); /* first sequence number */
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_FLIPPED, "block 1"));
+}
+
+static void
+delete_block(struct rig *rig, const uint8_t *sid, uint32_t block)
+{
+	struct store *store = rig_touch(rig);
+	uint8_t key[BLOCK_KEY_LEN];
+
+	block_key(sid, block, key);
+	assert_int_equal(store_del(store, STORE_HDR, key, sizeof(key)), 0);
+	assert_int_equal(store_del_pieces(store, STORE_BLK, key, sizeof(key)), 0);
+	rig_untouch(store);
+}
+
+static void
+test_a_cut_tail_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN];
+
+	rig_closed(rig, 40, 16384, sid);
+	rig_crash(rig);
+	delete_block(rig, sid, 5);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_CUT, "block 5"));
+}
+
+static void
+test_a_hole_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN];
+
+	rig_closed(rig, 40, 16384, sid);
+	rig_crash(rig);
+	delete_block(rig, sid, 3);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_MISSING, "block 3"));
+}
+
+/* Cut, and the record repaired to fit as well as one can without the key. */
+static void
+test_data_deleted_under_its_header_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], key[BLOCK_KEY_LEN];
+	struct store *store;
+
+	rig_closed(rig, 40, 16384, sid);
+	rig_crash(rig);
+	store = rig_touch(rig);
+	block_key(sid, 4, key);
+	assert_int_equal(store_del_pieces(store, STORE_BLK, key, sizeof(key)), 0);
+	rig_untouch(store);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_MISSING, "block 4"));
+}
+
+static void
+swap_values(struct store *store, enum store_db db, const void *a, const void *b, size_t key_len)
+{
+	uint8_t copy_a[STORE_PIECE], copy_b[STORE_PIECE];
+	const uint8_t *data;
+	size_t len_a, len_b;
+
+	assert_int_equal(store_get(store_pending(store), db, a, key_len, &data, &len_a), 0);
+	memcpy(copy_a, data, len_a);
+	assert_int_equal(store_get(store_pending(store), db, b, key_len, &data, &len_b), 0);
+	memcpy(copy_b, data, len_b);
+	assert_int_equal(store_put(store, db, a, key_len, copy_b, len_b), 0);
+	assert_int_equal(store_put(store, db, b, key_len, copy_a, len_a), 0);
+}
+
+static void
+test_swapped_blocks_are_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], a[BLOCK_KEY_LEN], b[BLOCK_KEY_LEN];
+	struct store *store;
+
+	rig_closed(rig, 40, 16384, sid);
+	rig_crash(rig);
+	store = rig_touch(rig);
+	block_key(sid, 1, a);
+	block_key(sid, 2, b);
+	swap_values(store, STORE_HDR, a, b, sizeof(a));
+	rig_untouch(store);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_REORDERED, "block 1"));
+	assert_true(rig_found(rig, VERIFY_REORDERED, "block 2"));
+}
+
+static void
+test_a_block_of_another_session_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], other[REC_SID_LEN], a[BLOCK_KEY_LEN], b[BLOCK_KEY_LEN];
+	struct store *store;
+
+	rig_closed(rig, 40, 16384, sid);
+	rig_closed(rig, 40, 16384, other);
+	rig_crash(rig);
+	store = rig_touch(rig);
+	block_key(sid, 1, a);
+	block_key(other, 1, b);
+	swap_values(store, STORE_HDR, a, b, sizeof(a));
+	rig_untouch(store);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_FOREIGN, "block 1"));
+}
+
+/* Rewrites a small block with its events 2 and 3 exchanged, header untouched. */
+static void
+swap_events(struct rig *rig, const uint8_t *sid)
+{
+	struct block_codec_ctx *codec = block_codec_new();
+	struct buf *raw = buf_new(BLOCK_RAW_MAX), *swapped = buf_new(BLOCK_RAW_MAX),
+		   *stored = buf_new(BLOCK_STORED_MAX);
+	struct store *store = rig_touch(rig);
+	uint8_t salt[BLOCK_SALT_LEN], key[BLOCK_KEY_LEN];
+	struct event_reader reader;
+	struct block_hdr hdr;
+	struct event ev;
+	size_t cut[4];
+
+	assert_int_equal(block_get_hdr(store_pending(store), sid, 0, &hdr), 0);
+	assert_int_equal(block_get_raw(store_pending(store), codec, &hdr, raw, salt), 0);
+	event_reader_init(&reader, buf_ptr(raw), buf_len(raw), 1, 0);
+	for (int i = 0; i < 4; i++) {
+		cut[i] = reader.off;
+		assert_int_equal(event_next(&reader, &ev), 0);
+	}
+	assert_int_equal(buf_put(swapped, buf_ptr(raw), cut[1]), 0);
+	assert_int_equal(buf_put(swapped, buf_ptr(raw) + cut[2], cut[3] - cut[2]), 0);
+	assert_int_equal(buf_put(swapped, buf_ptr(raw) + cut[1], cut[2] - cut[1]), 0);
+	assert_int_equal(buf_put(swapped, buf_ptr(raw) + cut[3], buf_len(raw) - cut[3]), 0);
+	assert_int_equal(block_seal(codec, salt, buf_ptr(swapped), buf_len(swapped), stored), 0);
+	block_key(sid, 0, key);
+	assert_int_equal(store_del_pieces(store, STORE_BLK, key, sizeof(key)), 0);
+	assert_int_equal(store_put_pieces(store, STORE_BLK, key, sizeof(key), buf_ptr(stored),
+			     buf_len(stored), false),
+	    0);
+	rig_untouch(store);
+	buf_free(raw);
+	buf_free(swapped);
+	buf_free(stored);
+	block_codec_free(codec);
+}
+
+static void
+test_swapped_events_are_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN];
+
+	rig_closed(rig, 10, 100, sid);
+	rig_crash(rig);
+	swap_events(rig, sid);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_REORDERED, "event 2"));
+}
+
+static void
+test_edited_metadata_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN];
+
+	rig_closed(rig, 3, 12, sid);
+	rig_crash(rig);
+	rig_flip(rig, STORE_SESS, sid, REC_SID_LEN, 90); /* inside the identity */
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_METADATA, "opening"));
+	rig_flip(rig, STORE_SESS, sid, REC_SID_LEN, 90);
+	rig_flip(rig, STORE_SESS, sid, REC_SID_LEN, -20); /* a byte counter */
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_METADATA, "end"));
+}
+
+static void
+test_a_removed_end_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], copy[4096];
+	struct store *store;
+	const uint8_t *data;
+	struct sess s;
+	size_t len;
+
+	rig_closed(rig, 3, 12, sid);
+	rig_crash(rig);
+	store = rig_touch(rig);
+	assert_int_equal(
+	    store_get(store_pending(store), STORE_SESS, sid, REC_SID_LEN, &data, &len), 0);
+	/* The opening alone: version, string, leaf. */
+	len = 1 + 4 + ((size_t)data[3] << 8 | data[4]) + 8;
+	memcpy(copy, data, len);
+	assert_int_equal(sess_parse(copy, len, &s), 0);
+	sess_done(&s);
+	assert_int_equal(store_put(store, STORE_SESS, sid, REC_SID_LEN, copy, len), 0);
+	rig_untouch(store);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_METADATA, "end"));
+}
+
+/* Everything of a session, as somebody would who wants it never to have been. */
+static void
+delete_session(struct rig *rig, const uint8_t *sid)
+{
+	struct store *store = rig_touch(rig);
+	uint8_t key[BLOCK_KEY_LEN];
+
+	assert_int_equal(store_del(store, STORE_SESS, sid, REC_SID_LEN), 0);
+	block_key(sid, 0, key);
+	assert_int_equal(store_del(store, STORE_HDR, key, sizeof(key)), 0);
+	assert_int_equal(store_del_pieces(store, STORE_BLK, key, sizeof(key)), 0);
+	rig_untouch(store);
+}
+
+static void
+test_a_deleted_session_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], other[REC_SID_LEN];
+
+	rig_closed(rig, 3, 12, sid);
+	rig_closed(rig, 3, 12, other);
+	rig_crash(rig);
+	delete_session(rig, sid);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_DELETED, "session"));
+	assert_memory_equal(rig->findings[rig->n_findings - 1].sid, sid, REC_SID_LEN);
+	assert_int_equal(rig->result.n_good, 1);
+}
+
+static void
+test_a_missing_index_entry_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN];
+	struct store_item item;
+	struct store_iter *it;
+	struct store *store;
+
+	rig_closed(rig, 3, 12, sid);
+	rig_crash(rig);
+	store = rig_touch(rig);
+	assert_int_equal(store_iter_new(store_pending(store), STORE_IX, NULL, 0, false, &it), 0);
+	assert_int_equal(store_iter_next(it, &item), 0);
+	assert_int_equal(store_del(store, STORE_IX, item.key, item.key_len), 0);
+	store_iter_free(it);
+	rig_untouch(store);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_MISSING, "index"));
+}
+
+static void
+test_a_deleted_last_leaf_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], key[8];
+	struct store *store;
+
+	rig_closed(rig, 3, 12, sid);
+	rig_crash(rig);
+	store = rig_touch(rig);
+	log_key(3, key);
+	assert_int_equal(store_del(store, STORE_LOG, key, sizeof(key)), 0);
+	rig_untouch(store);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_CUT, "leaf 3"));
+	assert_true(rig_found(rig, VERIFY_FOREIGN, "end"));
+}
+
+static void
+test_a_deleted_middle_leaf_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], key[8];
+	struct store *store;
+
+	rig_closed(rig, 3, 12, sid);
+	rig_crash(rig);
+	store = rig_touch(rig);
+	log_key(2, key);
+	assert_int_equal(store_del(store, STORE_LOG, key, sizeof(key)), 0);
+	rig_untouch(store);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_MISSING, "leaf 2"));
+}
+
+/*
+ * The whole store rolled back to an earlier, properly signed state: only a checkpoint kept
+ * elsewhere shows it.
+ */
+static void
+test_a_rolled_back_log_is_shown_by_an_older_checkpoint(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], key[8];
+	char *early, *late;
+	struct store *store;
+
+	early = rig_checkpoint(rig);
+	rig_closed(rig, 3, 12, sid);
+	rig_crash(rig);
+	late = rig_checkpoint(rig);
+	assert_int_equal(rig_verify_with(rig, &rig->signer.key, early), 0);
+	assert_int_equal(rig_verify_with(rig, &rig->signer.key, late), 0);
+
+	delete_session(rig, sid);
+	store = rig_touch(rig);
+	for (uint64_t leaf = 2; leaf < 4; leaf++) {
+		log_key(leaf, key);
+		assert_int_equal(store_del(store, STORE_LOG, key, sizeof(key)), 0);
+	}
+	assert_int_equal(store_put(store, STORE_META, "ckpt", 4, early, strlen(early)), 0);
+	while (true) {
+		struct store_iter *it;
+		struct store_item item;
+		int r;
+
+		assert_int_equal(
+		    store_iter_new(store_pending(store), STORE_IX, NULL, 0, false, &it), 0);
+		if ((r = store_iter_next(it, &item)) == 0)
+			assert_int_equal(store_del(store, STORE_IX, item.key, item.key_len), 0);
+		store_iter_free(it);
+		if (r != 0)
+			break;
+	}
+	rig_untouch(store);
+	assert_int_equal(rig_verify(rig), 0);
+	assert_int_equal(rig_verify_with(rig, &rig->signer.key, late), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_CUT, "older checkpoint"));
+	free(early);
+	free(late);
+}
+
+static void
+test_a_rewritten_log_is_shown_by_an_older_checkpoint(void **state)
+{
+	struct rig *rig = *state;
+	char *other = NULL, *note = NULL;
+	struct note_checkpoint c = { .origin = "bastiond/test", .size = 2, .root = { 1 } };
+	char text[512];
+
+	rig_crash(rig);
+	assert_int_equal(note_checkpoint_text(text, sizeof(text), &c), 0);
+	assert_int_equal(
+	    note_sign(text, &rig->signer.key, secret_cptr(rig->signer.secret), &note), 0);
+	assert_int_equal(rig_verify_with(rig, &rig->signer.key, note), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_LOG, "older checkpoint"));
+	(void)strcpy(c.origin, "somebody/else");
+	assert_int_equal(note_checkpoint_text(text, sizeof(text), &c), 0);
+	assert_int_equal(
+	    note_sign(text, &rig->signer.key, secret_cptr(rig->signer.secret), &other), 0);
+	assert_int_equal(rig_verify_with(rig, &rig->signer.key, other), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_FOREIGN, "older checkpoint"));
+	free(note);
+	free(other);
+}
+
+/* A whole store made with another key: everything fits, nothing is ours. */
+static void
+test_another_key_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], key[NOTE_KEY_LEN] = { 9 };
+	struct note_key trusted;
+
+	rig_closed(rig, 3, 12, sid);
+	rig_crash(rig);
+	assert_int_equal(note_key_init("bastiond/test", key, &trusted), 0);
+	assert_int_equal(rig_verify_with(rig, &trusted, NULL), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_OTHER_KEY, "checkpoint"));
+	assert_true(rig_found(rig, VERIFY_OTHER_KEY, "leaf 1"));
+	assert_true(rig_found(rig, VERIFY_OTHER_KEY, "end digest"));
+	assert_int_equal(rig->result.n_good, 0);
+}
+
+/* The checkpoint alone re-signed over a log that was cut to fit. */
+static void
+test_a_re_signed_checkpoint_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN];
+	struct note_checkpoint c;
+	struct signer mallory;
+	char path[200], *note = NULL, *old;
+	size_t text_len;
+	struct store *store;
+
+	rig_closed(rig, 3, 12, sid);
+	rig_crash(rig);
+	(void)snprintf(path, sizeof(path), "%s/mallory.key", rig->dir);
+	assert_int_equal(signer_load(path, "bastiond/test", &mallory), 0);
+	old = rig_checkpoint(rig);
+	assert_int_equal(note_verify(old, strlen(old), &rig->signer.key, &text_len), 0);
+	assert_int_equal(note_checkpoint_parse(old, text_len, &c), 0);
+	old[text_len] = '\0';
+	assert_int_equal(note_sign(old, &mallory.key, secret_cptr(mallory.secret), &note), 0);
+	store = rig_touch(rig);
+	assert_int_equal(store_put(store, STORE_META, "ckpt", 4, note, strlen(note)), 0);
+	rig_untouch(store);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_OTHER_KEY, "checkpoint"));
+	signer_done(&mallory);
+	free(note);
+	free(old);
+}
+
+static void
+test_a_foreign_session_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], copy[4096], stranger[REC_SID_LEN] = { 7 };
+	struct store *store;
+	const uint8_t *data;
+	size_t len;
+
+	rig_closed(rig, 3, 12, sid);
+	rig_crash(rig);
+	store = rig_touch(rig);
+	assert_int_equal(
+	    store_get(store_pending(store), STORE_SESS, sid, REC_SID_LEN, &data, &len), 0);
+	memcpy(copy, data, len);
+	assert_int_equal(store_put(store, STORE_SESS, stranger, REC_SID_LEN, copy, len), 0);
+	rig_untouch(store);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_FOREIGN, "record"));
+}
+
+static void
+test_data_behind_the_signed_end_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], from[BLOCK_KEY_LEN], to[BLOCK_KEY_LEN], copy[BLOCK_HDR_LEN];
+	struct store *store;
+	const uint8_t *data;
+	size_t len;
+
+	rig_closed(rig, 3, 12, sid);
+	rig_crash(rig);
+	store = rig_touch(rig);
+	block_key(sid, 0, from);
+	block_key(sid, 1, to);
+	assert_int_equal(
+	    store_get(store_pending(store), STORE_HDR, from, sizeof(from), &data, &len), 0);
+	memcpy(copy, data, len);
+	assert_int_equal(store_put(store, STORE_HDR, to, sizeof(to), copy, len), 0);
+	rig_untouch(store);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_EXTRA, "block 1"));
+}
+
+static void
+test_an_edited_audit_event_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t key[8];
+	struct store *store;
+
+	assert_int_equal(chain_audit(rig->chain, "{\"event\":\"x\"}", 13), 0);
+	assert_int_equal(chain_audit(rig->chain, "{\"event\":\"y\"}", 13), 0);
+	rig_crash(rig);
+	log_key(2, key);
+	rig_flip(rig, STORE_AUDIT, key, sizeof(key), -3);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_FLIPPED, "leaf 2"));
+	store = rig_touch(rig);
+	assert_int_equal(store_del(store, STORE_AUDIT, key, sizeof(key)), 0);
+	rig_untouch(store);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_DELETED, "leaf 2"));
+}
+
+/* Open sessions: what was under a signed head cannot be touched either. */
+static void
+test_an_open_session_cannot_be_cut_below_its_head(void **state)
+{
+	struct rig *rig = *state;
+	struct session *s = rig_session(rig);
+	uint8_t key[JOURNAL_KEY_LEN + 2] = { 0 };
+	struct store *store;
+
+	rig_data(s, 2, 50);
+	rig_commit(rig);
+	rig_data(s, 2, 50);
+	assert_int_equal(chain_commit(rig->chain, true), 0);
+	rig_close(rig);
+	assert_int_equal(rig_verify(rig), 0);
+	store = rig_touch(rig);
+	key[7] = 2;
+	assert_int_equal(store_del(store, STORE_JOURNAL, key, sizeof(key)), 0);
+	rig_untouch(store);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_CUT, "journal"));
+}
+
+static void
+test_a_flipped_byte_in_the_journal_is_named(void **state)
+{
+	struct rig *rig = *state;
+	struct session *s = rig_session(rig);
+	uint8_t key[JOURNAL_KEY_LEN + 2] = { 0 };
+
+	rig_data(s, 2, 50);
+	assert_int_equal(chain_commit(rig->chain, true), 0);
+	rig_close(rig);
+	key[7] = 1;
+	rig_flip(rig, STORE_JOURNAL, key, sizeof(key), -10);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_FLIPPED, "journal"));
+}
+
+static void
+test_an_open_session_without_head_is_named(void **state)
+{
+	struct rig *rig = *state;
+	struct session *s = rig_session(rig);
+	uint8_t sid[REC_SID_LEN];
+	struct store *store;
+
+	memcpy(sid, session_sid(s), REC_SID_LEN);
+	rig_crash(rig);
+	store = rig_touch(rig);
+	assert_int_equal(store_del(store, STORE_HEAD, sid, REC_SID_LEN), 0);
+	rig_untouch(store);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_CUT, "head"));
+}
+
+static void
+test_one_session_is_verified_alone(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t good[REC_SID_LEN], bad[REC_SID_LEN], none[REC_SID_LEN] = { 1 };
+	struct verify_conf conf = { .key = &rig->signer.key };
+	struct verify_result result;
+	struct store_snap *snap;
+	struct store *store;
+	uint8_t key[BLOCK_KEY_LEN + 2];
+
+	rig_closed(rig, 3, 12, good);
+	rig_closed(rig, 3, 12, bad);
+	rig_crash(rig);
+	piece_key(bad, 0, key);
+	rig_flip(rig, STORE_BLK, key, sizeof(key), -1);
+	assert_int_equal(store_open_read(rig->dir, &store), 0);
+	assert_int_equal(store_snap_new(store, &snap), 0);
+	assert_int_equal(verify_session(snap, &conf, good, &result), 0);
+	assert_int_equal(result.n_good, 1);
+	assert_int_equal(verify_session(snap, &conf, bad, &result), ERR_CHAIN);
+	assert_int_equal(result.n_findings, 1);
+	assert_int_equal(verify_session(snap, &conf, none, &result), ERR_NOT_FOUND);
+	store_snap_free(snap);
+	store_close(store);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_a_clean_store_is_good),
+		T(test_an_empty_store_is_good),
+		T(test_a_flipped_byte_in_the_data_is_named),
+		T(test_no_byte_of_a_session_can_be_flipped),
+		T(test_no_byte_of_the_log_can_be_flipped),
+		T(test_a_flipped_leaf_is_a_finding_about_the_log),
+		T(test_a_flipped_header_is_named),
+		T(test_a_cut_tail_is_named),
+		T(test_a_hole_is_named),
+		T(test_data_deleted_under_its_header_is_named),
+		T(test_swapped_blocks_are_named),
+		T(test_a_block_of_another_session_is_named),
+		T(test_swapped_events_are_named),
+		T(test_edited_metadata_is_named),
+		T(test_a_removed_end_is_named),
+		T(test_a_deleted_session_is_named),
+		T(test_a_missing_index_entry_is_named),
+		T(test_a_deleted_last_leaf_is_named),
+		T(test_a_deleted_middle_leaf_is_named),
+		T(test_a_rolled_back_log_is_shown_by_an_older_checkpoint),
+		T(test_a_rewritten_log_is_shown_by_an_older_checkpoint),
+		T(test_another_key_is_named),
+		T(test_a_re_signed_checkpoint_is_named),
+		T(test_a_foreign_session_is_named),
+		T(test_data_behind_the_signed_end_is_named),
+		T(test_an_edited_audit_event_is_named),
+		T(test_an_open_session_cannot_be_cut_below_its_head),
+		T(test_a_flipped_byte_in_the_journal_is_named),
+		T(test_an_open_session_without_head_is_named),
+		T(test_one_session_is_verified_alone),
+	};
+
+	return cmocka_run_group_tests_name("verify", tests, NULL, NULL);
+}
