@@ -58,6 +58,15 @@ hash_sha256(const void *data, size_t len, uint8_t ret_hash[HASH_LEN])
 	hash_sha256_parts(data, len, NULL, 0, NULL, 0, ret_hash);
 }
 
+void
+hash_sha1(const void *data, size_t len, uint8_t ret_hash[HASH_SHA1_LEN])
+{
+	unsigned n = 0;
+
+	hash_check(
+	    EVP_Digest(data, len, ret_hash, &n, EVP_sha1(), NULL) == 1 && n == HASH_SHA1_LEN);
+}
+
 struct hash *
 hash_new(void)
 {

@@ -17,6 +17,10 @@ void hash_sha256(const void *data, size_t len, uint8_t ret_hash[HASH_LEN]);
 void hash_sha256_parts(const void *a, size_t a_len, const void *b, size_t b_len, const void *c,
     size_t c_len, uint8_t ret_hash[HASH_LEN]);
 
+/* SHA-1, which OpenSSH's revocation lists may name keys by; for nothing else. Ends the process on a library failure. */
+#define HASH_SHA1_LEN 20u /* bytes */
+void hash_sha1(const void *data, size_t len, uint8_t ret_hash[HASH_SHA1_LEN]);
+
 /* A running hash. NULL: out of memory. */
 struct hash;
 struct hash *hash_new(void);

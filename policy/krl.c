@@ -9,7 +9,6 @@
 #include "lib/hash.h"
 #include "lib/sshkey.h"
 #include "policy/krl.h"
-#include "policy/sha1.h"
 
 #define KRL_MAGIC "SSHKRL\n" /* with its NUL: 8 bytes */
 #define KRL_FORMAT 1u
@@ -419,7 +418,7 @@ read_keys(struct krl *k, struct buf *b, const char **why)
 static int
 read_sha1s(struct krl *k, struct buf *b, const char **why)
 {
-	return read_blobs(&k->sha1s, b, SHA1_LEN, why);
+	return read_blobs(&k->sha1s, b, HASH_SHA1_LEN, why);
 }
 
 static int
@@ -572,10 +571,10 @@ krl_count(const struct krl *k)
 static const char *
 key_revoked(const struct krl *k, const uint8_t *blob, size_t len)
 {
-	uint8_t sha1[SHA1_LEN], sha256[HASH_LEN];
+	uint8_t sha1[HASH_SHA1_LEN], sha256[HASH_LEN];
 
 	if (k->sha1s.n > 0) {
-		sha1_hash(blob, len, sha1);
+		hash_sha1(blob, len, sha1);
 		if (blobs_has(&k->sha1s, sha1, sizeof(sha1)))
 			return "hash of the key";
 	}

@@ -13,7 +13,7 @@
 #include "lib/err.h"
 #include "lib/net.h"
 #include "lib/sshkey.h"
-#include "policy/when.h"
+#include "policy/hours.h"
 #include "policy/zone.h"
 
 #define MODEL_USERS_MAX 50000u
@@ -98,7 +98,7 @@ struct model_rule {
 	struct model_strings logins;   /* the others */
 	unsigned rights;	       /* enum model_right; a deny rule without "may": all */
 	struct model_strings commands; /* patterns for MODEL_EXEC; none: every command */
-	struct when when;
+	struct hours when;
 };
 
 struct model;

@@ -816,8 +816,8 @@ read_may(struct load *l, void *obj, const struct conf_node *n)
 
 /* One text or a list of them. */
 static int
-each_string(struct load *l, const struct conf_node *n, struct when *w,
-    int (*add)(struct load *l, struct when *w, const struct conf_node *n, const char *s))
+each_string(struct load *l, const struct conf_node *n, struct hours *w,
+    int (*add)(struct load *l, struct hours *w, const struct conf_node *n, const char *s))
 {
 	const char *s;
 	int r = 0;
@@ -833,19 +833,19 @@ each_string(struct load *l, const struct conf_node *n, struct when *w,
 }
 
 static int
-add_days(struct load *l, struct when *w, const struct conf_node *n, const char *s)
+add_days(struct load *l, struct hours *w, const struct conf_node *n, const char *s)
 {
-	return when_parse_days(s, &w->days) == 0
+	return hours_parse_days(s, &w->days) == 0
 		   ? 0
 		   : conf_fail(n, l->err, "days such as mon-fri or sat");
 }
 
 static int
-add_hours(struct load *l, struct when *w, const struct conf_node *n, const char *s)
+add_hours(struct load *l, struct hours *w, const struct conf_node *n, const char *s)
 {
-	if (w->n_hours == WHEN_HOURS_MAX)
-		return conf_fail(n, l->err, "at most %u spans", WHEN_HOURS_MAX);
-	if (when_parse_hours(s, &w->hours[w->n_hours]) != 0)
+	if (w->n_hours == HOURS_SPANS_MAX)
+		return conf_fail(n, l->err, "at most %u spans", HOURS_SPANS_MAX);
+	if (hours_parse_span(s, &w->hours[w->n_hours]) != 0)
 		return conf_fail(n, l->err, "hours such as \"08:00-18:00\"");
 	w->n_hours++;
 	return 0;
@@ -866,7 +866,7 @@ read_when_hours(struct load *l, void *obj, const struct conf_node *n)
 static int
 read_when_zone(struct load *l, void *obj, const struct conf_node *n)
 {
-	struct when *w = obj;
+	struct hours *w = obj;
 	const char *s;
 	int r = conf_str(n, &s, l->err);
 

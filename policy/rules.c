@@ -103,7 +103,7 @@ rules_fit(const struct model_rule *rule, const struct rules_question *q)
 		return RULES_WHERE;
 	if (!fits_login(rule, q))
 		return RULES_AS;
-	if (!when_holds(&rule->when, q->now_ns))
+	if (!hours_hold(&rule->when, q->now_ns))
 		return RULES_WHEN;
 	if (q->rights != 0 && (rule->rights & q->rights) == 0)
 		return RULES_MAY;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
-#include "policy/when.h"
+#include "policy/hours.h"
 
 #define DAY_S 86400
 #define WEEK 7
@@ -25,7 +25,7 @@ take_day(const char **s, unsigned *ret_day)
 }
 
 int
-when_parse_days(const char *s, uint8_t *days)
+hours_parse_days(const char *s, uint8_t *days)
 {
 	unsigned from, to;
 
@@ -63,30 +63,30 @@ take_time(const char *s, unsigned *ret_minutes)
 		v[k++] = (unsigned)(s[i] - '0');
 	}
 	*ret_minutes = (v[0] * 10 + v[1]) * 60 + v[2] * 10 + v[3];
-	return v[2] < 6 && *ret_minutes <= WHEN_MINUTES;
+	return v[2] < 6 && *ret_minutes <= HOURS_MINUTES;
 }
 
 int
-when_parse_hours(const char *s, struct when_span *ret_span)
+hours_parse_span(const char *s, struct hours_span *ret_span)
 {
 	unsigned from, to;
 
 	if (strlen(s) != 11 || s[5] != '-' || !take_time(s, &from) || !take_time(s + 6, &to))
 		return ERR_FORMAT;
-	if (from == to || from == WHEN_MINUTES || to == 0)
+	if (from == to || from == HOURS_MINUTES || to == 0)
 		return ERR_FORMAT;
-	*ret_span = (struct when_span){ (uint16_t)from, (uint16_t)to };
+	*ret_span = (struct hours_span){ (uint16_t)from, (uint16_t)to };
 	return 0;
 }
 
 static bool
-has_day(const struct when *w, unsigned day)
+has_day(const struct hours *w, unsigned day)
 {
 	return (w->days & 1u << day) != 0;
 }
 
 static bool
-span_holds(const struct when *w, const struct when_span *s, unsigned day, unsigned minute)
+span_holds(const struct hours *w, const struct hours_span *s, unsigned day, unsigned minute)
 {
 	if (s->from < s->to)
 		return has_day(w, day) && minute >= s->from && minute < s->to;
@@ -95,7 +95,7 @@ span_holds(const struct when *w, const struct when_span *s, unsigned day, unsign
 }
 
 bool
-when_holds(const struct when *w, uint64_t wall_ns)
+hours_hold(const struct hours *w, uint64_t wall_ns)
 {
 	int64_t t = (int64_t)(wall_ns / CLOCK_NS_PER_S);
 	unsigned day, minute;

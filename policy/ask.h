@@ -1,0 +1,46 @@
+/*
+ * Verdicts on what is asked for inside a session: channels, requests, global requests, from either side. What is not in the
+ * tables of ask.c is denied by its name.
+ */
+#ifndef BASTION_ASK_H
+#define BASTION_ASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "policy/leg.h"
+#include "policy/policy_proto.h"
+#include "policy/set.h"
+
+#define ASK_TEXT_SIZE 256u
+#define ASK_NAME_SIZE 128u
+#define ASK_FRAME_MAX 36000u /* bytes of a frame that is asked about, or of its replacement */
+
+/* A frame that waits. Borrowed for the call. */
+struct ask {
+	bool from_back;
+	uint16_t type; /* enum link_type */
+	const uint8_t *data;
+	size_t len;
+	uint64_t now_ns; /* wall clock */
+};
+
+struct ask_verdict {
+	enum pol_verdict verdict;
+	char name[ASK_NAME_SIZE]; /* what was asked for: the channel's or request's type, escaped */
+	char text[ASK_TEXT_SIZE]; /* for the user and the record; "" when there is nothing to say */
+	const struct model_rule
+	    *rule; /* that allowed it; NULL: no rule was needed, or it is denied */
+};
+
+/*
+ * set: NULL when nothing is in force (everything is denied then). replacement: an empty buffer; holds the whole new payload
+ * of the frame for POL_REPLACE. 0; -ENOMEM. A frame that does not parse is denied.
+ */
+int ask_judge(const struct leg *leg, const struct set *set, const struct ask *ask,
+    struct buf *replacement, struct ask_verdict *ret) MUST_CHECK;
+
+#endif

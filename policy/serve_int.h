@@ -1,0 +1,122 @@
+/* The server from inside, for its files: serve.c (broker), serve_conn.c (fronts), serve_leg.c (recorder, vault). */
+#ifndef BASTION_SERVE_INT_H
+#define BASTION_SERVE_INT_H
+
+#include <sys/queue.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/ipc.h"
+#include "policy/audit.h"
+#include "policy/auth.h"
+#include "policy/leg.h"
+#include "policy/serve.h"
+#include "policy/set.h"
+
+#define SERVE_BUCKETS 1024u
+#define SERVE_SID_MAX 64u		       /* bytes of a session id */
+#define SERVE_EARLY_MAX 1024u		       /* session ids that came before their connection */
+#define SERVE_AUDIT_MAX 4096u		       /* events kept while there is no recorder */
+#define SERVE_SID_WAIT_NS (5ull * 1000000000u) /* for a session id that the vault owes */
+#define SERVE_DELAY_MIN_NS 5000000u /* of a failure, before the part that depends on the name */
+#define SERVE_DELAY_MAX_NS (5ull * 1000000000u)
+
+/* States of a front's edge. */
+enum serve_front_state { SERVE_FRONT_IDLE, SERVE_FRONT_BUSY, SERVE_FRONT_OVER };
+
+struct serve_conn {
+	LIST_ENTRY(serve_conn) link;
+	struct serve *s;
+	uint32_t id;
+	struct ipc *front; /* NULL: gone */
+	struct net_addr source;
+	char source_text[LEG_SOURCE_SIZE], local_text[LEG_SOURCE_SIZE], ref[LEG_REF_SIZE];
+	uint8_t sid[SERVE_SID_MAX];
+	size_t sid_len; /* 0: not known yet */
+	struct auth auth;
+	uint8_t *waiting; /* a request that waits for the session id; owned */
+	size_t waiting_len;
+	struct buf *reply; /* an answer that is due later; owned */
+	bool reply_ends;   /* and after which nothing may come */
+	uint64_t arrived_ns;
+	struct loop_timer *timer;
+};
+
+struct serve_leg {
+	LIST_ENTRY(serve_leg) link;
+	struct leg *leg; /* owned */
+};
+
+struct serve_early {
+	uint32_t conn; /* 0: empty */
+	uint8_t sid[SERVE_SID_MAX];
+	size_t len;
+};
+
+struct serve_event {
+	STAILQ_ENTRY(serve_event) link;
+	size_t len;
+	char text[];
+};
+
+struct serve {
+	struct loop *loop;
+	const struct zones *zones;
+	struct ipc *broker, *keys, *recorder; /* NULL: not there */
+	struct set *set;		      /* in force; NULL: nothing yet */
+	struct set *next;		      /* being loaded */
+	bool next_bad;			      /* load_err says why */
+	char load_err[SET_ERR_SIZE];
+	char summary[160];
+	uint64_t loaded_at_ns;
+	uint32_t next_leg;
+	LIST_HEAD(serve_conns, serve_conn) conns[SERVE_BUCKETS];
+	LIST_HEAD(serve_legs, serve_leg) legs[SERVE_BUCKETS];
+	size_t n_conns, n_legs;
+	struct serve_early early[SERVE_EARLY_MAX];
+	size_t next_early;
+	STAILQ_HEAD(, serve_event) events;
+	size_t n_events, n_lost;
+	uint8_t secret[32]; /* of the delays */
+	uint64_t wall0_ns, boot0_ns;
+	bool clock_warned;
+	uint64_t n_allowed, n_denied, n_asks, n_asks_denied;
+};
+
+/* The moment by both clocks: what expires must not come back when the wall clock does. Seconds since 1970. */
+uint64_t serve_newest_s(struct serve *s);
+/* Random bytes as text, to find a login's events by. dst: LEG_REF_SIZE bytes. */
+void serve_make_ref(char *dst);
+
+/* Hand an event to the recorder, or keep it until there is one. text: taken; NULL (out of memory) counts as lost. */
+void serve_event(struct serve *s, char *text, size_t len);
+/* The same with the result of an audit function. */
+void serve_audit(struct serve *s, int r, char *text, size_t len);
+/* A recorder came: give it what was kept. */
+void serve_events_flush(struct serve *s);
+void serve_events_free(struct serve *s);
+
+/* Tell the broker; its edge going away ends the process, so nobody has to look at errors. */
+void serve_tell(struct serve *s, uint16_t type, uint32_t id, const struct buf *b);
+/* POL_FAILED. failure: enum pol_failure; 0 is nothing. */
+void serve_charge(struct serve *s, uint32_t conn, unsigned failure);
+
+/* serve_conn.c */
+int serve_conn_add(struct serve *s, struct ipc_msg *msg) MUST_CHECK;
+void serve_conn_gone(struct serve *s, uint32_t id);
+struct serve_conn *serve_conn_find(struct serve *s, uint32_t id);
+/* The vault named the session id of a connection, known or not yet. */
+void serve_conn_session_id(struct serve *s, uint32_t id, const uint8_t *sid, size_t len);
+void serve_conns_free(struct serve *s);
+
+/* serve_leg.c */
+int serve_leg_add(struct serve *s, struct leg *leg) MUST_CHECK; /* taken on success */
+struct leg *serve_leg_find(struct serve *s, uint32_t id);
+void serve_leg_gone(struct serve *s, uint32_t id);
+void serve_legs_free(struct serve *s);
+int serve_recorder_edge(struct serve *s, int fd) MUST_CHECK; /* taken on success */
+int serve_keys_edge(struct serve *s, int fd) MUST_CHECK;     /* taken on success */
+
+#endif

@@ -1,0 +1,383 @@
+/* Legs: the recorder asks what may cross, the vault tells what it signed and asks about host certificates. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/str.h"
+#include "policy/serve_int.h"
+
+#define VERDICT_MAX (ASK_FRAME_MAX + ASK_TEXT_SIZE + 64u)
+#define KEYS_TEXT_SIZE 1024u /* bytes of a text from the vault */
+#define CERT_REPLY_MAX 8192u
+
+static struct serve_leg *
+find(struct serve *s, uint32_t id)
+{
+	struct serve_leg *l;
+
+	LIST_FOREACH (l, &s->legs[id % SERVE_BUCKETS], link)
+		if (l->leg->id == id)
+			return l;
+	return NULL;
+}
+
+int
+serve_leg_add(struct serve *s, struct leg *leg)
+{
+	struct serve_leg *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return -ENOMEM;
+	l->leg = leg;
+	LIST_INSERT_HEAD(&s->legs[leg->id % SERVE_BUCKETS], l, link);
+	s->n_legs++;
+	return 0;
+}
+
+struct leg *
+serve_leg_find(struct serve *s, uint32_t id)
+{
+	struct serve_leg *l = find(s, id);
+
+	return l != NULL ? l->leg : NULL;
+}
+
+static void
+leg_remove(struct serve *s, struct serve_leg *l)
+{
+	LIST_REMOVE(l, link);
+	s->n_legs--;
+	leg_free(l->leg);
+	free(l);
+}
+
+void
+serve_leg_gone(struct serve *s, uint32_t id)
+{
+	struct serve_leg *l = find(s, id);
+
+	if (l != NULL)
+		leg_remove(s, l);
+}
+
+void
+serve_legs_free(struct serve *s)
+{
+	for (size_t i = 0; i < SERVE_BUCKETS; i++) {
+		struct serve_leg *l;
+
+		while ((l = LIST_FIRST(&s->legs[i])) != NULL)
+			leg_remove(s, l);
+	}
+}
+
+/* The recorder. */
+
+static int
+verdict_send(struct serve *s, uint32_t leg, uint32_t number, const struct ask_verdict *v,
+    const struct buf *replacement)
+{
+	struct buf *b = buf_new(VERDICT_MAX);
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_put_u32(b, number)) == 0 && (r = buf_put_u8(b, (uint8_t)v->verdict)) == 0 &&
+	    (r = buf_put_cstr(b, v->text)) == 0 && v->verdict == POL_REPLACE)
+		r = buf_put_str(b, buf_ptr(replacement), buf_len(replacement));
+	if (r == 0)
+		r = ipc_send_buf(s->recorder, POL_VERDICT, leg, b);
+	buf_free(b);
+	return r;
+}
+
+/* *ret_data leads into the message. */
+static int
+get_ask(struct buf *b, uint32_t *ret_number, uint32_t *ret_channel, struct ask *ask)
+{
+	uint8_t from_back;
+	int r;
+
+	if ((r = buf_get_u32(b, ret_number)) != 0 || (r = buf_get_u32(b, ret_channel)) != 0 ||
+	    (r = buf_get_u8(b, &from_back)) != 0 || (r = buf_get_u16(b, &ask->type)) != 0 ||
+	    (r = buf_get_str(b, &ask->data, &ask->len)) != 0 || (r = buf_end(b)) != 0)
+		return r;
+	ask->from_back = from_back != 0;
+	return from_back <= 1 ? 0 : ERR_FORMAT;
+}
+
+static int
+answer(struct serve *s, uint32_t id, uint32_t number, uint32_t channel, const struct ask *ask)
+{
+	const struct leg *leg = serve_leg_find(s, id);
+	struct ask_verdict v = { .verdict = POL_DENY, .text = "this session has ended" };
+	struct buf *replacement = buf_new(ASK_FRAME_MAX);
+	char *text = NULL;
+	size_t len = 0;
+	int r = -ENOMEM;
+
+	if (replacement == NULL)
+		return r;
+	if (leg != NULL && (r = ask_judge(leg, s->set, ask, replacement, &v)) != 0)
+		goto out;
+	s->n_asks++;
+	s->n_asks_denied += v.verdict == POL_DENY;
+	if (leg != NULL && v.verdict != POL_ALLOW) {
+		log_notice("channel.%s leg=%u ref=%s what=\"%s\" reason=\"%s\"",
+		    v.verdict == POL_DENY ? "denied" : "replaced", id, leg->ref, v.name, v.text);
+		r = audit_ask(leg, ask, channel, &v, &text, &len);
+		serve_audit(s, r, text, len);
+	}
+	r = verdict_send(s, id, number, &v, replacement);
+out:
+	buf_free(replacement);
+	return r;
+}
+
+static int
+on_ask(void *arg, struct ipc_msg *msg)
+{
+	struct serve *s = arg;
+	struct buf *b = buf_view(msg->data, msg->len);
+	struct ask ask = { .now_ns = clock_wall_ns() };
+	uint32_t number, channel;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = get_ask(b, &number, &channel, &ask)) == 0)
+		r = answer(s, msg->id, number, channel, &ask);
+	buf_free(b);
+	return r;
+}
+
+static const struct ipc_rule recorder_rules[] = {
+	{ POL_ASK, "ask", 15, IPC_MAX, 0, IPC_ANY_STATE, on_ask },
+};
+
+static void
+on_recorder_gone(void *arg, int err)
+{
+	struct serve *s = arg;
+
+	log_warn("policy.recorder_lost reason=\"%s\" effect=\"nobody can log in until it is back\"",
+	    err_str(err));
+	ipc_free(s->recorder);
+	s->recorder = NULL;
+}
+
+static void
+on_recorder_drained(void *arg)
+{
+	serve_events_flush(arg);
+}
+
+int
+serve_recorder_edge(struct serve *s, int fd)
+{
+	const struct ipc_conf conf = {
+		.name = "policy-recorder",
+		.rules = recorder_rules,
+		.n_rules = sizeof(recorder_rules) / sizeof(recorder_rules[0]),
+		.arg = s,
+		.gone = on_recorder_gone,
+		.drained = on_recorder_drained,
+	};
+	struct ipc *edge = NULL;
+	int r;
+
+	if ((r = ipc_new(s->loop, fd, &conf, &edge)) != 0)
+		return r;
+	ipc_free(s->recorder);
+	s->recorder = edge;
+	serve_events_flush(s);
+	return 0;
+}
+
+/* The vault. */
+
+static int
+on_session_id(void *arg, struct ipc_msg *msg)
+{
+	serve_conn_session_id(arg, msg->id, msg->data, msg->len);
+	return 0;
+}
+
+static int
+on_alarm(void *arg, struct ipc_msg *msg)
+{
+	struct serve *s = arg;
+	struct buf *b = buf_view(msg->data, msg->len);
+	char what[KEYS_TEXT_SIZE], number[24], *text = NULL;
+	const struct leg *leg;
+	uint8_t front = 0;
+	size_t len = 0;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_u8(b, &front)) == 0 && (r = buf_get_cstr(b, what, sizeof(what))) == 0)
+		r = buf_end(b);
+	buf_free(b);
+	if (r != 0)
+		return r;
+	leg = front != 0 ? NULL : serve_leg_find(s, msg->id);
+	(void)snprintf(number, sizeof(number), "%u", msg->id);
+	r = leg != NULL ? audit_leg(leg, "keys.alarm", "what", what, clock_wall_ns(), &text, &len)
+			: audit_plain("keys.alarm", front != 0 ? "conn" : "leg", number, "what",
+			      what, clock_wall_ns(), &text, &len);
+	serve_audit(s, r, text, len);
+	serve_charge(s,
+	    leg != NULL	 ? leg->conn
+	    : front != 0 ? msg->id
+			 : 0,
+	    leg != NULL || front != 0 ? POL_FAILURE_ALARM : 0);
+	return 0;
+}
+
+static int
+on_signed(void *arg, struct ipc_msg *msg)
+{
+	struct serve *s = arg;
+	struct buf *b = buf_view(msg->data, msg->len);
+	const struct leg *leg = serve_leg_find(s, msg->id);
+	char fingerprint[KEYS_TEXT_SIZE], *text = NULL;
+	size_t len = 0;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_cstr(b, fingerprint, sizeof(fingerprint))) == 0)
+		r = buf_end(b);
+	buf_free(b);
+	if (r != 0 || leg == NULL)
+		return r;
+	r = audit_leg(leg, "keys.signed", "fingerprint", fingerprint, clock_wall_ns(), &text, &len);
+	serve_audit(s, r, text, len);
+	return 0;
+}
+
+static int
+on_changed(void *arg, struct ipc_msg *msg)
+{
+	struct serve *s = arg;
+	struct buf *b = buf_view(msg->data, msg->len);
+	char who[KEYS_TEXT_SIZE], what[KEYS_TEXT_SIZE], *text = NULL;
+	size_t len = 0;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_cstr(b, who, sizeof(who))) == 0 &&
+	    (r = buf_get_cstr(b, what, sizeof(what))) == 0)
+		r = buf_end(b);
+	buf_free(b);
+	if (r != 0)
+		return r;
+	r = audit_plain("keys.changed", "who", who, "what", what, clock_wall_ns(), &text, &len);
+	serve_audit(s, r, text, len);
+	return 0;
+}
+
+static int
+host_cert_reply(struct serve *s, uint32_t id, const struct cert *cert, const char *why)
+{
+	struct buf *b = buf_new(CERT_REPLY_MAX);
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_put_u8(b, cert != NULL ? 1 : 0)) == 0)
+		r = cert != NULL ? buf_put_str(b, cert->key_blob, cert->key_blob_len)
+				 : buf_put_cstr(b, why);
+	if (r == 0)
+		r = ipc_send_buf(s->keys, POL_KEYS_HOST_CERT_REPLY, id, b);
+	buf_free(b);
+	return r;
+}
+
+static void
+host_cert_event(struct serve *s, const struct leg *leg, const char *why)
+{
+	char *text = NULL;
+	size_t len = 0;
+	int r =
+	    audit_leg(leg, "host-certificate.denied", "reason", why, clock_wall_ns(), &text, &len);
+
+	serve_audit(s, r, text, len);
+}
+
+static int
+on_host_cert(void *arg, struct ipc_msg *msg)
+{
+	struct serve *s = arg;
+	const struct leg *leg = serve_leg_find(s, msg->id);
+	struct buf *b = buf_view(msg->data, msg->len);
+	const char *why = "this session has ended";
+	struct cert *cert = NULL;
+	const uint8_t *blob;
+	size_t len;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_str(b, &blob, &len)) != 0 || (r = buf_end(b)) != 0)
+		goto out;
+	if (leg != NULL) {
+		r = leg_check_host_cert(leg, s->set, blob, len, serve_newest_s(s), &cert, &why);
+		if (r == -ENOMEM)
+			goto out;
+		if (r != 0)
+			host_cert_event(s, leg, why);
+	}
+	r = host_cert_reply(s, msg->id, cert, why);
+out:
+	cert_free(cert);
+	buf_free(b);
+	return r;
+}
+
+static const struct ipc_rule keys_rules[] = {
+	{ POL_SESSION_ID, "session-id", 32, SERVE_SID_MAX, 0, IPC_ANY_STATE, on_session_id },
+	{ POL_KEYS_ALARM, "alarm", 5, IPC_MAX, 0, IPC_ANY_STATE, on_alarm },
+	{ POL_KEYS_SIGNED, "signed", 4, IPC_MAX, 0, IPC_ANY_STATE, on_signed },
+	{ POL_KEYS_CHANGED, "changed", 8, IPC_MAX, 0, IPC_ANY_STATE, on_changed },
+	{ POL_KEYS_HOST_CERT, "host-cert", 4, IPC_MAX, 0, IPC_ANY_STATE, on_host_cert },
+};
+
+static void
+on_keys_gone(void *arg, int err)
+{
+	struct serve *s = arg;
+
+	log_warn(
+	    "policy.keys_lost reason=\"%s\" effect=\"nobody can log in until the vault is back\"",
+	    err_str(err));
+	ipc_free(s->keys);
+	s->keys = NULL;
+}
+
+int
+serve_keys_edge(struct serve *s, int fd)
+{
+	const struct ipc_conf conf = {
+		.name = "policy-keys",
+		.rules = keys_rules,
+		.n_rules = sizeof(keys_rules) / sizeof(keys_rules[0]),
+		.arg = s,
+		.gone = on_keys_gone,
+	};
+	struct ipc *edge = NULL;
+	int r;
+
+	if ((r = ipc_new(s->loop, fd, &conf, &edge)) != 0)
+		return r;
+	ipc_free(s->keys);
+	s->keys = edge;
+	return 0;
+}

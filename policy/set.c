@@ -1,0 +1,235 @@
+/* Building a set out of files that the broker opened. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/str.h"
+#include "policy/set.h"
+
+#define LINE_SIZE 8192 /* bytes of a line with a public key */
+
+static const struct {
+	const char *name;
+	enum set_method method;
+	bool available; /* a program of this version carries it out */
+} methods[] = {
+	{ "publickey", SET_PUBLICKEY, true },
+	{ "keyboard-interactive", SET_KEYBOARD_INTERACTIVE, false },
+};
+
+struct set *
+set_new(void)
+{
+	return calloc(1, sizeof(struct set));
+}
+
+void
+set_free(struct set *s)
+{
+	if (s == NULL)
+		return;
+	model_free(s->model);
+	krl_free(s->krl);
+	for (size_t i = 0; i < s->n_cas; i++) {
+		sshkey_free(s->cas[i].key);
+		free(s->cas[i].blob);
+	}
+	free(s);
+}
+
+/* "file:line: text"; a line that is too long for the buffer is cut. */
+static int
+say(char *ret_err, const char *name, size_t line, const char *text)
+{
+	char file[160];
+
+	str_escape(file, sizeof(file), name, strlen(name));
+	if (line > 0)
+		(void)snprintf(ret_err, SET_ERR_SIZE, "%s:%zu: %s", file, line, text);
+	else
+		(void)snprintf(ret_err, SET_ERR_SIZE, "%s: %s", file, text);
+	return ERR_FORMAT;
+}
+
+static int
+add_policy(struct set *s, const char *name, const char *data, size_t len, const struct zones *zones,
+    char *ret_err)
+{
+	struct conf_err err = { "" };
+	int r;
+
+	if (s->model != NULL)
+		return say(ret_err, name, 0, "a second policy");
+	r = model_load(name, data, len, zones, &s->model, &err);
+	if (r == ERR_FORMAT)
+		(void)snprintf(ret_err, SET_ERR_SIZE, "%s", err.text);
+	return r;
+}
+
+static int
+add_ca(struct set *s, const char *line)
+{
+	struct set_ca *ca = &s->cas[s->n_cas];
+	int r;
+
+	if ((r = sshkey_line(line, &ca->blob, &ca->len, NULL)) != 0)
+		return r;
+	if ((r = sshkey_parse(ca->blob, ca->len, &ca->key)) != 0) {
+		free(ca->blob);
+		*ca = (struct set_ca){ 0 };
+		return r;
+	}
+	hash_fingerprint(ca->fingerprint, ca->blob, ca->len);
+	s->n_cas++;
+	return 0;
+}
+
+static int
+add_ca_line(
+    struct set *s, const char *name, size_t number, const char *text, size_t len, char *ret_err)
+{
+	char line[LINE_SIZE];
+	int r;
+
+	if (len >= sizeof(line) || memchr(text, '\0', len) != NULL)
+		return say(ret_err, name, number, "expected an OpenSSH public key, found no text");
+	memcpy(line, text, len);
+	line[len] = '\0';
+	if (line[strspn(line, " \t\r")] == '\0' || line[strspn(line, " \t")] == '#')
+		return 0;
+	if (s->n_cas == SET_CAS_MAX)
+		return say(ret_err, name, number, "too many CAs");
+	r = add_ca(s, line);
+	return r == 0 || r == -ENOMEM
+		   ? r
+		   : say(ret_err, name, number,
+			 "expected a CA's OpenSSH public key, found something else");
+}
+
+/* Public keys as of ssh-keygen, one a line; empty lines and comments pass. */
+static int
+add_cas(struct set *s, const char *name, const char *data, size_t len, char *ret_err)
+{
+	size_t before = s->n_cas, number = 0;
+	int r = 0;
+
+	for (size_t at = 0; r == 0 && at < len;) {
+		const char *end = memchr(data + at, '\n', len - at);
+		size_t n = end != NULL ? (size_t)(end - (data + at)) : len - at;
+
+		r = add_ca_line(s, name, ++number, data + at, n, ret_err);
+		at += n + 1;
+	}
+	if (r == 0 && s->n_cas == before)
+		return say(ret_err, name, 0, "expected at least one CA key, found none");
+	return r;
+}
+
+static int
+add_krl(struct set *s, const char *name, const char *data, size_t len, char *ret_err)
+{
+	const char *why = "malformed";
+	char text[128];
+	int r;
+
+	if (s->krl != NULL)
+		return say(ret_err, name, 0, "a second revocation list");
+	r = krl_parse((const uint8_t *)data, len, &s->krl, &why);
+	if (r != ERR_FORMAT)
+		return r;
+	(void)snprintf(
+	    text, sizeof(text), "expected a key revocation list of ssh-keygen -k: %s", why);
+	return say(ret_err, name, 0, text);
+}
+
+int
+set_add_file(struct set *s, enum pol_file kind, const char *name, const char *data, size_t len,
+    const struct zones *zones, char *ret_err)
+{
+	switch (kind) {
+	case POL_FILE_POLICY:
+		return add_policy(s, name, data, len, zones, ret_err);
+	case POL_FILE_USER_CA:
+		return add_cas(s, name, data, len, ret_err);
+	case POL_FILE_REVOKED:
+		return add_krl(s, name, data, len, ret_err);
+	}
+	return say(ret_err, name, 0, "unknown kind of file");
+}
+
+/* *ret_open: every method of the chain so far can be carried out. */
+static int
+add_method(struct set_chain *chain, const char *name, size_t len, bool *ret_open)
+{
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		if (strlen(methods[i].name) != len || strncmp(methods[i].name, name, len) != 0)
+			continue;
+		if (chain->n == SET_CHAIN_LEN)
+			return ERR_LIMIT;
+		chain->methods[chain->n++] = methods[i].method;
+		*ret_open = *ret_open && methods[i].available;
+		return 0;
+	}
+	return ERR_NOT_FOUND;
+}
+
+int
+set_add_chain(struct set *s, const char *text, char *ret_err)
+{
+	struct set_chain chain = { .n = 0 };
+	bool open = true;
+
+	if (s->n_chains == SET_CHAINS_MAX)
+		return say(ret_err, "login.methods", 0, "too many ways in");
+	for (const char *p = text;; p++) {
+		size_t len = strcspn(p, ",");
+
+		if (add_method(&chain, p, len, &open) != 0)
+			return say(ret_err, "login.methods", 0,
+			    "expected publickey or keyboard-interactive, found another method");
+		p += len;
+		if (*p == '\0')
+			break;
+	}
+	if (open)
+		s->chains[s->n_chains++] = chain;
+	return 0;
+}
+
+int
+set_finish(struct set *s, unsigned tries, char *ret_err)
+{
+	if (s->model == NULL)
+		return say(ret_err, "policy", 0, "expected a policy file, found none");
+	if (tries == 0 || tries > SET_TRIES_MAX)
+		return say(ret_err, "limits.auth_tries", 0, "expected 1 to 100 tries");
+	if (s->n_chains == 0)
+		return say(ret_err, "login.methods", 0,
+		    "no way in: keyboard-interactive is not supported by this version, and nothing "
+		    "else is allowed");
+	for (size_t i = 0; i < s->n_cas; i++)
+		if (sshkey_type(s->cas[i].key) == SSHKEY_RSA &&
+		    sshkey_bits(s->cas[i].key) < model_rsa_bits(s->model)) {
+			char text[160];
+
+			(void)snprintf(text, sizeof(text),
+			    "%s: expected an RSA key of at least %u bits, this one has %u",
+			    s->cas[i].fingerprint, model_rsa_bits(s->model),
+			    sshkey_bits(s->cas[i].key));
+			return say(ret_err, "login.user_ca", 0, text);
+		}
+	s->tries = tries;
+	return 0;
+}
+
+const struct set_ca *
+set_find_ca(const struct set *s, const uint8_t *blob, size_t len)
+{
+	for (size_t i = 0; i < s->n_cas; i++)
+		if (s->cas[i].len == len && memcmp(s->cas[i].blob, blob, len) == 0)
+			return &s->cas[i];
+	return NULL;
+}
