@@ -133,7 +133,9 @@ buf_reserve(struct buf *b, size_t len, uint8_t **ret_p)
 		return ERR_ORDER;
 	if (len > buf_room(b))
 		return ERR_LIMIT;
-	if (len > b->size - b->wr && b->rd > 0) {
+	/* Moving what is left costs no more than was read since; where it would, more room is taken while there is any. */
+	if (len > b->size - b->wr && b->rd > 0 &&
+	    (b->rd >= b->wr - b->rd || b->wr + len > b->max)) {
 		memmove(b->data, b->data + b->rd, b->wr - b->rd);
 		b->wr -= b->rd;
 		b->rd = 0;

@@ -23,14 +23,30 @@ fd_close(int *fd)
 	*fd = -1;
 }
 
+#define FILE_READ_FIRST 4096 /* bytes of room for a file that does not say its size, as in /proc */
+
+/* Read on into *data, which has room for *room bytes and grows to max + 2 (one byte too many, one for the NUL). */
 static int
-file_read_upto(int fd, size_t max, char *data, size_t *ret_len)
+file_read_upto(int fd, size_t max, char **data, size_t room, size_t *ret_len)
 {
 	size_t at = 0;
 
 	for (;;) {
-		ssize_t n = pread(fd, data + at, max + 1 - at, (off_t)at);
+		ssize_t n;
 
+		if (at + 1 >= room) {
+			size_t more = room > max / 2 ? max + 2 : room * 2;
+			char *p = malloc(more);
+
+			if (p == NULL)
+				return -ENOMEM;
+			memcpy(p, *data, at);
+			explicit_bzero(*data, at);
+			free(*data);
+			*data = p;
+			room = more;
+		}
+		n = pread(fd, *data + at, room - 1 - at, (off_t)at);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -41,6 +57,7 @@ file_read_upto(int fd, size_t max, char *data, size_t *ret_len)
 		if (at > max)
 			return ERR_LIMIT;
 	}
+	(*data)[at] = '\0';
 	*ret_len = at;
 	return 0;
 }
@@ -50,33 +67,31 @@ file_read_fd(int fd, size_t max, char **ret_data, size_t *ret_len)
 {
 	struct stat st;
 	char *data = NULL;
-	size_t room, len = 0;
+	size_t room;
 	int r;
 
 	if (fstat(fd, &st) != 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return ERR_FORMAT;
-	if (st.st_size < 0 || (uint64_t)st.st_size > max)
+	if (st.st_size < 0 || (uint64_t)st.st_size > max || max > SIZE_MAX / 2 - 2)
 		return ERR_LIMIT;
-	room = (size_t)st.st_size;
-	data = malloc(room + 2);
+	room = st.st_size > 0 ? (size_t)st.st_size + 2 : FILE_READ_FIRST;
+	data = malloc(room);
 	if (data == NULL)
 		return -ENOMEM;
-	if ((r = file_read_upto(fd, room, data, &len)) != 0) {
+	if ((r = file_read_upto(fd, max, &data, room, ret_len)) != 0) {
 		free(data);
 		return r;
 	}
-	data[len] = '\0';
 	*ret_data = data;
-	*ret_len = len;
 	return 0;
 }
 
 int
 file_read(const char *path, size_t max, char **ret_data, size_t *ret_len)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	int r;
 
 	if (fd < 0)
@@ -136,9 +151,9 @@ file_write_new(const char *path, mode_t mode, const void *data, size_t len)
 
 	if (fd < 0)
 		return -errno;
-	if ((r = file_write_all(fd, data, len)) == 0 && fsync(fd) != 0)
+	if ((r = file_write_all(fd, data, len)) == 0 && fchmod(fd, mode) != 0)
 		r = -errno;
-	if (r == 0 && fchmod(fd, mode) != 0)
+	if (r == 0 && fsync(fd) != 0)
 		r = -errno;
 	fd_close(&fd);
 	if (r != 0)
@@ -146,19 +161,21 @@ file_write_new(const char *path, mode_t mode, const void *data, size_t len)
 	return r;
 }
 
-int
-file_replace(const char *path, mode_t mode, const void *data, size_t len)
+/* Write beside path, then put it there in one step. flags: of renameat2(2). */
+static int
+file_put(const char *path, mode_t mode, const void *data, size_t len, unsigned flags)
 {
 	char tmp[PATH_MAX];
 	int r;
 
-	if ((r = str_format(tmp, sizeof(tmp), "%s.new", path)) != 0)
+	/* Our number in the name: two processes that replace the same file must not write into each other's. */
+	if ((r = str_format(tmp, sizeof(tmp), "%s.new.%d", path, (int)getpid())) != 0)
 		return r;
 	if (unlink(tmp) != 0 && errno != ENOENT)
 		return -errno;
 	if ((r = file_write_new(tmp, mode, data, len)) != 0)
 		return r;
-	if (rename(tmp, path) != 0) {
+	if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, flags) != 0) {
 		r = -errno;
 		(void)unlink(tmp); /* the rename's error is the one to report */
 		return r;
@@ -167,13 +184,17 @@ file_replace(const char *path, mode_t mode, const void *data, size_t len)
 }
 
 int
+file_replace(const char *path, mode_t mode, const void *data, size_t len)
+{
+	return file_put(path, mode, data, len, 0);
+}
+
+int
 file_create(const char *path, mode_t mode, const void *data, size_t len)
 {
-	int r = file_write_new(path, mode, data, len);
+	int r = file_put(path, mode, data, len, RENAME_NOREPLACE);
 
-	if (r == -EEXIST)
-		return ERR_EXISTS;
-	return r != 0 ? r : file_sync_dir(path);
+	return r == -EEXIST ? ERR_EXISTS : r;
 }
 
 int

@@ -18,9 +18,12 @@ void fd_close(int *fd);
 int file_read(const char *path, size_t max, char **ret_data, size_t *ret_len) MUST_CHECK;
 /* The same from an open file, from its start; fd: borrowed. */
 int file_read_fd(int fd, size_t max, char **ret_data, size_t *ret_len) MUST_CHECK;
-/* Write to path.new, fsync, rename, fsync the directory: afterwards path is either old or new, never half. 0; -errno. */
+/*
+ * Write beside it (path.new.PID), fsync, rename, fsync the directory: at any moment, also after a crash, path is either
+ * old or new, never half.  0; ERR_LIMIT too long a path; -errno.
+ */
 int file_replace(const char *path, mode_t mode, const void *data, size_t len) MUST_CHECK;
-/* As file_replace(), but an existing path is ERR_EXISTS and stays. */
+/* As file_replace(), but an existing path is ERR_EXISTS and stays. -EINVAL: the file system cannot promise that. */
 int file_create(const char *path, mode_t mode, const void *data, size_t len) MUST_CHECK;
 /* All of it, despite short writes. 0; -errno. */
 int file_write_all(int fd, const void *data, size_t len) MUST_CHECK;

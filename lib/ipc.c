@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -42,8 +43,8 @@ struct ipc {
 	bool broken; /* gone() is on its way or done */
 	bool deaf; /* the peer closed: nothing can be sent, but what it sent before is still read */
 	bool parked; /* not in the loop while paused: a closed peer would wake it without end */
-	bool freed; /* freed while in dispatch */
-	int depth;  /* dispatch is on the stack */
+	bool freed;  /* freed while in dispatch */
+	int depth;   /* dispatch is on the stack */
 	struct loop_timer *gone_timer;
 	int gone_err;
 	STAILQ_HEAD(ipc_out_list, ipc_out) out;
@@ -436,6 +437,7 @@ ipc_free(struct ipc *c)
 void
 ipc_set_state(struct ipc *c, unsigned state)
 {
+	assert(state < 32);
 	c->state = state;
 }
 

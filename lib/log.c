@@ -1,6 +1,7 @@
 /* One write per line to stderr, so that lines of several processes never mix. */
 #include "config.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -51,7 +52,9 @@ log_prefix(char *line, size_t size, enum log_level level)
 	else
 		n = snprintf(
 		    line, size, "%s[%d]: %s: ", log_state.name, (int)getpid(), level_names[level]);
-	return n < 0 ? 0 : (size_t)n;
+	if (n < 0)
+		return 0;
+	return (size_t)n < size ? (size_t)n : size - 1;
 }
 
 void
@@ -59,8 +62,8 @@ log_line(enum log_level level, const char *fmt, ...)
 {
 	char line[LOG_LINE_MAX];
 	size_t at;
+	int n, saved = errno;
 	va_list ap;
-	int n;
 
 	if (level > log_state.level)
 		return;
@@ -77,8 +80,12 @@ log_line(enum log_level level, const char *fmt, ...)
 	} else {
 		at += (size_t)n;
 	}
+	/* What a caller forgot to escape must still be one line, and nothing to a terminal. */
+	for (size_t i = 0; i < at; i++)
+		if (line[i] < 0x20 || line[i] > 0x7e)
+			line[i] = '?';
 	line[at++] = '\n';
 	/* Nothing sensible can be done when stderr is gone. */
-	if (write(STDERR_FILENO, line, at) < 0)
-		return;
+	(void)!write(STDERR_FILENO, line, at);
+	errno = saved;
 }

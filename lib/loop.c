@@ -29,7 +29,8 @@ struct loop_io {
 struct loop_timer {
 	struct loop *loop;
 	uint64_t at_ns;
-	size_t slot; /* place in the heap + 1; 0: disarmed */
+	uint64_t turn; /* among those due at the same time, the one armed first */
+	size_t slot;   /* place in the heap + 1; 0: disarmed */
 	loop_fn fn;
 	void *arg;
 };
@@ -44,9 +45,13 @@ struct loop {
 	struct loop_io_list dead;
 	struct loop_timer **heap; /* armed timers, nearest first */
 	size_t n_heap, heap_size, n_timers;
+	uint64_t turns; /* timers armed so far */
+	uint64_t
+	    fire_ns; /* while timers fire: those due by then; one armed meanwhile is due later */
 	loop_pass_fn pass_fn;
 	void *pass_arg;
-	bool stop, again, in_pass;
+	bool stop, again;
+	unsigned depth; /* passes on the stack */
 };
 
 int
@@ -141,7 +146,7 @@ loop_del(struct loop_io *io)
 	io->dead = true;
 	LIST_REMOVE(io, link);
 	LIST_INSERT_HEAD(&io->loop->dead, io, link);
-	if (!io->loop->in_pass)
+	if (io->loop->depth == 0)
 		loop_reap(io->loop);
 }
 
@@ -154,12 +159,18 @@ heap_put(struct loop *l, size_t i, struct loop_timer *t)
 	t->slot = i + 1;
 }
 
+static bool
+heap_before(const struct loop_timer *a, const struct loop_timer *b)
+{
+	return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->turn < b->turn;
+}
+
 static void
 heap_up(struct loop *l, size_t i)
 {
 	struct loop_timer *t = l->heap[i];
 
-	while (i > 0 && l->heap[(i - 1) / 2]->at_ns > t->at_ns) {
+	while (i > 0 && heap_before(t, l->heap[(i - 1) / 2])) {
 		heap_put(l, i, l->heap[(i - 1) / 2]);
 		i = (i - 1) / 2;
 	}
@@ -176,9 +187,9 @@ heap_down(struct loop *l, size_t i)
 
 		if (kid >= l->n_heap)
 			break;
-		if (kid + 1 < l->n_heap && l->heap[kid + 1]->at_ns < l->heap[kid]->at_ns)
+		if (kid + 1 < l->n_heap && heap_before(l->heap[kid + 1], l->heap[kid]))
 			kid++;
-		if (l->heap[kid]->at_ns >= t->at_ns)
+		if (!heap_before(l->heap[kid], t))
 			break;
 		heap_put(l, i, l->heap[kid]);
 		i = kid;
@@ -236,6 +247,10 @@ loop_timer_arm(struct loop_timer *t, uint64_t in_ns)
 
 	loop_timer_disarm(t);
 	t->at_ns = in_ns > UINT64_MAX - now ? UINT64_MAX : now + in_ns;
+	/* "In the next pass" holds even where the clock stands still. */
+	if (l->fire_ns != 0 && t->at_ns <= l->fire_ns)
+		t->at_ns = l->fire_ns + 1;
+	t->turn = l->turns++;
 	heap_put(l, l->n_heap, t);
 	l->n_heap++;
 	heap_up(l, l->n_heap - 1);
@@ -260,14 +275,16 @@ loop_timer_free(struct loop_timer *t)
 static void
 loop_fire_timers(struct loop *l)
 {
-	uint64_t now = clock_boot_ns();
+	uint64_t outer = l->fire_ns, now = clock_boot_ns();
 
+	l->fire_ns = now;
 	while (l->n_heap > 0 && l->heap[0]->at_ns <= now) {
 		struct loop_timer *t = l->heap[0];
 
 		loop_timer_disarm(t);
 		t->fn(t->arg);
 	}
+	l->fire_ns = outer;
 }
 
 static void
@@ -338,7 +355,7 @@ loop_pass(struct loop *l, uint64_t max_ns)
 	if (n < 0 && errno != EINTR)
 		return -errno;
 	l->again = n == LOOP_BATCH;
-	l->in_pass = true;
+	l->depth++;
 	for (int i = 0; i < n; i++) {
 		struct loop_io *io = events[i].data.ptr;
 
@@ -348,8 +365,9 @@ loop_pass(struct loop *l, uint64_t max_ns)
 	loop_fire_timers(l);
 	if (l->pass_fn != NULL && l->pass_fn(l->pass_arg))
 		l->again = true;
-	l->in_pass = false;
-	loop_reap(l);
+	/* An outer pass may still hold what an inner one deleted. */
+	if (--l->depth == 0)
+		loop_reap(l);
 	return 0;
 }
 
@@ -358,9 +376,9 @@ loop_run(struct loop *l)
 {
 	int r = 0;
 
-	l->stop = false;
 	while (!l->stop && r == 0)
 		r = loop_pass(l, UINT64_MAX);
+	l->stop = false;
 	return r;
 }
 

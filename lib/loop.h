@@ -16,7 +16,10 @@ typedef void (*loop_io_fn)(void *arg, uint32_t revents);
 typedef void (*loop_fn)(void *arg);
 typedef void (*loop_signal_fn)(void *arg, int signo);
 
-/* 0; -errno. All that loop_add*() made is freed with the loop; fds stay the caller's. */
+/*
+ * 0; -errno. loop_free(): outside of callbacks, when everything that has timers on it (an ipc too) is freed. Watches are
+ * freed with it; fds stay the caller's; NULL is allowed.
+ */
 int loop_new(struct loop **ret_loop) MUST_CHECK;
 void loop_free(struct loop *l);
 
@@ -30,7 +33,10 @@ void loop_del(struct loop_io *io);
 
 /* A timer, disarmed. 0; -ENOMEM. */
 int loop_timer_new(struct loop *l, loop_fn fn, void *arg, struct loop_timer **ret_timer) MUST_CHECK;
-/* Fire once, in this many nanoseconds from now (0: in the next pass). Arming again moves it. */
+/*
+ * Fire once, in this many nanoseconds from now (0: in this pass, or from a timer in the next). Arming again moves it.
+ * Those that are due at the same time fire in the order in which they were armed.
+ */
 void loop_timer_arm(struct loop_timer *t, uint64_t in_ns);
 void loop_timer_disarm(struct loop_timer *t);
 bool loop_timer_armed(const struct loop_timer *t);
@@ -43,9 +49,9 @@ int loop_signals(struct loop *l, const int *signos, int n, loop_signal_fn fn, vo
 typedef bool (*loop_pass_fn)(void *arg);
 void loop_after_pass(struct loop *l, loop_pass_fn fn, void *arg);
 
-/* Run until loop_stop(). 0; -errno of epoll. */
+/* Run until loop_stop(), which may also come first. 0; -errno of epoll. */
 int loop_run(struct loop *l) MUST_CHECK;
-/* One pass, waiting at most max_ns (UINT64_MAX: until something happens). For tests and nested waits. 0; -errno. */
+/* One pass, waiting at most max_ns (UINT64_MAX: until something happens). For tests, and from callbacks. 0; -errno. */
 int loop_pass(struct loop *l, uint64_t max_ns) MUST_CHECK;
 void loop_stop(struct loop *l);
 

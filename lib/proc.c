@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "lib/file.h"
+#include "lib/log.h"
 #include "lib/proc.h"
 #include "lib/str.h"
 
@@ -108,7 +109,12 @@ proc_drop_uid(const struct proc_spec *spec)
 	if (setgroups(0, NULL) != 0 || setresgid(spec->gid, spec->gid, spec->gid) != 0 ||
 	    setresuid(spec->uid, spec->uid, spec->uid) != 0)
 		return -1;
-	return getuid() == spec->uid && geteuid() == spec->uid ? 0 : -1;
+	if (getuid() != spec->uid || geteuid() != spec->uid || getgid() != spec->gid ||
+	    getegid() != spec->gid || getgroups(0, NULL) != 0) {
+		errno = EPERM;
+		return -1;
+	}
+	return 0;
 }
 
 static void
@@ -118,24 +124,26 @@ proc_reset_signals(void)
 
 	sigemptyset(&none);
 	for (int s = 1; s < NSIG; s++)
-		(void)signal(s, SIG_DFL);	     /* KILL and STOP refuse, which is right */
+		(void)signal(s, SIG_DFL); /* KILL and STOP refuse, which is right */
+	(void)signal(SIGPIPE, SIG_IGN);	  /* a log that nobody reads any more ends nobody */
 	(void)sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail with valid arguments */
 }
 
 static void __attribute__((noreturn))
 proc_child(const struct proc_spec *spec, char *const *argv, char *const *envp, pid_t parent)
 {
-	static const char failed[] = "bastiond: err: proc.exec_failed\n";
 	int fd;
 
 	proc_reset_signals();
+	(void)umask(077); /* returns the old one, cannot fail */
 	fd = proc_arrange_fds(spec, spec->exec_fd);
-	if (fd >= 0 && proc_drop_uid(spec) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
-	    getppid() == parent)
+	if (fd >= 0 && proc_drop_uid(spec) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0) {
+		if (getppid() != parent)
+			_exit(127); /* it died before we asked to die with it */
 		(void)syscall(
 		    SYS_execveat, fd, "", argv, envp, AT_EMPTY_PATH); /* returns only on failure */
-	if (write(STDERR_FILENO, failed, sizeof(failed) - 1) < 0)
-		_exit(126);
+	}
+	log_err("proc.exec_failed program=%s error=\"%s\"", spec->name, strerror(errno));
 	_exit(127);
 }
 

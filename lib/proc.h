@@ -28,8 +28,9 @@ struct proc_spec {
 };
 
 /*
- * Start it: empty environment but PATH, LANG=C, JOURNAL_STREAM and ASAN_OPTIONS where set; stdin is /dev/null, stdout and
- * stderr ours; every other descriptor closed; dies with its parent; signals at their defaults.
+ * Start it: empty environment but PATH, LANG=C, JOURNAL_STREAM and the sanitizers' options where set; stdin is
+ * /dev/null, stdout and stderr ours; every other descriptor closed; dies with its parent; signals at their defaults, but
+ * SIGPIPE ignored; umask 077.
  * ret_pidfd: owned by caller, readable when the program ends.  0; -errno.
  */
 int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, int *ret_pidfd) MUST_CHECK;

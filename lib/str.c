@@ -15,26 +15,28 @@ str_escape(char *dst, size_t size, const void *src, size_t len)
 {
 	static const char hex[] = "0123456789abcdef";
 	const uint8_t *p = src;
-	size_t at = 0;
+	size_t at = 0, cut = 0; /* cut: where "..." would still fit */
 
 	for (size_t i = 0; i < len; i++) {
 		size_t need = p[i] == '\\' ? 2 : p[i] >= 0x20 && p[i] < 0x7f ? 1 : 4;
 
-		if (at + need + 4 > size) {
-			memcpy(dst + at, "...", 3);
-			at += 3;
+		if (at + need + 1 > size) {
+			memcpy(dst + cut, "...", 3);
+			at = cut + 3;
 			break;
 		}
 		if (need == 1) {
 			dst[at++] = (char)p[i];
-			continue;
+		} else {
+			dst[at++] = '\\';
+			dst[at++] = need == 2 ? '\\' : 'x';
 		}
-		dst[at++] = '\\';
-		dst[at++] = need == 2 ? '\\' : 'x';
 		if (need == 4) {
 			dst[at++] = hex[p[i] >> 4];
 			dst[at++] = hex[p[i] & 15];
 		}
+		if (at + 4 <= size)
+			cut = at;
 	}
 	dst[at] = '\0';
 	return dst;
@@ -134,7 +136,7 @@ str_unhex(const char *s, uint8_t *ret_data, size_t len)
 {
 	size_t got = 0;
 
-	if (strlen(s) != 2 * len)
+	if (strlen(s) != 2 * len || strspn(s, "0123456789abcdefABCDEF") != 2 * len)
 		return ERR_FORMAT;
 	if (sodium_hex2bin(ret_data, len, s, 2 * len, NULL, &got, NULL) != 0 || got != len)
 		return ERR_FORMAT;

@@ -20,7 +20,7 @@ int str_copy(char *dst, size_t size, const char *src) MUST_CHECK;
 /* Format. 0; ERR_LIMIT when it does not fit (dst is cut). */
 int str_format(char *dst, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4) MUST_CHECK;
 bool str_starts(const char *s, const char *prefix);
-/* Shell-like pattern with * and ? only, linear time; case as given. */
+/* Shell-like pattern with * and ? only, case as given; at most as many steps as the product of the lengths. */
 bool str_match(const char *pattern, const char *s);
 /* Lower-case hex, dst of 2 * len + 1 bytes. Returns dst. */
 char *str_hex(char *dst, const void *src, size_t len);
