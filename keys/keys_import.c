@@ -121,15 +121,17 @@ read_ed25519(struct buf *b, struct secret **ret_private)
 static int
 read_ecdsa(struct buf *b, enum sshkey_type type, struct secret **ret_private)
 {
+	const char *want = sshkey_type_name(type) + strlen("ecdsa-sha2-");
 	struct keys_number point, scalar;
 	const uint8_t *curve;
 	size_t curve_len;
 	int r;
 
-	/* The curve's name is checked with the public half, which repeats it. */
 	if ((r = buf_get_str(b, &curve, &curve_len)) != 0 || (r = get_number(b, &point)) != 0 ||
 	    (r = get_number(b, &scalar)) != 0)
 		return r;
+	if (curve_len != strlen(want) || memcmp(curve, want, curve_len) != 0)
+		return ERR_FORMAT;
 	return keys_crypto_from_scalar(type, scalar, point, ret_private);
 }
 
