@@ -1,16 +1,15 @@
 # What configure asks for bastiond: switches, libraries, compiler flags, features of the system.
 
-# BASTION_TRY_CFLAG(VARIABLE, FLAG): append FLAG when the compiler takes it without a word.
-AC_DEFUN([BASTION_TRY_CFLAG], [
-  AS_VAR_PUSHDEF([cache], [bastion_cv_flag_$2])
-  AC_CACHE_CHECK([whether $CC takes $2], [cache], [
+# BASTION_TRY_FLAGS(VARIABLE, FLAGS): append each of FLAGS that the compiler takes without a word.
+AC_DEFUN([BASTION_TRY_FLAGS], [
+  for bastion_flag in $2; do
+    AC_MSG_CHECKING([whether $CC takes $bastion_flag])
     bastion_save="$CFLAGS"
-    CFLAGS="$CFLAGS -Werror $2"
+    CFLAGS="$CFLAGS -Werror $bastion_flag"
     AC_LINK_IFELSE([AC_LANG_PROGRAM([[#include <stdio.h>]], [[puts("x");]])],
-      [AS_VAR_SET([cache], [yes])], [AS_VAR_SET([cache], [no])])
-    CFLAGS="$bastion_save"])
-  AS_VAR_IF([cache], [yes], [$1="$$1 $2"])
-  AS_VAR_POPDEF([cache])
+      [AC_MSG_RESULT([yes]); $1="$$1 $bastion_flag"], [AC_MSG_RESULT([no])])
+    CFLAGS="$bastion_save"
+  done
 ])
 
 AC_DEFUN([BASTION_SWITCHES], [
@@ -66,21 +65,20 @@ AC_DEFUN([BASTION_LIBSSH], [
 
 AC_DEFUN([BASTION_FLAGS], [
   WARN_CFLAGS=
-  m4_foreach_w([flag], [-Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes
-    -Wmissing-prototypes -Wold-style-definition -Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2
-    -Wvla -Wundef -Wswitch-enum], [BASTION_TRY_CFLAG([WARN_CFLAGS], flag)])
+  BASTION_TRY_FLAGS([WARN_CFLAGS], [-Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
+    -Wmissing-prototypes -Wold-style-definition -Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wvla \
+    -Wundef -Wswitch-enum])
   AS_IF([test "x$bastion_werror" = xyes], [WARN_CFLAGS="$WARN_CFLAGS -Werror"])
 
   HARDEN_CFLAGS=
   HARDEN_LDFLAGS=
+  # -O2 comes from CFLAGS; without it _FORTIFY_SOURCE would warn.
   AS_IF([test -z "$bastion_sanitizer" && test "x$bastion_coverage" != xyes],
-    [m4_foreach_w([flag], [-fstack-protector-strong -fstack-clash-protection -fcf-protection
-      -ftrivial-auto-var-init=zero -fzero-call-used-regs=used-gpr -D_FORTIFY_SOURCE=3],
-      [BASTION_TRY_CFLAG([HARDEN_CFLAGS], flag)])])
-  m4_foreach_w([flag], [-fno-strict-aliasing -fwrapv -fno-delete-null-pointer-checks -fPIE],
-    [BASTION_TRY_CFLAG([HARDEN_CFLAGS], flag)])
-  m4_foreach_w([flag], [-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed],
-    [BASTION_TRY_CFLAG([HARDEN_LDFLAGS], flag)])
+    [BASTION_TRY_FLAGS([HARDEN_CFLAGS], [-fstack-protector-strong -fstack-clash-protection -fcf-protection \
+      -ftrivial-auto-var-init=zero -fzero-call-used-regs=used-gpr -D_FORTIFY_SOURCE=3])])
+  BASTION_TRY_FLAGS([HARDEN_CFLAGS], [-fno-strict-aliasing -fwrapv -fno-delete-null-pointer-checks -fPIE])
+  BASTION_TRY_FLAGS([HARDEN_LDFLAGS], ["-pie" "-Wl,-z,relro" "-Wl,-z,now" "-Wl,-z,noexecstack" \
+    "-Wl,-z,separate-code" "-Wl,--as-needed"])
 
   AS_IF([test -n "$bastion_sanitizer"], [
     HARDEN_CFLAGS="$HARDEN_CFLAGS -fsanitize=$bastion_sanitizer -fno-sanitize-recover=all -fno-omit-frame-pointer"
