@@ -113,19 +113,30 @@ reader_send(struct reader *rd, uint16_t type, uint32_t id, const void *data, siz
 }
 
 int
-reader_send_json(struct reader *rd, uint16_t type, struct json *j)
+reader_send_text(struct reader *rd, uint16_t type, const char *text, size_t len)
 {
-	char *text = NULL;
-	size_t len, at = 0;
-	int r = json_text(j, false, READER_ITEM_MAX, &text, &len);
+	size_t at = 0;
+	int r = 0;
 
-	json_free(j);
 	while (r == 0 && at < len) {
 		size_t n = len - at < IPC_MAX ? len - at : IPC_MAX;
 
 		r = reader_send(rd, type, at + n < len, text + at, n);
 		at += n;
 	}
+	return r;
+}
+
+int
+reader_send_json(struct reader *rd, uint16_t type, struct json *j)
+{
+	char *text = NULL;
+	size_t len;
+	int r = json_text(j, false, READER_ITEM_MAX, &text, &len);
+
+	json_free(j);
+	if (r == 0)
+		r = reader_send_text(rd, type, text, len);
 	free(text);
 	return r;
 }

@@ -33,6 +33,8 @@ struct reader {
  */
 int reader_send(
     struct reader *rd, uint16_t type, uint32_t id, const void *data, size_t len) MUST_CHECK;
+/* A JSON text in as many parts as it needs. Errors as reader_send(). */
+int reader_send_text(struct reader *rd, uint16_t type, const char *text, size_t len) MUST_CHECK;
 /* A JSON value in as many parts as it needs. j: taken. Errors as reader_send(), and those of json_text(). */
 int reader_send_json(struct reader *rd, uint16_t type, struct json *j) MUST_CHECK;
 /* Wait for the next message of bastionctl (credit or seek). Errors as reader_send(). */
@@ -53,6 +55,14 @@ const char *reader_argument(const struct reader *rd);
  * 0; ERR_NOT_FOUND (rd->text says why).
  */
 int reader_find(struct reader *rd, const char *text, uint8_t ret_sid[REC_SID_LEN]) MUST_CHECK;
+
+/* Session ids; reader_collect() is for sess_each(), with one of these as arg. */
+struct reader_ids {
+	uint8_t (*sid)[REC_SID_LEN]; /* owned, free() */
+	size_t n, room;
+};
+/* 0; -ENOMEM. */
+int reader_collect(void *arg, const uint8_t sid[REC_SID_LEN], uint64_t opened_wall_ns) MUST_CHECK;
 
 /* A verb. 0: done, *ret_code is bastionctl's exit code; negative: it could not be done. */
 typedef int (*reader_fn)(struct reader *rd, uint8_t *ret_code);

@@ -20,7 +20,7 @@ reader_put_meta(struct json *j, const char *key, const struct sess *s, enum rec_
 }
 
 static struct json *
-reader_credential(const struct sess *s)
+reader_credential(const struct sess *s, bool detail)
 {
 	struct json *j = json_map();
 	char serial[32];
@@ -34,7 +34,8 @@ reader_credential(const struct sess *s)
 		json_put_u64(j, "serial", n);
 	else
 		json_put_null(j, "serial");
-	reader_put_meta(j, "ca", s, REC_META_CRED_CA);
+	if (detail)
+		reader_put_meta(j, "ca", s, REC_META_CRED_CA);
 	return j;
 }
 
@@ -45,14 +46,28 @@ reader_put_exit(struct json *j, const struct sess_channel *ch)
 		json_put_u64(j, "exit_status", ch->exit_status);
 	else
 		json_put_null(j, "exit_status");
-	if (ch->exit == SESS_EXIT_SIGNAL)
-		json_put_str(j, "exit_signal", ch->exit_signal);
+}
+
+static void
+reader_put_channel_detail(struct json *j, const struct sess_channel *ch)
+{
+	json_put_str(j, "exit_signal", ch->exit == SESS_EXIT_SIGNAL ? ch->exit_signal : NULL);
+	json_put_bool(j, "denied", ch->denied);
+	json_put_bool(j, "pty", ch->pty);
+	json_put_str(j, "term", ch->pty ? ch->term : NULL);
+	if (ch->pty) {
+		json_put_u64(j, "cols", ch->cols);
+		json_put_u64(j, "rows", ch->rows);
+	}
+	json_put_u64(j, "opened_ns", ch->opened_ns);
+	if (ch->closed_ns != 0)
+		json_put_u64(j, "closed_ns", ch->closed_ns);
 	else
-		json_put_null(j, "exit_signal");
+		json_put_null(j, "closed_ns");
 }
 
 static struct json *
-reader_channel(const struct sess_channel *ch)
+reader_channel(const struct sess_channel *ch, bool detail)
 {
 	struct json *j = json_map();
 
@@ -63,15 +78,8 @@ reader_channel(const struct sess_channel *ch)
 	json_put_u64(j, "bytes_in", ch->bytes_in);
 	json_put_u64(j, "bytes_out", ch->bytes_out);
 	json_put_u64(j, "bytes_err", ch->bytes_err);
-	json_put_bool(j, "pty", ch->pty);
-	if (ch->pty) {
-		json_put_str(j, "term", ch->term);
-		json_put_u64(j, "columns", ch->cols);
-		json_put_u64(j, "rows", ch->rows);
-	}
-	json_put_bool(j, "denied", ch->denied);
-	json_put_u64(j, "opened_ns", ch->opened_ns);
-	json_put_u64(j, "closed_ns", ch->closed_ns);
+	if (detail)
+		reader_put_channel_detail(j, ch);
 	return j;
 }
 
@@ -94,6 +102,8 @@ reader_put_detail(struct json *j, const struct sess *s)
 {
 	char hex[2 * HASH_LEN + 1];
 
+	reader_put_meta(j, "port", s, REC_META_PORT);
+	reader_put_meta(j, "claim", s, REC_META_CLAIM);
 	json_put_str(j, "end_text", s->end_text);
 	json_put_str(j, "end_by", s->end_by);
 	json_put_u64(j, "connection", s->conn);
@@ -124,16 +134,14 @@ reader_session_json(const struct sess *s, bool detail)
 		json_put_str(j, "address", s->address);
 	else
 		reader_put_meta(j, "address", s, REC_META_ADDRESS);
-	reader_put_meta(j, "port", s, REC_META_PORT);
 	reader_put_meta(j, "source", s, REC_META_SOURCE);
-	reader_put_meta(j, "claim", s, REC_META_CLAIM);
 	json_put_time(j, "started_at", s->opened_wall_ns);
 	reader_put_end(j, s);
 	for (uint32_t i = 0; i < s->n_channels; i++)
-		json_put(channels, NULL, reader_channel(&s->channels[i]));
+		json_put(channels, NULL, reader_channel(&s->channels[i], detail));
 	json_put(j, "channels", channels);
 	json_put(j, "files", json_list());
-	json_put(j, "credential", reader_credential(s));
+	json_put(j, "credential", reader_credential(s, detail));
 	reader_put_meta(j, "rule", s, REC_META_RULE);
 	if (detail)
 		reader_put_detail(j, s);

@@ -12,20 +12,18 @@
 #include "lib/str.h"
 #include "recorder/mlog.h"
 #include "recorder/reader.h"
+#include "recorder/sess.h"
 #include "recorder/verify.h"
 
-/* Whether the event's text names id in one of the fields that tell where it belongs. */
+/* Whether the event names id in one of the fields that tell where it belongs. */
 static bool
-reader_event_is_of(const char *text, size_t len, const char *id)
+reader_event_is_of(const struct json_node *root, const char *id)
 {
 	static const char *const fields[] = { "reference", "session", "id", "connection", "conn",
 		"leg" };
-	struct json_node *root = NULL;
 	char number[24];
 	bool found = false;
 
-	if (json_parse(text, len, &root) != 0)
-		return false;
 	for (size_t i = 0; !found && i < sizeof(fields) / sizeof(fields[0]); i++) {
 		const struct json_node *n = json_get(root, fields[i]);
 		const char *s = json_str(n, NULL);
@@ -39,28 +37,51 @@ reader_event_is_of(const char *text, size_t len, const char *id)
 		}
 		found = strcmp(s, id) == 0 || (strlen(id) >= 8 && str_starts(s, id));
 	}
-	json_node_free(root);
 	return found;
 }
 
-/* One line: time and place in the log in front of the event's own fields. Sent when it is wanted. */
+/* One line: place and time in the log in front of the event's own fields; a time of its own wins. */
+static int
+reader_send_line(struct reader *rd, uint64_t index, uint64_t wall_ns, const struct json_node *event,
+    const char *text, size_t len)
+{
+	char when[CLOCK_TEXT_SIZE], head[96] = "{", *line;
+	size_t at = 1;
+	int r;
+
+	if (json_get(event, "leaf") == NULL)
+		at += (size_t)snprintf(
+		    head + at, sizeof(head) - at, "\"leaf\":%llu,", (unsigned long long)index);
+	if (json_get(event, "time") == NULL)
+		at += (size_t)snprintf(head + at, sizeof(head) - at, "\"time\":\"%s\",",
+		    clock_text(when, sizeof(when), wall_ns));
+	if (text[1 + strspn(text + 1, " ")] == '}' && at > 1)
+		at--; /* no comma before the end */
+	line = malloc(at + len);
+	if (line == NULL)
+		return -ENOMEM;
+	memcpy(line, head, at);
+	memcpy(line + at, text + 1, len - 1);
+	r = reader_send_text(rd, RD_ITEM, line, at + len - 1);
+	free(line);
+	return r;
+}
+
+/* An event that is wanted (id: NULL or what it must be about). */
 static int
 reader_send_event(struct reader *rd, uint64_t index, uint64_t wall_ns, const char *text, size_t len,
     const char *id)
 {
-	char when[CLOCK_TEXT_SIZE], *line;
-	int n, r;
+	struct json_node *event = NULL;
+	int r = 0;
 
-	if (len < 2 || text[0] != '{' || (id != NULL && !reader_event_is_of(text, len, id)))
-		return 0;
-	line = malloc(len + 128);
-	if (line == NULL)
-		return -ENOMEM;
-	n = snprintf(line, len + 128, "{\"time\":\"%s\",\"leaf\":%llu%s%.*s",
-	    clock_text(when, sizeof(when), wall_ns), (unsigned long long)index,
-	    text[1] == '}' ? "" : ",", (int)(len - 1), text + 1);
-	r = n < 0 || (size_t)n > IPC_MAX ? ERR_LIMIT : reader_send(rd, RD_ITEM, 0, line, (size_t)n);
-	free(line);
+	if (json_parse(text, len, &event) != 0 || text[0] != '{') {
+		text = "{\"event\":\"unreadable\"}";
+		len = strlen(text);
+	}
+	if (id == NULL || reader_event_is_of(event, id))
+		r = reader_send_line(rd, index, wall_ns, event, text, len);
+	json_node_free(event);
 	return r;
 }
 
@@ -184,6 +205,25 @@ reader_send_finding(struct reader *rd, const struct verify_finding *f)
 }
 
 static int
+reader_send_verified(struct reader *rd, const uint8_t sid[REC_SID_LEN],
+    const struct reader_findings *f, bool all_told)
+{
+	struct json *j = json_map(), *item = json_map();
+	char hex[2 * REC_SID_LEN + 1];
+	bool found = false;
+
+	for (size_t i = 0; !found && i < f->n; i++)
+		found = f->list[i].in_session && memcmp(f->list[i].sid, sid, REC_SID_LEN) == 0;
+	json_put_str(item, "id", str_hex(hex, sid, REC_SID_LEN));
+	if (found || all_told)
+		json_put_bool(item, "ok", !found);
+	else
+		json_put_null(item, "ok"); /* it may be among those that were only counted */
+	json_put(j, "session", item);
+	return reader_send_json(rd, RD_ITEM, j);
+}
+
+static int
 reader_send_result(struct reader *rd, const struct verify_result *v, bool ok)
 {
 	struct json *j = json_map(), *item = json_map();
@@ -203,16 +243,45 @@ reader_send_result(struct reader *rd, const struct verify_result *v, bool ok)
 	return reader_send_json(rd, RD_ITEM, j);
 }
 
+static int
+reader_tell(struct reader *rd, const struct verify_result *v, const struct reader_findings *f,
+    const struct reader_ids *ids, bool ok)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < f->n; i++)
+		r = reader_send_finding(rd, &f->list[i]);
+	for (size_t i = 0; r == 0 && i < ids->n; i++)
+		r = reader_send_verified(rd, ids->sid[i], f, v->n_findings <= f->n);
+	return r != 0 ? r : reader_send_result(rd, v, ok);
+}
+
+/* text: NULL for all. ids: of the sessions that are looked at. 0; ERR_CHAIN; ERR_NOT_FOUND; errors of verify.h. */
+static int
+reader_check(struct reader *rd, const char *text, const struct verify_conf *conf,
+    struct verify_result *v, struct reader_ids *ids)
+{
+	uint8_t sid[REC_SID_LEN];
+	int r;
+
+	if (text == NULL) {
+		r = sess_each(rd->snap, 0, reader_collect, ids);
+		return r != 0 ? r : verify_all(rd->snap, conf, v);
+	}
+	if ((r = reader_find(rd, text, sid)) != 0 || (r = reader_collect(ids, sid, 0)) != 0)
+		return r;
+	return verify_session(rd->snap, conf, sid, v);
+}
+
 int
 reader_verify(struct reader *rd, uint8_t *ret_code)
 {
 	const char *vkey = reader_option(rd, "--key"), *note = reader_option(rd, "--checkpoint");
-	const char *text = reader_argument(rd);
 	struct reader_findings f = { NULL, 0, false };
+	struct reader_ids ids = { NULL, 0, 0 };
 	struct note_key key;
 	struct verify_conf conf = { .key = &key, .found = reader_found, .arg = &f };
 	struct verify_result v;
-	uint8_t sid[REC_SID_LEN];
 	int r;
 
 	if (vkey == NULL || note_key_parse(vkey, strlen(vkey), &key) != 0) {
@@ -222,29 +291,17 @@ reader_verify(struct reader *rd, uint8_t *ret_code)
 	conf.checkpoint = note;
 	conf.checkpoint_len = note != NULL ? strlen(note) : 0;
 	memset(&v, 0, sizeof(v));
-	if (text == NULL)
-		r = verify_all(rd->snap, &conf, &v);
-	else if ((r = reader_find(rd, text, sid)) == 0)
-		r = verify_session(rd->snap, &conf, sid, &v);
+	r = reader_check(rd, reader_argument(rd), &conf, &v, &ids);
 	*ret_code = r == 0 ? 0 : 1;
 	if (r == ERR_NOT_FOUND) {
 		if (rd->text[0] == '\0')
 			reader_say(rd, "neither the store nor its log know this session");
 		r = 0;
-		goto out;
-	}
-	if (f.oom)
+	} else if (f.oom)
 		r = -ENOMEM;
-	if (r == 0 || r == ERR_CHAIN) {
-		bool ok = r == 0;
-
-		r = 0;
-		for (size_t i = 0; r == 0 && i < f.n; i++)
-			r = reader_send_finding(rd, &f.list[i]);
-		if (r == 0)
-			r = reader_send_result(rd, &v, ok);
-	}
-out:
+	else if (r == 0 || r == ERR_CHAIN)
+		r = reader_tell(rd, &v, &f, &ids, r == 0);
 	free(f.list);
+	free(ids.sid);
 	return r;
 }

@@ -58,12 +58,13 @@ reader_open(struct reader *rd, const char *dir)
 	const struct sandbox_path paths[] = { { .path = dir, .write = true } };
 	int r;
 
-	if ((r = store_open_read(dir, &rd->store)) != 0) {
-		reader_say(rd, "%s: the store cannot be opened: %s", dir, err_str(r));
-		return r;
-	}
+	/* Before the store is touched: what lies in it may be somebody's who wants to break LMDB. */
 	if ((r = sandbox_enter(SANDBOX_READER, paths, 1)) != 0) {
 		reader_say(rd, "the sandbox cannot be closed: %s", err_str(r));
+		return r;
+	}
+	if ((r = store_open_read(dir, &rd->store)) != 0) {
+		reader_say(rd, "%s: the store cannot be opened: %s", dir, err_str(r));
 		return r;
 	}
 	if ((r = store_snap_new(rd->store, &rd->snap)) != 0)

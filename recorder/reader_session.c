@@ -14,12 +14,7 @@
 #include "recorder/recording.h"
 #include "recorder/sess.h"
 
-struct reader_ids {
-	uint8_t (*sid)[REC_SID_LEN]; /* owned */
-	size_t n, room;
-};
-
-static int
+int
 reader_collect(void *arg, const uint8_t sid[REC_SID_LEN], uint64_t opened_wall_ns)
 {
 	struct reader_ids *ids = arg;
@@ -47,7 +42,9 @@ reader_send_session(struct reader *rd, const uint8_t sid[REC_SID_LEN], uint16_t 
 
 	if ((r = sess_get(rd->snap, sid, &s)) != 0)
 		return r;
-	if ((r = sess_live(rd->snap, &s)) != 0) {
+	/* Of a damaged recording what the record itself says is still shown; what is wrong is the verifier's to say. */
+	r = sess_live(rd->snap, &s);
+	if (r != 0 && r != ERR_CHAIN && r != ERR_FORMAT && r != ERR_NOT_FOUND) {
 		sess_done(&s);
 		return r;
 	}
@@ -69,8 +66,8 @@ reader_list(struct reader *rd, uint8_t *ret_code)
 	r = sess_each(rd->snap, from, reader_collect, &ids);
 	for (size_t i = 0; r == 0 && i < ids.n; i++) {
 		r = reader_send_session(rd, ids.sid[i], RD_ITEM, false);
-		/* One that was removed while the list went out is simply not in it. */
-		if (r == ERR_NOT_FOUND)
+		/* One that was removed meanwhile, or whose record is damaged, is not in the list. */
+		if (r == ERR_NOT_FOUND || r == ERR_FORMAT)
 			r = 0;
 	}
 	free(ids.sid);
@@ -189,12 +186,18 @@ reader_stream(struct reader *rd, struct recording *rec, struct buf *b)
 	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
+/* The end of the events, of which bastionctl may seek away again. r: how they ended. b: scratch. */
 static int
-reader_send_end(struct reader *rd)
+reader_send_end(struct reader *rd, int r, struct buf *b)
 {
-	static const uint8_t yes[5] = { 0, 0, 0, 0, 0 };
+	const char *text =
+	    r == 0 ? "" : "the recording is damaged from here on: see bastionctl verify";
+	int e;
 
-	return ipc_plain_send(rd->fd, RD_END, rd->n_seeks, yes, sizeof(yes), NULL, 0);
+	buf_reset(b);
+	if ((e = buf_put_u8(b, r == 0 ? 0 : 1)) != 0 || (e = buf_put_cstr(b, text)) != 0)
+		return e;
+	return ipc_plain_send(rd->fd, RD_END, rd->n_seeks, buf_ptr(b), buf_len(b), NULL, 0);
 }
 
 int
@@ -217,7 +220,9 @@ reader_events(struct reader *rd, uint8_t *ret_code)
 	}
 	/* After the end somebody who replays may still go back. */
 	while (r == 0) {
-		if ((r = reader_stream(rd, rec, b)) != 0 || (r = reader_send_end(rd)) != 0)
+		r = reader_stream(rd, rec, b);
+		if ((r != 0 && r != ERR_CHAIN && r != ERR_FORMAT) ||
+		    (r = reader_send_end(rd, r, b)) != 0)
 			break;
 		while (r == 0 && !rd->seek)
 			r = reader_wait(rd);
