@@ -122,6 +122,13 @@ extern const struct cmd cmd_keys_public;
 extern const struct cmd cmd_keys_rotate;
 extern const struct cmd cmd_keys_remove;
 extern const struct cmd cmd_keys_unlock;
+extern const struct cmd cmd_sessions_list;
+extern const struct cmd cmd_sessions_show;
 extern const struct cmd cmd_sessions_kill;
+extern const struct cmd cmd_play;
+extern const struct cmd cmd_export;
+extern const struct cmd cmd_verify;
+extern const struct cmd cmd_checkpoint;
+extern const struct cmd cmd_log;
 
 #endif

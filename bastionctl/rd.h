@@ -50,7 +50,7 @@ void rd_close(struct rd *rd);
 struct rd_msg {
 	enum rd_type type;
 	const struct json_node
-	    *json;	     /* RD_BEGIN, RD_ITEM: borrowed until the next call; else NULL */
+	    *json;	     /* RD_BEGIN, RD_ITEM: borrowed until the next of these; else NULL */
 	const uint8_t *data; /* RD_EVENTS, RD_TEXT: borrowed until the next call */
 	size_t len;
 	uint64_t first_seq, base_ns; /* RD_EVENTS */

@@ -1,0 +1,160 @@
+/* log and checkpoint: the audit events, and the signed head of the log that they are in. */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bastionctl/cmd.h"
+#include "bastionctl/out.h"
+#include "bastionctl/rd.h"
+#include "bastionctl/view.h"
+#include "bastionctl/when.h"
+#include "lib/clock.h"
+#include "lib/file.h"
+
+static int
+log_print(struct rd *rd, size_t *ret_n)
+{
+	struct rd_msg m;
+	int r;
+
+	while ((r = rd_next(rd, &m)) == 0) {
+		char *text;
+		size_t len;
+
+		if (m.json == NULL)
+			continue;
+		if ((r = json_node_text(m.json, false, &text, &len)) != 0)
+			break;
+		puts(text);
+		free(text);
+		++*ret_n;
+	}
+	return rd_end(rd, r);
+}
+
+static int
+log_run(struct cmd_ctx *c, int n_args, const char *const *args)
+{
+	const char *ask[5] = { "log" }, *text = cmd_opt(c, "--since");
+	struct rd_place place;
+	struct rd *rd = NULL;
+	size_t n_ask = 1, n = 0;
+	uint64_t since_ns;
+	char since[32];
+	int code;
+
+	if (text != NULL) {
+		if (when_parse(text, clock_wall_ns(), &since_ns) != 0)
+			return cmd_fail(CMD_USAGE,
+			    "--since %s: not a time: give 2026-01-02, 2026-01-02T03:04:05Z or 8h "
+			    "(ago)",
+			    text);
+		(void)snprintf(since, sizeof(since), "%" PRIu64, since_ns);
+		ask[n_ask++] = "--since";
+		ask[n_ask++] = since;
+	}
+	if (n_args > 0)
+		ask[n_ask++] = args[0];
+	if ((code = rd_find(c, &place)) == CMD_YES &&
+	    (code = rd_open(c, &place, RD_CONTENT, ask, &rd)) == CMD_YES &&
+	    (code = view_close_sandbox()) == CMD_YES)
+		code = log_print(rd, &n);
+	rd_close(rd);
+	return code == CMD_YES && n == 0 ? CMD_NO : code;
+}
+
+static const struct cmd_opt log_opts[] = {
+	{ "--since", 0, "TIME", "only since TIME (or 8h, 2d ago)" },
+	RD_OPT_STORE,
+	{ NULL, 0, NULL, NULL },
+};
+
+const struct cmd cmd_log = { "log", NULL, "[ID]", "the audit events, as JSON lines", CMD_NOTHING, 0,
+	1, log_opts, log_run };
+
+static int
+checkpoint_print(struct cmd_ctx *c, const char *note)
+{
+	struct json *j;
+	char *text;
+	size_t len;
+	int r;
+
+	if (!c->json) {
+		out_text(stdout, note);
+		return CMD_YES;
+	}
+	j = json_map();
+	json_put_str(j, "checkpoint", note);
+	r = json_text(j, true, 1u << 20, &text, &len);
+	json_free(j);
+	if (r != 0)
+		return cmd_fail(CMD_UNSURE, "cannot write JSON: %s", err_str(r));
+	puts(text);
+	free(text);
+	return CMD_YES;
+}
+
+/* f: where the note goes byte for byte; NULL: to people on stdout. */
+static int
+checkpoint_take(struct cmd_ctx *c, struct rd *rd, FILE *f)
+{
+	struct rd_msg m;
+	char *note;
+	int code, r = rd_next(rd, &m);
+
+	if (r != 0 || m.type != RD_TEXT)
+		return rd_end(rd, r != 0 ? r : ERR_FORMAT);
+	note = strndup((const char *)m.data, m.len);
+	if (note == NULL)
+		return cmd_fail(CMD_UNSURE, "out of memory");
+	if (f == NULL)
+		code = checkpoint_print(c, note);
+	else
+		code = fputs(note, f) >= 0 && fflush(f) == 0
+			   ? CMD_YES
+			   : cmd_fail(CMD_UNSURE, "%s: %s: the checkpoint is not written",
+				 cmd_opt(c, "--output"), strerror(errno));
+	free(note);
+	return code;
+}
+
+static int
+checkpoint_run(struct cmd_ctx *c, int n_args, const char *const *args)
+{
+	static const char *const ask[] = { "checkpoint", NULL };
+	const char *file = cmd_opt(c, "--output");
+	struct rd_place place;
+	struct rd *rd = NULL;
+	FILE *f = NULL;
+	int code;
+
+	(void)n_args;
+	(void)args;
+	if ((code = rd_find(c, &place)) != CMD_YES ||
+	    (code = rd_open(c, &place, RD_PROOF, ask, &rd)) != CMD_YES)
+		return code;
+	if (file != NULL && (f = fopen(file, "we")) == NULL)
+		code = cmd_fail(
+		    CMD_UNSURE, "%s: %s: the checkpoint is not written", file, strerror(errno));
+	if (code == CMD_YES && (code = view_close_sandbox()) == CMD_YES)
+		code = checkpoint_take(c, rd, f);
+	rd_close(rd);
+	if (f != NULL)
+		(void)fclose(f);
+	return code;
+}
+
+static const struct cmd_opt checkpoint_opts[] = {
+	{ "--output", 'o', "FILE", "write to FILE instead of standard output" },
+	RD_OPT_STORE,
+	{ NULL, 0, NULL, NULL },
+};
+
+const struct cmd cmd_checkpoint = { "checkpoint", NULL, "",
+	"the newest signed checkpoint, to keep elsewhere", CMD_NOTHING, 0, 0, checkpoint_opts,
+	checkpoint_run };
