@@ -137,6 +137,8 @@ proc_child(const struct proc_spec *spec, char *const *argv, char *const *envp, p
 	proc_reset_signals();
 	(void)umask(077); /* returns the old one, cannot fail */
 	fd = proc_arrange_fds(spec, spec->exec_fd);
+	/* In a session of its own: an interrupt typed at our terminal is ours to act on, in order. */
+	(void)setsid();
 	if (fd >= 0 && proc_drop_uid(spec) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0) {
 		if (getppid() != parent)
 			_exit(127); /* it died before we asked to die with it */

@@ -29,7 +29,7 @@ struct proc_spec {
 
 /*
  * Start it: empty environment but PATH, LANG=C, JOURNAL_STREAM and the sanitizers' options where set; stdin is
- * /dev/null, stdout and stderr ours; every other descriptor closed; dies with its parent; signals at their defaults, but
+ * /dev/null, stdout and stderr ours; every other descriptor closed; a session of its own; dies with its parent; signals at their defaults. but
  * SIGPIPE ignored; umask 077.
  * ret_pidfd: owned by caller, readable when the program ends.  0; -errno.
  */

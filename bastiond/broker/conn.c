@@ -1,14 +1,15 @@
 /* Connections: one front each, from accept to its end. */
 #include "config.h"
 
+#include <sys/socket.h>
+#include <sys/wait.h>
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "bastiond/broker/broker_proto.h"
 #include "bastiond/broker/wiring_priv.h"

@@ -1,12 +1,13 @@
 /* Legs: one grant, one recording, one back. Nothing of a grant leaves before the recorder has opened the session. */
 #include "config.h"
 
+#include <sys/socket.h>
+#include <sys/wait.h>
+
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "bastiond/broker/broker_proto.h"
 #include "bastiond/broker/wiring_priv.h"

@@ -1,11 +1,12 @@
 /* Opening, copying and handing over what policy reads. */
 #include "config.h"
 
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bastiond/broker/policy_files.h"

@@ -2,8 +2,9 @@
 #ifndef BASTION_BROKER_PROGRAMS_H
 #define BASTION_BROKER_PROGRAMS_H
 
-#include <stdbool.h>
 #include <sys/types.h>
+
+#include <stdbool.h>
 
 #include "lib/err.h"
 #include "lib/proc.h"

@@ -8,10 +8,11 @@
 #ifndef BASTION_BROKER_WIRING_H
 #define BASTION_BROKER_WIRING_H
 
+#include <sys/types.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "bastiond/broker/limits.h"
 #include "bastiond/broker/policy_files.h"
