@@ -150,6 +150,7 @@ export_copy(struct rd *rd, struct export *x, int *ret_write)
 static int
 export_session(struct rd *rd, const struct json_node *session, struct export_wish *w, FILE *out)
 {
+	bool named = w->channel != 0;
 	struct export_view view;
 	struct export x;
 	char lost[512];
@@ -169,7 +170,9 @@ export_session(struct rd *rd, const struct json_node *session, struct export_wis
 		code = cmd_fail(CMD_UNSURE, "the export is not complete: %s", err_str(e));
 	else
 		code = rd_end(rd, r);
-	if (code == CMD_YES && export_lost_text(&x, lost, sizeof(lost)))
+	if (named) /* the others were not asked for */
+		x.lost.other_bytes = 0;
+	if (code == CMD_YES && !w->format->one_stream && export_lost_text(&x, lost, sizeof(lost)))
 		cmd_note("%s cannot hold: %s; json can", w->format->name, lost);
 	export_free(&x);
 	return code;

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "bastionctl/cmd.h"
-#include "bastionctl/out.h"
 #include "bastionctl/rd.h"
 #include "bastionctl/view.h"
+#include "bastionctl/vt_safe.h"
 #include "bastionctl/when.h"
 #include "lib/clock.h"
 #include "lib/file.h"
@@ -77,18 +77,13 @@ const struct cmd cmd_log = { "log", NULL, "[ID]", "the audit events, as JSON lin
 	1, log_opts, log_run };
 
 static int
-checkpoint_print(struct cmd_ctx *c, const char *note)
+checkpoint_json(const char *note)
 {
-	struct json *j;
+	struct json *j = json_map();
 	char *text;
 	size_t len;
 	int r;
 
-	if (!c->json) {
-		out_text(stdout, note);
-		return CMD_YES;
-	}
-	j = json_map();
 	json_put_str(j, "checkpoint", note);
 	r = json_text(j, true, 1u << 20, &text, &len);
 	json_free(j);
@@ -99,7 +94,32 @@ checkpoint_print(struct cmd_ctx *c, const char *note)
 	return CMD_YES;
 }
 
-/* f: where the note goes byte for byte; NULL: to people on stdout. */
+/*
+ * As it is, because its signature is over every byte; what could act on a terminal is not in a note, and would be taken out.
+ */
+static int
+checkpoint_print(const char *note, size_t len)
+{
+	struct buf *out = buf_new(len * VT_SAFE_GROWTH + 64);
+	struct vt_safe s;
+	int r = -ENOMEM;
+
+	memset(&s, 0, sizeof(s));
+	if (out != NULL && (r = vt_safe_feed(&s, note, len, out)) == 0)
+		(void)fwrite(buf_ptr(out), 1, buf_len(out), stdout);
+	buf_free(out);
+	return r == 0 ? CMD_YES : cmd_fail(CMD_UNSURE, "the checkpoint: %s", err_str(r));
+}
+
+static int
+checkpoint_write(const char *file, FILE *f, const char *note, size_t len)
+{
+	if (fwrite(note, 1, len, f) == len && fflush(f) == 0)
+		return CMD_YES;
+	return cmd_fail(CMD_UNSURE, "%s: %s: the checkpoint is not written", file, strerror(errno));
+}
+
+/* f: where the note goes; NULL: to stdout. */
 static int
 checkpoint_take(struct cmd_ctx *c, struct rd *rd, FILE *f)
 {
@@ -112,13 +132,10 @@ checkpoint_take(struct cmd_ctx *c, struct rd *rd, FILE *f)
 	note = strndup((const char *)m.data, m.len);
 	if (note == NULL)
 		return cmd_fail(CMD_UNSURE, "out of memory");
-	if (f == NULL)
-		code = checkpoint_print(c, note);
+	if (f != NULL)
+		code = checkpoint_write(cmd_opt(c, "--output"), f, note, strlen(note));
 	else
-		code = fputs(note, f) >= 0 && fflush(f) == 0
-			   ? CMD_YES
-			   : cmd_fail(CMD_UNSURE, "%s: %s: the checkpoint is not written",
-				 cmd_opt(c, "--output"), strerror(errno));
+		code = c->json ? checkpoint_json(note) : checkpoint_print(note, strlen(note));
 	free(note);
 	return code;
 }

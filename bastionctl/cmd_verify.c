@@ -120,20 +120,18 @@ verify_say_result(const struct json_node *r, const struct verify_ask *a)
 	    json_str(json_get(r, "log_root"), "?"));
 	verify_line("key     %s", a->key);
 	if (verify_number(r, "open") > 0)
-		verify_line("note    %" PRIu64 " still run: whole up to their last signed second",
+		verify_line("note    running, whole up to the last signed second: %" PRIu64,
 		    verify_number(r, "open"));
 	if (verify_number(r, "truncated") > 0)
-		verify_line("note    %" PRIu64
-			    " were cut off when the recorder ended: whole up to there",
+		verify_line("note    cut off when the recorder ended, whole up to there: %" PRIu64,
 		    verify_number(r, "truncated"));
 	if (verify_number(r, "findings") > 0)
-		verify_line("NO: %" PRIu64 " findings; %" PRIu64 " of %" PRIu64
-			    " sessions are whole",
+		verify_line("NO: findings: %" PRIu64 "; whole sessions: %" PRIu64 " of %" PRIu64,
 		    verify_number(r, "findings"), verify_number(r, "good"),
 		    verify_number(r, "sessions"));
 	else
-		verify_line("yes: %" PRIu64 " sessions, %" PRIu64
-			    " events, %s: nothing was edited, cut, reordered or removed",
+		verify_line("yes: nothing was edited, cut, reordered or removed (sessions: %" PRIu64
+			    ", events: %" PRIu64 ", %s)",
 		    verify_number(r, "sessions"), verify_number(r, "events"),
 		    view_size(size, sizeof(size), verify_number(r, "raw_bytes")));
 }

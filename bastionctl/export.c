@@ -126,6 +126,8 @@ export_lost_text(const struct export *x, char *dst, size_t size)
 	at = export_lost_part(
 	    dst, size, at, l->other_bytes, "bytes of other channels (see --channel)");
 	at = export_lost_part(dst, size, at, l->requests, "requests and marks");
+	at = export_lost_part(
+	    dst, size, at, l->binary_bytes, "bytes of subsystems, which are no text");
 	if (l->exit && at < size)
 		at +=
 		    (size_t)snprintf(dst + at, size - at, "%sthe exit status", at > 0 ? "; " : "");

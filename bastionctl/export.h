@@ -30,6 +30,7 @@ struct export_lost {
 	uint64_t merged_bytes; /* of a stream that is mixed with another */
 	uint64_t other_bytes;  /* of other channels */
 	uint64_t requests;     /* events that are neither data nor a size */
+	uint64_t binary_bytes; /* of subsystems, in a transcript */
 	bool exit;	       /* how the command ended */
 };
 

@@ -327,6 +327,32 @@ text_begin(struct export *x)
 	return 0;
 }
 
+/* What a subsystem (sftp) says is for programs. */
+static bool
+text_is_binary(const struct export *x, uint32_t channel)
+{
+	const struct json_node *c = export_channel(x->view.session, channel);
+
+	return strcmp(json_str(json_get(c, "kind"), ""), "subsystem") == 0;
+}
+
+static int
+text_data(struct export *x, const struct event *ev, enum frame_stream stream, const uint8_t *p,
+    size_t len)
+{
+	struct line *l;
+
+	if (text_is_binary(x, ev->channel)) {
+		x->lost.binary_bytes += len;
+		return 0;
+	}
+	l = text_line(x, ev->channel, stream);
+	if (l == NULL)
+		return -ENOMEM;
+	l->now_ns = ev->at_ns;
+	return vt_feed(&l->vt, &line_ops, l, p, len);
+}
+
 static int
 text_event(struct export *x, const struct event *ev)
 {
@@ -334,16 +360,10 @@ text_event(struct export *x, const struct event *ev)
 	size_t len = 0;
 	enum frame_stream stream = frame_data(ev, &p, &len);
 	char line[FRAME_TEXT_SIZE];
-	struct line *l;
 	int r;
 
-	if (stream != FRAME_NONE) {
-		l = text_line(x, ev->channel, stream);
-		if (l == NULL)
-			return -ENOMEM;
-		l->now_ns = ev->at_ns;
-		return vt_feed(&l->vt, &line_ops, l, p, len);
-	}
+	if (stream != FRAME_NONE)
+		return text_data(x, ev, stream, p, len);
 	if (!frame_text(ev, line, sizeof(line)))
 		return 0;
 	if ((r = text_leave_lines(x, ev->channel, false)) != 0)

@@ -353,20 +353,21 @@ static const struct {
 	uint8_t type;
 	const char *what;
 	frame_text_fn text;
+	const char *what_back; /* NULL: the same from both sides */
 } frame_types[] = {
-	{ EVENT_VERDICT, "", text_verdict },
-	{ LINK_OPEN, "open ", text_string },
-	{ LINK_OPEN_FAIL, "not opened: ", text_open_fail },
-	{ LINK_EOF, "end of data", text_fixed },
-	{ LINK_CLOSE, "close", text_fixed },
-	{ LINK_REQUEST, "", text_request },
-	{ LINK_REPLY, "request", text_reply },
-	{ LINK_EXIT_STATUS, "exit status", text_exit_status },
-	{ LINK_EXIT_SIGNAL, "killed by signal ", text_string },
-	{ LINK_GLOBAL, "global request ", text_request },
-	{ LINK_GLOBAL_REPLY, "global request", text_reply },
-	{ LINK_NOTE, "", text_note },
-	{ LINK_END, "end: ", text_end },
+	{ EVENT_VERDICT, "", text_verdict, NULL },
+	{ LINK_OPEN, "open ", text_string, NULL },
+	{ LINK_OPEN_FAIL, "not opened: ", text_open_fail, NULL },
+	{ LINK_EOF, "end of input", text_fixed, "end of output" },
+	{ LINK_CLOSE, "closed by the client", text_fixed, "closed by the target" },
+	{ LINK_REQUEST, "", text_request, NULL },
+	{ LINK_REPLY, "request", text_reply, NULL },
+	{ LINK_EXIT_STATUS, "exit status", text_exit_status, NULL },
+	{ LINK_EXIT_SIGNAL, "killed by signal ", text_string, NULL },
+	{ LINK_GLOBAL, "global request ", text_request, NULL },
+	{ LINK_GLOBAL_REPLY, "global request", text_reply, NULL },
+	{ LINK_NOTE, "", text_note, NULL },
+	{ LINK_END, "end: ", text_end, NULL },
 };
 
 bool
@@ -375,8 +376,9 @@ frame_text(const struct event *ev, char *dst, size_t size)
 	for (size_t i = 0; i < sizeof(frame_types) / sizeof(frame_types[0]); i++)
 		if (frame_types[i].type == ev->type) {
 			struct buf *b = buf_view(ev->data, ev->len);
-			bool said = b != NULL &&
-				    frame_types[i].text(b, frame_types[i].what, dst, size) == 0;
+			bool back = frame_is_to_client(ev) && frame_types[i].what_back != NULL;
+			const char *what = back ? frame_types[i].what_back : frame_types[i].what;
+			bool said = b != NULL && frame_types[i].text(b, what, dst, size) == 0;
 
 			buf_free(b);
 			return said;

@@ -82,7 +82,7 @@ view_size(char *dst, size_t size, uint64_t bytes)
 		unit++;
 	}
 	if (unit == 0)
-		(void)snprintf(dst, size, "%" PRIu64, whole);
+		(void)snprintf(dst, size, "%" PRIu64 "B", whole);
 	else if (whole < 10)
 		(void)snprintf(
 		    dst, size, "%" PRIu64 ".%" PRIu64 "%c", whole, rest * 10 / 1024, units[unit]);

@@ -27,7 +27,7 @@ int view_session(struct rd *rd, const struct json_node **ret_session) MUST_CHECK
 
 /* "0.4s", "12.3s", "3m05s", "2h03m", "4d02h". Returns dst. */
 char *view_span(char *dst, size_t size, uint64_t ns);
-/* "512", "1.5K", "20M": powers of 1024. Returns dst. */
+/* "512B", "1.5K", "20M": powers of 1024. Returns dst. */
 char *view_size(char *dst, size_t size, uint64_t bytes);
 /* An RFC 3339 time in UTC as local time for people; as it is when it is not one. Returns dst. */
 char *view_time(char *dst, size_t size, const char *utc);

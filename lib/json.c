@@ -285,9 +285,11 @@ json_text(const struct json *j, bool pretty, size_t max, char **ret_text, size_t
 int
 json_parse(const char *text, size_t len, struct json_node **ret_root)
 {
-	json_t *value =
-	    json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	json_t *value;
 
+	json_seed();
+	value =
+	    json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 	if (value == NULL)
 		return ERR_FORMAT;
 	*ret_root = (struct json_node *)value;

@@ -85,7 +85,7 @@ reader_send_event(struct reader *rd, uint64_t index, uint64_t wall_ns, const cha
 	return r;
 }
 
-/* Openings and ends of sessions are events too. */
+/* What leaves say of themselves is an event too. */
 static int
 reader_send_leaf(struct reader *rd, uint64_t index, const struct mlog_leaf *leaf, const char *id)
 {
@@ -93,8 +93,12 @@ reader_send_leaf(struct reader *rd, uint64_t index, const struct mlog_leaf *leaf
 	int n;
 
 	str_hex(hex, leaf->sid, REC_SID_LEN);
-	n = snprintf(text, sizeof(text), "{\"event\":\"session.%s\",\"session\":\"%s\"}",
-	    leaf->type == MLOG_OPEN ? "opened" : "closed", hex);
+	if (leaf->type == MLOG_RECOVERY)
+		n = snprintf(text, sizeof(text),
+		    "{\"event\":\"recorder.recovery\",\"truncated\":%u}", leaf->n_truncated);
+	else
+		n = snprintf(text, sizeof(text), "{\"event\":\"session.%s\",\"session\":\"%s\"}",
+		    leaf->type == MLOG_OPEN ? "opened" : "closed", hex);
 	return n < 0 ? -EINVAL : reader_send_event(rd, index, leaf->wall_ns, text, (size_t)n, id);
 }
 
@@ -115,7 +119,7 @@ reader_log_one(struct reader *rd, uint64_t index, uint64_t since, const char *id
 		return r;
 	if (leaf.wall_ns < since)
 		return 0;
-	if (leaf.type == MLOG_OPEN || leaf.type == MLOG_CLOSE)
+	if (leaf.type == MLOG_OPEN || leaf.type == MLOG_CLOSE || leaf.type == MLOG_RECOVERY)
 		return reader_send_leaf(rd, index, &leaf, id);
 	if (leaf.type != MLOG_AUDIT)
 		return 0;

@@ -12,7 +12,7 @@ sid=$(last_sid)
 ok 'the session ends' wait_for 10 session_closed "$sid"
 ctl export "$sid" --format asciicast-v2 -o "$RIG/x.cast" 2>"$RIG/x.note"
 is 'asciicast v2 has its header' "$(head -n 1 "$RIG/x.cast" | jq .version)" 2
-like 'asciinema plays it' "$(HOME=$RIG asciinema cat "$RIG/x.cast" 2>&1)" 'red'
+like 'asciinema plays it' "$(HOME=$RIG rig_tty "asciinema cat '$RIG/x.cast'" 2>&1)" 'red'
 like 'what it cannot hold is said' "$(cat "$RIG/x.note")" 'UTF-8'
 like 'text' "$(ctl export "$sid" --format text)" 'red'
 ctl export "$sid" --format raw --stream out >"$RIG/x.raw"
