@@ -87,6 +87,12 @@ mux_finished(const struct mux *m)
 	return m->finished;
 }
 
+uint32_t
+mux_told(const struct mux *m)
+{
+	return m->told;
+}
+
 uint64_t
 mux_sent(const struct mux *m)
 {
@@ -301,6 +307,7 @@ mux_end_now(struct mux *m, struct mux_chan *c)
 	if (c->ended)
 		return 0;
 	c->ended = true;
+	m->told++;
 	if (c->link_close) /* its own end is on its way already */
 		return 0;
 	if ((r = answer_all(m, c)) != 0 || (!silent && (r = push_line(m, c, text)) != 0) ||

@@ -108,6 +108,8 @@ uint64_t mux_sent(const struct mux *m);
  */
 int mux_finish(struct mux *m, uint32_t exit_status, const char *text) MUST_CHECK;
 bool mux_finished(const struct mux *m);
+/* Channels that were told such an end, or denied; ever. */
+uint32_t mux_told(const struct mux *m);
 /* Front: policy denied the request `asked` on channel id: same, for that channel, or a failure for what prepares it. */
 int mux_deny(struct mux *m, uint32_t id, struct rd_str asked, const char *text) MUST_CHECK;
 

@@ -75,6 +75,7 @@ struct mux {
 	uint32_t highest;   /* number of the last channel ever opened */
 	uint32_t turn;	    /* whose turn it is to send first */
 	uint32_t notes;	    /* refusals that the record has been told */
+	uint32_t told;	    /* channels that were told their end by us */
 	bool ready;	    /* the other end is at work */
 	bool finished;	    /* there is no other end: see mux_finish() */
 	uint32_t status;    /* exit status for mux_finish(), */

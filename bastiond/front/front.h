@@ -1,0 +1,58 @@
+/* What the files of the front share: one client connection, from its first byte to its last. */
+#ifndef BASTION_FRONT_H
+#define BASTION_FRONT_H
+
+#include "bastiond/ssh/end.h"
+#include "lib/buf.h"
+#include "lib/ipc.h"
+#include "lib/loop.h"
+
+#define FRONT_ASKS_MAX 8u	 /* login requests of a client that does not wait for answers */
+#define FRONT_ENV_MAX 128u	 /* environment variables on one channel */
+#define FRONT_NAME_MAX 256u	 /* bytes of a host's or person's name, of a reference, and NUL */
+#define FRONT_PATTERNS_MAX 1024u /* patterns of environment variables */
+
+struct front {
+	struct loop *loop;
+	struct end end;
+	struct ipc *broker, *policy;
+	int client_fd; /* until the wire has it */
+	int keys_fd;
+	char **patterns; /* of environment variables that are let through */
+	uint32_t n_patterns;
+	uint64_t alive_ns;
+	uint32_t missed_max;
+	struct buf *asks[FRONT_ASKS_MAX]; /* login requests; policy is looking at the first */
+	uint32_t n_asks;
+	bool in; /* the user is known */
+	char host[FRONT_NAME_MAX];
+	char reference[FRONT_NAME_MAX];
+};
+
+/* front_auth.c: RFC 4252, as far as it is ours: carrying requests to policy and its answers back. */
+
+/* A message before the user is known, or one that comes too late. */
+void front_auth_message(struct front *f, const uint8_t *msg, size_t len);
+/* POL_AUTH_REPLY. 0; ERR_FORMAT. */
+int front_auth_reply(void *arg, struct ipc_msg *msg);
+void front_auth_done(struct front *f);
+
+/* front_chan.c: which channels and requests a client gets to the other end. */
+
+uint32_t front_may_open(void *arg, struct rd_str type, const char **ret_text);
+enum mux_answer front_may_request(
+    void *arg, const struct mux_session *session, const struct mux_request *req);
+extern const struct end_global_rule front_globals[];
+
+/* front_link.c: the leg: what comes of it, and what the user is told when there is none. */
+
+/* The user is known and wants this host: a leg follows. */
+void front_link_expect(struct front *f);
+int front_on_link(void *arg, struct ipc_msg *msg);
+int front_on_refused(void *arg, struct ipc_msg *msg);
+int front_on_note(void *arg, struct rd *in);
+void front_on_link_over(void *arg, enum link_end code, const char *text);
+/* Say a line on every channel, with the reference under which support finds the rest, and go. */
+void front_end_all(struct front *f, const char *line);
+
+#endif

@@ -1,0 +1,138 @@
+/* What a client may open and ask for: one row a request (RFC 4254 section 6). What is in no row is refused and noted. */
+#include "config.h"
+
+#include <string.h>
+
+#include "bastiond/front/front.h"
+#include "bastiond/ssh/ssh_msg.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+enum when {
+	BEFORE,	  /* a program is started */
+	TERMINAL, /* the one terminal, before a program */
+	PROGRAM,  /* the one program */
+	RESIZE,	  /* there is a terminal */
+	RUNNING,  /* a program runs */
+	NEVER	  /* refused without a word: clients ask for it just to hear a no */
+};
+
+static const struct row {
+	const char *name;
+	const char *shape; /* of its fields, see mux_shape() */
+	enum when when;
+} rows[] = {
+	{ "pty-req", "suuuus", TERMINAL },
+	{ "env", "ss", BEFORE },
+	{ "x11-req", "bssu", BEFORE },
+	{ "auth-agent-req@openssh.com", "", BEFORE },
+	{ "shell", "", PROGRAM },
+	{ "exec", "s", PROGRAM },
+	{ "subsystem", "s", PROGRAM },
+	{ "window-change", "uuuu", RESIZE },
+	{ "signal", "s", RUNNING },
+	{ "break", "u", RUNNING },
+	{ "eow@openssh.com", "", RUNNING },
+	{ "keepalive@openssh.com", "", NEVER },
+	{ "winadj@putty.projects.tartarus.org", "", NEVER },
+	{ "simple@putty.projects.tartarus.org", "", NEVER },
+};
+
+const struct end_global_rule front_globals[] = {
+	{ "keepalive@openssh.com", GLOBAL_QUIET },
+	{ "no-more-sessions@openssh.com", GLOBAL_STOP },
+	{ NULL, GLOBAL_REFUSE },
+};
+
+uint32_t
+front_may_open(void *arg, struct rd_str type, const char **ret_text)
+{
+	(void)arg;
+	if (rd_is(type, "session"))
+		return 0;
+	*ret_text = rd_is(type, "direct-tcpip") || rd_is(type, "direct-streamlocal@openssh.com")
+			? "bastiond forwards no connections here"
+			: "bastiond opens sessions only";
+	return SSH_OPEN_PROHIBITED;
+}
+
+static enum mux_answer
+refuse(struct front *f, const struct mux_session *s, struct rd_str what, const char *why)
+{
+	if (mux_note_refused(f->end.mux, s->id, what, why) != 0)
+		log_debug("front.note_lost"); /* the link tells its end */
+	return MUX_REFUSE;
+}
+
+static bool
+is_time(const struct mux_session *s, enum when when)
+{
+	switch (when) {
+	case BEFORE:
+	case PROGRAM:
+		return !s->program;
+	case TERMINAL:
+		return !s->program && !s->pty;
+	case RESIZE:
+		return s->pty;
+	case RUNNING:
+		return s->program;
+	case NEVER:
+		break;
+	}
+	return false;
+}
+
+/* An allowed name without surprises: programs at the target would read it as it is. */
+static bool
+env_is_allowed(const struct front *f, struct rd_str name)
+{
+	char text[128];
+
+	if (name.len == 0 || name.len >= sizeof(text) || memchr(name.p, '\0', name.len) != NULL ||
+	    memchr(name.p, '=', name.len) != NULL)
+		return false;
+	memcpy(text, name.p, name.len);
+	text[name.len] = '\0';
+	for (uint32_t i = 0; i < f->n_patterns; i++)
+		if (str_match(f->patterns[i], text))
+			return true;
+	return false;
+}
+
+/* Refused variables are common (every client sends some), so the user hears nothing of them. */
+static enum mux_answer
+judge_env(struct front *f, const struct mux_session *s, const struct mux_request *req)
+{
+	struct rd in = rd_over(req->fields.p, req->fields.len);
+	struct rd_str name = { 0 };
+	char what[160] = "env ";
+
+	if (!rd_str(&in, &name))
+		return MUX_REFUSE;
+	if (s->n_env < FRONT_ENV_MAX && env_is_allowed(f, name))
+		return MUX_PASS;
+	str_escape(what + 4, sizeof(what) - 4, name.p, name.len);
+	return refuse(f, s, (struct rd_str){ (const uint8_t *)what, strlen(what) },
+	    s->n_env < FRONT_ENV_MAX ? "not an allowed variable" : "too many variables");
+}
+
+enum mux_answer
+front_may_request(void *arg, const struct mux_session *s, const struct mux_request *req)
+{
+	struct front *f = arg;
+	const struct row *row = NULL;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rd_is(req->name, rows[i].name))
+			row = &rows[i];
+	if (row == NULL)
+		return refuse(f, s, req->name, "unknown request");
+	if (row->when == NEVER || (row->when == RESIZE && !s->pty))
+		return MUX_REFUSE;
+	if (!mux_shape(req->fields, row->shape))
+		return refuse(f, s, req->name, "malformed");
+	if (!is_time(s, row->when))
+		return refuse(f, s, req->name, "not at this time");
+	return rd_is(req->name, "env") ? judge_env(f, s, req) : MUX_PASS;
+}

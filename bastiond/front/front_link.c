@@ -1,0 +1,136 @@
+/* The leg, as the front sees it: a link that comes after the login, or a line that says why there is none. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "bastiond/front/front.h"
+#include "bastiond/ssh/ssh_msg.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/str.h"
+#include "policy/policy_proto.h"
+
+#define LINGER_NS                                                                                  \
+	(10 * CLOCK_NS_PER_S) /* for a client that takes nothing to hear how its session ended */
+#define NO_HOST                                                                                    \
+	"bastiond: no host given: use ssh LOGIN+HOST@BASTION, for example ssh root+web1@bastion"
+
+void
+front_end_all(struct front *f, const char *line)
+{
+	char text[1024];
+
+	/* A line that is too long is cut. */
+	if (f->reference[0] != '\0')
+		(void)snprintf(
+		    text, sizeof(text), "bastiond: %s; reference %s", line, f->reference);
+	else
+		(void)snprintf(text, sizeof(text), "bastiond: %s", line);
+	f->end.waits_for_link = false;
+	end_linger(&f->end, 255, text, LINGER_NS);
+}
+
+/* What the record says of the client, first. */
+static int
+note_client(struct front *f)
+{
+	struct buf *b = buf_new(2048);
+	int r = -ENOMEM;
+
+	if (b != NULL && (r = buf_put_u8(b, LINK_NOTE_CLIENT)) == 0 &&
+	    (r = buf_put_cstr(b, wire_peer_version(f->end.wire))) == 0 &&
+	    (r = buf_put_cstr(b, wire_algorithms(f->end.wire))) == 0)
+		r = end_send_frame(&f->end, LINK_NOTE, 0, buf_ptr(b), buf_len(b));
+	buf_free(b);
+	return r;
+}
+
+void
+front_link_expect(struct front *f)
+{
+	end_start_alive(&f->end, f->alive_ns, f->missed_max);
+	if (f->host[0] == '\0') {
+		f->end.waits_for_link = false;
+		end_linger(&f->end, 254, NO_HOST, LINGER_NS);
+	} else if (note_client(f) != 0)
+		end_disconnect(&f->end, SSH_DISCONNECT_BY_APPLICATION, "out of memory");
+}
+
+int
+front_on_link(void *arg, struct ipc_msg *msg)
+{
+	struct front *f = arg;
+	int r;
+
+	if (!f->in || f->host[0] == '\0' || f->end.link != NULL || f->end.link_told)
+		return f->end.peer_gone ? 0 : ERR_ORDER;
+	if ((r = end_start_link(&f->end, msg->fds[0])) != 0)
+		return r;
+	msg->fds[0] = -1;
+	return 0;
+}
+
+int
+front_on_refused(void *arg, struct ipc_msg *msg)
+{
+	struct front *f = arg;
+	struct rd in = rd_over(msg->data, msg->len);
+	struct rd_str line;
+	char text[512];
+
+	if (!rd_str(&in, &line) || !rd_end(&in))
+		return ERR_FORMAT;
+	if (!f->in || f->end.link != NULL)
+		return ERR_ORDER;
+	str_escape(text, sizeof(text), line.p, line.len);
+	front_end_all(f, text);
+	return 0;
+}
+
+/* What policy said of a request that the recorder holds. Nothing happens here for what it allows. */
+static int
+on_verdict(struct front *f, struct rd *in)
+{
+	struct rd_str asked, text;
+	char line[512], whole[600];
+	uint32_t channel;
+	uint8_t verdict;
+
+	if (!rd_u32(in, &channel) || !rd_u8(in, &verdict) || !rd_str(in, &asked) ||
+	    !rd_str(in, &text))
+		return ERR_FORMAT;
+	if (verdict != POL_DENY)
+		return 0;
+	str_escape(line, sizeof(line), text.p, text.len);
+	if (str_format(whole, sizeof(whole), "bastiond: %s", line) != 0)
+		return ERR_LIMIT;
+	return mux_deny(f->end.mux, channel, asked, whole);
+}
+
+int
+front_on_note(void *arg, struct rd *in)
+{
+	struct front *f = arg;
+	uint8_t note;
+
+	if (!rd_u8(in, &note))
+		return ERR_FORMAT;
+	if (f->end.peer_gone)
+		return 0;
+	if (note == LINK_NOTE_READY)
+		return mux_ready(f->end.mux);
+	return note == LINK_NOTE_VERDICT ? on_verdict(f, in) : 0;
+}
+
+void
+front_on_link_over(void *arg, enum link_end code, const char *text)
+{
+	struct front *f = arg;
+
+	if (text[0] == '\0')
+		text = code == LINK_END_RECORDER ? "recording stopped: session ended"
+						 : "the session ended";
+	log_info("front.link_over code=%d text=\"%s\"", (int)code, text);
+	front_end_all(f, text);
+}
