@@ -1,4 +1,7 @@
-/* Resolve once, check the address and not the name, connect to the address that was checked. */
+/*
+ * Reaching the target, before the sandbox closes and before a byte of it is read: resolve, check, connect. What is
+ * connected to is the address that was checked. Attempts overlap, so that a dead address costs a quarter second.
+ */
 #include "config.h"
 
 #include <sys/socket.h>
@@ -8,242 +11,266 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "bastiond/back/back_connect.h"
+#include "bastiond/back/back.h"
 #include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/str.h"
 
-#define BACK_STAGGER_NS (250 * CLOCK_NS_PER_MS) /* RFC 8305 section 5 */
-#define BACK_CONNECT_NS (20 * CLOCK_NS_PER_S)	/* where nothing else is configured */
+#define STAGGER_NS (250 * CLOCK_NS_PER_MS) /* RFC 8305 section 5 */
+#define ALIVE_IDLE_S 60 /* TCP's own keepalive: notices a dead path when SSH's is off */
+#define ALIVE_EVERY_S 20
+#define ALIVE_MISSED 3
 
-static void __attribute__((format(printf, 3, 4)))
-back_say(char *why, size_t size, const char *fmt, ...)
+struct attempts {
+	const struct back_plan *plan;
+	struct net_addr addrs[BACK_ADDRS_MAX];
+	struct pollfd
+	    fds[BACK_ADDRS_MAX + 1]; /* -1: not tried, or failed; the last one is the broker's */
+	size_t n, n_started;
+	uint64_t until_ns, next_ns; /* the end; when the next attempt may start */
+	int err;		    /* of the last attempt that failed */
+	const char *denied;	    /* why an address was not tried, NULL: none */
+};
+
+/* Addresses. */
+
+static void
+add_addr(struct attempts *t, const struct net_addr *a)
 {
-	va_list ap;
+	const char *why = NULL;
 
-	va_start(ap, fmt);
-	if (vsnprintf(why, size, fmt, ap) < 0 && size > 0)
-		why[0] = '\0';
-	va_end(ap);
+	for (size_t i = 0; i < t->n; i++)
+		if (net_same(&t->addrs[i], a))
+			return;
+	if (back_addr_check(t->plan, a, &why) != 0)
+		t->denied = why;
+	else if (t->n < BACK_ADDRS_MAX)
+		t->addrs[t->n++] = *a;
 }
 
-static bool
-back_is_multicast(const struct net_addr *a)
+/* RFC 8305 section 4: the families in turn, the first one as the resolver has it. */
+static void
+interleave(struct attempts *t)
 {
-	return net_is_v4(a) ? a->b[12] >= 224 : a->b[0] == 0xff;
-}
+	struct net_addr sorted[BACK_ADDRS_MAX];
+	bool used[BACK_ADDRS_MAX] = { false };
+	bool want_v4 = t->n > 0 && net_is_v4(&t->addrs[0]);
 
-static bool
-back_is_loopback(const struct net_addr *a)
-{
-	static const struct net_addr v6 = { .b = { [15] = 1 } };
+	for (size_t k = 0; k < t->n; k++) {
+		size_t pick = t->n;
 
-	return net_is_v4(a) ? a->b[12] == 127 : net_same(a, &v6);
-}
-
-/* The bastion's own doors: exactly, or by any loopback address where it listens on all of them. */
-static bool
-back_is_own(const struct back_conf *c, const struct net_addr *addr)
-{
-	for (size_t i = 0; i < c->n_own; i++)
-		if (c->own[i].port == c->port &&
-		    (net_same(&c->own[i].addr, addr) ||
-			(net_is_any(&c->own[i].addr) && back_is_loopback(addr))))
-			return true;
-	return false;
-}
-
-bool
-back_may_connect(const struct back_conf *c, const struct net_addr *addr, char *why, size_t why_size)
-{
-	char text[NET_TEXT_SIZE];
-
-	net_text(text, sizeof(text), addr);
-	if (net_is_any(addr) || back_is_multicast(addr)) {
-		back_say(why, why_size, "%s: %s is not the address of one host", c->host, text);
-		return false;
+		for (size_t i = t->n; i-- > 0;)
+			if (!used[i] && net_is_v4(&t->addrs[i]) == want_v4)
+				pick = i;
+		for (size_t i = 0; i < t->n && pick == t->n; i++)
+			if (!used[i])
+				pick = i;
+		used[pick] = true;
+		sorted[k] = t->addrs[pick];
+		want_v4 = !net_is_v4(&sorted[k]);
 	}
-	if (back_is_own(c, addr)) {
-		back_say(why, why_size, "%s: leads back to this bastion", c->host);
-		return false;
-	}
-	for (size_t i = 0; c->resolve && i < c->n_denied; i++)
-		if (net_prefix_has(&c->denied[i], addr)) {
-			back_say(why, why_size, "%s: its name resolves to a network that is denied",
-			    c->host);
-			return false;
-		}
-	return true;
+	memcpy(t->addrs, sorted, t->n * sizeof(sorted[0]));
 }
 
 static int
-back_lookup(const struct back_conf *c, struct back_target *t, char *why, size_t why_size)
+resolve(struct attempts *t)
 {
-	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM },
-			*list = NULL;
-	int e = getaddrinfo(c->address, NULL, &hints, &list);
+	const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+	struct addrinfo *list = NULL;
+	struct net_addr a;
+	uint16_t port;
 
-	if (e != 0) {
-		back_say(
-		    why, why_size, "%s: its name does not resolve: %s", c->host, gai_strerror(e));
+	if (getaddrinfo(t->plan->address, NULL, &hints, &list) != 0)
 		return ERR_NOT_FOUND;
-	}
-	for (struct addrinfo *ai = list; ai != NULL && t->n < BACK_ADDRS_MAX; ai = ai->ai_next) {
-		uint16_t port;
-
-		if (net_from_sockaddr(ai->ai_addr, &t->addr[t->n], &port) == 0)
-			t->n++;
-	}
+	for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next)
+		if (net_from_sockaddr(ai->ai_addr, &a, &port) == 0)
+			add_addr(t, &a);
 	freeaddrinfo(list);
+	interleave(t);
 	return 0;
 }
 
-int
-back_resolve(const struct back_conf *c, struct back_target *ret_target, char *why, size_t why_size)
+static int
+find_addrs(struct attempts *t)
 {
-	struct back_target all = { .n = 0 }, *t = ret_target;
-	int r = 0;
+	struct net_addr a;
+	int r;
 
-	t->n = 0;
-	if (c->resolve) {
-		r = back_lookup(c, &all, why, why_size);
-	} else if ((r = net_parse(c->address, &all.addr[0])) == 0) {
-		all.n = 1;
-	} else {
-		back_say(why, why_size,
-		    "%s: its address is not an IP address, and the inventory does not say resolve",
-		    c->host);
-	}
-	if (r != 0)
-		return r;
-	for (size_t i = 0; i < all.n; i++)
-		if (back_may_connect(c, &all.addr[i], why, why_size))
-			t->addr[t->n++] = all.addr[i];
-	if (t->n > 0)
-		return 0;
-	if (all.n == 0)
-		back_say(why, why_size, "%s: its name has no address", c->host);
-	return all.n == 0 ? ERR_NOT_FOUND : ERR_DENIED;
+	if (t->plan->resolve)
+		r = resolve(t);
+	else if ((r = net_parse(t->plan->address, &a)) == 0)
+		add_addr(t, &a);
+	if (r == 0 && t->n == 0)
+		r = t->denied != NULL ? ERR_DENIED : ERR_NOT_FOUND;
+	return r;
 }
 
-struct back_race {
-	struct pollfd fds[BACK_ADDRS_MAX];
-	size_t n;    /* started */
-	size_t open; /* of them still trying */
-	int last;    /* error of the one that failed last */
-};
+/* Attempts. */
 
 static void
-back_start(const struct back_conf *c, const struct net_addr *addr, struct back_race *race)
+failed(struct attempts *t, size_t i, int err)
 {
-	struct sockaddr_storage sa;
-	socklen_t len = net_to_sockaddr(addr, c->port, &sa);
-	struct pollfd *p = &race->fds[race->n++];
-
-	*p = (struct pollfd){ .fd = socket(
-				  sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
-		.events = POLLOUT };
-	if (p->fd < 0) {
-		race->last = -errno;
-		return;
-	}
-	if (connect(p->fd, (struct sockaddr *)&sa, len) != 0 && errno != EINPROGRESS) {
-		race->last = -errno;
-		fd_close(&p->fd);
-		return;
-	}
-	race->open++;
+	t->err = err;
+	t->next_ns = 0; /* the next one need not wait */
+	fd_close(&t->fds[i].fd);
 }
 
-/* The slot that is connected, or -1; failed ones are closed. */
-static int
-back_finished(struct back_race *race)
+static void
+start_attempt(struct attempts *t)
 {
-	for (size_t i = 0; i < race->n; i++) {
-		struct pollfd *p = &race->fds[i];
+	struct sockaddr_storage sa;
+	size_t i = t->n_started++;
+	socklen_t len = net_to_sockaddr(&t->addrs[i], t->plan->port, &sa);
+	int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	t->next_ns = clock_boot_ns() + STAGGER_NS;
+	t->fds[i] = (struct pollfd){ .fd = fd, .events = POLLOUT };
+	if (fd < 0 || (connect(fd, (struct sockaddr *)&sa, len) != 0 && errno != EINPROGRESS))
+		failed(t, i, -errno);
+}
+
+static size_t
+n_running(const struct attempts *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n_started; i++)
+		n += t->fds[i].fd >= 0;
+	return n;
+}
+
+/* The first attempt that is through. Attempts that failed are closed. */
+static bool
+find_connected(struct attempts *t, size_t *ret_i)
+{
+	for (size_t i = 0; i < t->n_started; i++) {
 		socklen_t len = sizeof(int);
 		int err = 0;
 
-		if (p->fd < 0 || p->revents == 0)
+		if (t->fds[i].fd < 0 || t->fds[i].revents == 0)
 			continue;
-		if (getsockopt(p->fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0)
+		if (getsockopt(t->fds[i].fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0)
 			err = errno;
-		if (err == 0)
-			return (int)i;
-		race->last = -err;
-		race->open--;
-		fd_close(&p->fd);
+		if (err == 0) {
+			*ret_i = i;
+			return true;
+		}
+		failed(t, i, -err);
 	}
-	return -1;
+	return false;
+}
+
+/* How long to wait for something to happen, in milliseconds. */
+static int
+wait_ms(const struct attempts *t, uint64_t now)
+{
+	uint64_t until = t->until_ns;
+
+	if (t->n_started < t->n && t->next_ns < until)
+		until = t->next_ns;
+	return until <= now ? 0 : (int)((until - now) / CLOCK_NS_PER_MS) + 1;
 }
 
 static int
-back_race_run(const struct back_conf *c, const struct back_target *t, struct back_race *race)
+race(struct attempts *t, int stop_fd, size_t *ret_i)
 {
-	uint64_t now = clock_boot_ns(), next = now;
-	uint64_t until = now + (c->connect_ns != 0 ? c->connect_ns : BACK_CONNECT_NS);
-	int won;
+	t->fds[BACK_ADDRS_MAX] = (struct pollfd){ .fd = stop_fd };
+	for (;;) {
+		uint64_t now = clock_boot_ns();
 
-	while (now < until) {
-		uint64_t wait = until - now;
-
-		if (race->n < t->n && (race->open == 0 || now >= next)) {
-			back_start(c, &t->addr[race->n], race);
-			next = now + BACK_STAGGER_NS;
-		}
-		if (race->open == 0 && race->n == t->n)
-			return -1;
-		if (race->n < t->n && next - now < wait)
-			wait = race->open == 0 ? 0 : next - now;
-		if (poll(race->fds, (nfds_t)race->n, (int)(wait / CLOCK_NS_PER_MS) + 1) < 0 &&
-		    errno != EINTR) {
-			race->last = -errno;
-			return -1;
-		}
-		if ((won = back_finished(race)) >= 0)
-			return won;
-		now = clock_boot_ns();
+		if (t->n_started < t->n && now >= t->next_ns)
+			start_attempt(t);
+		else if (n_running(t) == 0 && t->n_started == t->n)
+			return t->err;
+		else if (now >= t->until_ns)
+			return -ETIMEDOUT;
+		else if (poll(t->fds, BACK_ADDRS_MAX + 1, wait_ms(t, now)) < 0 && errno != EINTR)
+			return -errno;
+		else if ((t->fds[BACK_ADDRS_MAX].revents & (POLLHUP | POLLERR)) != 0)
+			return ERR_PEER_GONE;
+		else if (find_connected(t, ret_i))
+			return 0;
 	}
-	race->last = -ETIMEDOUT;
-	return -1;
+}
+
+/* The winner. */
+
+static int
+check_local(const struct attempts *t, size_t i)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	struct net_addr local;
+	uint16_t port;
+
+	if (getsockname(t->fds[i].fd, (struct sockaddr *)&sa, &len) != 0)
+		return -errno;
+	if (net_from_sockaddr((struct sockaddr *)&sa, &local, &port) != 0)
+		return ERR_FORMAT;
+	return back_addr_check_own(t->plan, &local, &t->addrs[i]);
 }
 
 static void
-back_tune(int fd)
+set_options(int fd)
 {
-	int on = 1;
+	const int on = 1, idle = ALIVE_IDLE_S, every = ALIVE_EVERY_S, missed = ALIVE_MISSED;
 
-	/* Both only make things better; a socket without them still works. */
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
-		return;
+	/* Each is an improvement, none is needed. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &missed, sizeof(missed));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+static const struct {
+	int err;
+	const char *text;
+} words[] = {
+	{ -ECONNREFUSED, "connection refused" },
+	{ -ETIMEDOUT, "no answer in time" },
+	{ -EHOSTUNREACH, "host unreachable" },
+	{ -ENETUNREACH, "network unreachable" },
+	{ ERR_NOT_FOUND, "its name does not resolve" },
+	{ ERR_FORMAT, "its address is malformed" },
+};
+
+static void
+explain(const struct attempts *t, int err, char *why, size_t size)
+{
+	const char *text = err == ERR_DENIED && t->denied != NULL ? t->denied : err_str(err);
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (words[i].err == err)
+			text = words[i].text;
+	/* A long name is cut. */
+	(void)snprintf(why, size, "%s: %s", t->plan->host, text);
 }
 
 int
-back_connect(const struct back_conf *c, const struct back_target *t, int *ret_fd,
-    struct net_addr *ret_addr, char *why, size_t why_size)
+back_connect(const struct back_plan *p, int stop_fd, int *ret_fd, char *ret_where,
+    size_t where_size, char *why, size_t why_size)
 {
-	struct back_race race = { .n = 0, .last = -ETIMEDOUT };
-	int won = back_race_run(c, t, &race);
+	struct attempts t = { .plan = p, .until_ns = clock_boot_ns() + p->timeout_ns };
+	size_t i = 0;
+	int r;
 
-	if (won >= 0) {
-		*ret_fd = race.fds[won].fd;
-		*ret_addr = t->addr[won];
-		race.fds[won].fd = -1;
-		back_tune(*ret_fd);
-	}
-	for (size_t i = 0; i < race.n; i++)
-		fd_close(&race.fds[i].fd);
-	if (won >= 0)
-		return 0;
-	back_say(why, why_size, "%s: %s", c->host,
-	    race.last == -ECONNREFUSED ? "connection refused"
-	    : race.last == -ETIMEDOUT  ? "does not answer"
-				       : err_str(race.last));
-	return race.last;
+	for (size_t k = 0; k < BACK_ADDRS_MAX; k++)
+		t.fds[k].fd = -1;
+	if ((r = find_addrs(&t)) == 0 && (r = race(&t, stop_fd, &i)) == 0 &&
+	    (r = check_local(&t, i)) != 0)
+		t.denied = "its address is the bastion's own";
+	if (r == 0) {
+		*ret_fd = t.fds[i].fd;
+		t.fds[i].fd = -1;
+		set_options(*ret_fd);
+		net_port_text(ret_where, where_size, &t.addrs[i], p->port);
+	} else
+		explain(&t, r, why, why_size);
+	for (size_t k = 0; k < BACK_ADDRS_MAX; k++)
+		fd_close(&t.fds[k].fd);
+	return r;
 }

@@ -1,113 +1,386 @@
 /*
- * bastiond-back: one connection to one target. Descriptors: 3 broker, 4 link, 5 the vault's agent socket.
- * It resolves and connects first, then closes its sandbox, and only then reads what the target says.
+ * bastiond-back: one leg to one target. It is started by the broker for one grant (bastiond/broker/broker_proto.h),
+ * connects, closes its sandbox, and only then reads the first byte of the target. It can reach nothing else, and the
+ * client only through the recorder.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "bastiond/back/back.h"
-#include "bastiond/back/back_connect.h"
 #include "bastiond/broker/broker_proto.h"
-#include "bastiond/ssh/wire.h"
+#include "bastiond/ssh/ssh_msg.h"
+#include "lib/clock.h"
 #include "lib/file.h"
-#include "lib/hash.h"
-#include "lib/ipc.h"
 #include "lib/log.h"
-#include "lib/loop.h"
 #include "lib/sandbox.h"
-#include "lib/secret.h"
-#include "recorder/link_proto.h"
+#include "lib/str.h"
 
-#define BACK_START_MS 30000 /* the broker sends at once; this is for a machine that stands still */
+#define LINGER_NS (2 * CLOCK_NS_PER_S)	/* for a target that takes nothing any more */
+#define EXPIRE_NS (10 * CLOCK_NS_PER_S) /* how often channels that are closing are looked at */
 
-static int
-back_main_start(struct back_conf *conf, uint32_t *ret_leg)
+struct back {
+	struct loop *loop;
+	struct end end;
+	struct ipc *broker;
+	struct loop_timer *timer; /* first for the login, then for mux_expire() */
+	struct back_plan plan;
+	int agent_fd;
+	char where[NET_PORT_TEXT_SIZE];
+	char fingerprint[HASH_FINGERPRINT_SIZE];
+	struct buf *key, *sig; /* the target's proof, until the vault has seen it */
+	bool in;	       /* logged in at the target */
+	enum link_end code;    /* why it ends, once something other than the connection says so */
+	char why[700];
+};
+
+/* Ending: the first reason counts. */
+
+static void
+set_reason(struct back *b, enum link_end code, const char *text)
 {
-	uint8_t *space = malloc(IPC_HEADER + IPC_MAX);
-	struct ipc_msg msg;
-	int r = -ENOMEM;
-
-	if (space != NULL && (r = ipc_plain_hello(BRK_FD_BROKER)) == 0 &&
-	    (r = ipc_plain_recv(BRK_FD_BROKER, space, &msg, BACK_START_MS)) == 0) {
-		r = msg.type == BRK_BACK_START && msg.n_fds == 0
-			? back_conf_parse(msg.data, msg.len, conf)
-			: ERR_FORMAT;
-		*ret_leg = msg.id;
-		ipc_msg_close(&msg);
-	}
-	free(space);
-	return r;
+	if (b->code != 0)
+		return;
+	b->code = code;
+	(void)snprintf(b->why, sizeof(b->why), "%s", text); /* cut is fine */
 }
 
 static void
-back_main_broker_gone(void *arg, uint32_t revents)
+give_up(struct back *b, enum link_end code, const char *text)
 {
-	(void)revents;
-	loop_stop(arg);
+	set_reason(b, code, text);
+	if (b->end.wire != NULL && !b->end.peer_gone)
+		end_disconnect(&b->end, SSH_DISCONNECT_BY_APPLICATION, "");
+	else
+		end_stop(&b->end, b->code, b->why);
 }
 
-/* The part before the sandbox: a connected socket, or a reason. */
-static int
-back_main_connect(const struct back_conf *conf, int *ret_fd, char *address, size_t size, char *why,
-    size_t why_size)
+static void
+give_up_host(struct back *b, enum link_end code, const char *what)
 {
-	struct back_target target;
-	struct net_addr addr;
-	int r;
+	char text[400];
 
-	if ((r = back_resolve(conf, &target, why, why_size)) != 0 ||
-	    (r = back_connect(conf, &target, ret_fd, &addr, why, why_size)) != 0)
-		return r;
-	net_port_text(address, size, &addr, conf->port);
+	(void)snprintf(text, sizeof(text), "%s: %s", b->plan.host, what);
+	give_up(b, code, text);
+}
+
+static void
+on_peer_over(void *arg, int err, const char *why)
+{
+	struct back *b = arg;
+	char text[400];
+	bool broke = err == ERR_CRYPTO || err == ERR_FORMAT || err == ERR_SIGNATURE;
+
+	(void)snprintf(text, sizeof(text), "%s: %s", b->plan.host,
+	    err == ERR_PEER_GONE || err == 0 ? "the target closed the connection" : why);
+	log_info("back.target_over host=%s in=%d reason=\"%s\"", b->plan.host, (int)b->in, why);
+	set_reason(b, broke ? LINK_END_PROTOCOL : LINK_END_TARGET, text);
+	end_stop(&b->end, b->code, b->why);
+}
+
+static void
+on_peer_silent(void *arg)
+{
+	give_up_host(arg, LINK_END_TARGET, "no answer for too long");
+}
+
+/* The front or the recorder has ended the session: what was under way may still reach the target. */
+static void
+on_link_over(void *arg, enum link_end code, const char *text)
+{
+	struct back *b = arg;
+
+	set_reason(b, code, text);
+	if (b->end.wire == NULL || b->end.peer_gone)
+		end_stop(&b->end, code, text);
+	else
+		end_linger(&b->end, 0, "session ended", code == LINK_END_RECORDER ? 0 : LINGER_NS);
+}
+
+/* The target's identity and our login. */
+
+static int
+on_host_proof(void *arg, const uint8_t *hash, size_t hash_len, const uint8_t *key, size_t key_len,
+    const uint8_t *sig, size_t sig_len)
+{
+	struct back *b = arg;
+	char why[700];
+
+	(void)hash;
+	(void)hash_len;
+	if (!back_host_is_pinned(&b->plan, (struct rd_str){ key, key_len }, why, sizeof(why))) {
+		set_reason(b, LINK_END_HOST_KEY, why);
+		return ERR_DENIED;
+	}
+	hash_fingerprint(b->fingerprint, key, key_len);
+	b->key = buf_new(key_len);
+	b->sig = buf_new(sig_len);
+	if (b->key == NULL || b->sig == NULL || buf_put(b->key, key, key_len) != 0 ||
+	    buf_put(b->sig, sig, sig_len) != 0)
+		return -ENOMEM;
 	return 0;
 }
 
 static int
-back_main_run(struct loop *l, struct back *b, const struct back_conf *conf)
+note_connected(struct back *b)
 {
-	char address[NET_PORT_TEXT_SIZE], why[512] = "";
-	int fd = -1, reached, r;
+	struct buf *n = buf_new(2048);
+	int r = -ENOMEM;
 
-	reached = back_main_connect(conf, &fd, address, sizeof(address), why, sizeof(why));
-	if ((r = sandbox_enter(SANDBOX_BACK, NULL, 0)) != 0) {
-		log_err("back.sandbox_failed reason=\"%s\"", err_str(r));
-		fd_close(&fd);
-		return r;
+	if (n != NULL && (r = buf_put_u8(n, LINK_NOTE_CONNECTED)) == 0 &&
+	    (r = buf_put_cstr(n, b->where)) == 0 &&
+	    (r = buf_put_cstr(n, wire_peer_version(b->end.wire))) == 0 &&
+	    (r = buf_put_cstr(n, wire_algorithms(b->end.wire))) == 0 &&
+	    (r = buf_put_cstr(n, b->fingerprint)) == 0)
+		r = end_send_frame(&b->end, LINK_NOTE, 0, buf_ptr(n), buf_len(n));
+	buf_free(n);
+	return r;
+}
+
+/* Encrypted: the vault sees the proof before it is asked for anything. */
+static void
+on_ready(void *arg, const uint8_t *session_id, size_t len)
+{
+	struct back *b = arg;
+	int fd = b->agent_fd, r;
+
+	if (note_connected(b) != 0) {
+		give_up_host(b, LINK_END_INTERNAL, "the session could not be recorded");
+		return;
 	}
-	if (reached != 0)
-		back_fail(b, LINK_END_CONNECT, why);
-	else if ((r = back_serve(b, fd, BRK_FD_AGENT, address)) != 0)
-		back_fail(b, LINK_END_INTERNAL, err_str(r));
-	return loop_run(l);
+	r = back_host_bind(fd, (struct rd_str){ buf_ptr(b->key), buf_len(b->key) },
+	    (struct rd_str){ session_id, len },
+	    (struct rd_str){ buf_ptr(b->sig), buf_len(b->sig) });
+	buf_free(b->key);
+	buf_free(b->sig);
+	b->key = b->sig = NULL;
+	if (r == ERR_DENIED) {
+		give_up_host(b, LINK_END_HOST_KEY, "the vault does not accept its host key");
+		return;
+	}
+	b->agent_fd = -1;
+	if (r != 0 || (r = wire_login(b->end.wire, b->plan.login, fd)) != 0) {
+		log_warn("back.no_vault host=%s reason=\"%s\"", b->plan.host, err_str(r));
+		give_up_host(b, LINK_END_LOGIN, "the vault does not answer");
+	}
+}
+
+static void
+on_login_done(void *arg, int err, const char *methods)
+{
+	static const uint8_t ready = LINK_NOTE_READY;
+	struct back *b = arg;
+
+	if (err != 0) {
+		log_notice("back.login_refused host=%s login=\"%s\" methods=\"%s\" reason=\"%s\"",
+		    b->plan.host, b->plan.login, methods != NULL ? methods : "", err_str(err));
+		give_up_host(b, LINK_END_LOGIN,
+		    err == ERR_DENIED ? "it refused the bastion's login"
+				      : "the vault gave no signature for the login");
+		return;
+	}
+	b->in = true;
+	loop_timer_arm(b->timer, EXPIRE_NS);
+	end_start_alive(&b->end, b->plan.alive_ns, b->plan.missed_max);
+	if (end_send_frame(&b->end, LINK_NOTE, 0, &ready, 1) != 0 ||
+	    ipc_pause(b->end.link, false) != 0)
+		give_up_host(b, LINK_END_INTERNAL, "the session could not be recorded");
+}
+
+static void
+on_banner(void *arg, const char *text, size_t len)
+{
+	struct back *b = arg;
+	struct buf *n = buf_new(8192);
+
+	if (len > 8000)
+		len = 8000;
+	if (n == NULL || buf_put_u8(n, LINK_NOTE_BANNER) != 0 || buf_put_str(n, text, len) != 0 ||
+	    end_send_frame(&b->end, LINK_NOTE, 0, buf_ptr(n), buf_len(n)) != 0)
+		log_debug("back.banner_lost host=%s", b->plan.host);
+	buf_free(n);
+}
+
+static void
+on_timer(void *arg)
+{
+	struct back *b = arg;
+
+	if (!b->in) {
+		give_up_host(b, LINK_END_CONNECT, "no answer in time");
+		return;
+	}
+	if (mux_expire(b->end.mux) != 0)
+		log_debug("back.expire_failed");
+	loop_timer_arm(b->timer, EXPIRE_NS);
+}
+
+/* Requests of a target that are the client's business; how a program ended has its own way in the engine. */
+static enum mux_answer
+on_request(void *arg, const struct mux_session *session, const struct mux_request *req)
+{
+	struct back *b = arg;
+
+	if (rd_is(req->name, "eow@openssh.com"))
+		return mux_shape(req->fields, "") ? MUX_PASS : MUX_REFUSE;
+	if (rd_is(req->name, "xon-xoff"))
+		return mux_shape(req->fields, "b") ? MUX_PASS : MUX_REFUSE;
+	/* sshd asks so whether we live; any answer does. */
+	if (!rd_is(req->name, "keepalive@openssh.com") &&
+	    mux_note_refused(b->end.mux, session->id, req->name, "unknown request of the target") !=
+		0)
+		log_debug("back.note_lost");
+	return MUX_REFUSE;
+}
+
+static const struct end_global_rule globals[] = {
+	{ "keepalive@openssh.com", GLOBAL_QUIET },
+	{ "hostkeys-00@openssh.com", GLOBAL_QUIET },
+	{ NULL, GLOBAL_REFUSE },
+};
+
+/* Neither logs in here nor talks RFC 4252 to us: the wire keeps those to itself. */
+static void
+on_message(void *arg, const uint8_t *msg, size_t len)
+{
+	(void)len;
+	log_debug("back.unexpected type=%u", msg[0]);
+	give_up_host(arg, LINK_END_PROTOCOL, "unexpected message of the target");
+}
+
+static const struct end_conf end_conf = {
+	.side = MUX_BACK,
+	.wire = { .host_proof = on_host_proof,
+	    .ready = on_ready,
+	    .login_done = on_login_done,
+	    .banner = on_banner },
+	.message = on_message,
+	.may_request = on_request,
+	.globals = globals,
+	.link_over = on_link_over,
+	.peer_over = on_peer_over,
+	.peer_silent = on_peer_silent,
+};
+
+/* The start. */
+
+static int
+start_wire(struct back *b, int fd)
+{
+	struct wire_conf conf = { .role = WIRE_CLIENT };
+	char *algs = back_host_algs(&b->plan);
+	int r = -ENOMEM;
+
+	conf.host_key_algs = algs;
+	if (algs != NULL)
+		r = end_start_wire(&b->end, &conf, fd);
+	free(algs);
+	return r;
+}
+
+/* The sandbox closes between connecting and the first byte. Failure to close it ends the process. */
+static int
+connect_and_close(struct back *b)
+{
+	char why[700];
+	int fd = -1, r;
+
+	if (b->plan.n_pins == 0 && b->plan.n_cas == 0) {
+		(void)snprintf(why, sizeof(why),
+		    "host key of %s is not pinned: bastionctl hosts pin %s", b->plan.host,
+		    b->plan.host);
+		give_up(b, LINK_END_HOST_KEY, why);
+		return 0;
+	}
+	r = back_connect(
+	    &b->plan, BRK_FD_BROKER, &fd, b->where, sizeof(b->where), why, sizeof(why));
+	if (r != 0) {
+		log_info("back.not_connected host=%s reason=\"%s\"", b->plan.host, err_str(r));
+		give_up(b, LINK_END_CONNECT, why);
+		return 0;
+	}
+	if ((r = sandbox_enter(SANDBOX_BACK, NULL, 0)) != 0 || (r = start_wire(b, fd)) != 0)
+		return r;
+	loop_timer_arm(b->timer, b->plan.timeout_ns);
+	return 0;
+}
+
+static int
+on_start(void *arg, struct ipc_msg *msg)
+{
+	struct back *b = arg;
+	int r;
+
+	ipc_set_state(b->broker, 1);
+	if ((r = back_plan_parse(&b->plan, msg->data, msg->len)) != 0)
+		return r;
+	if ((r = end_start_link(&b->end, BRK_FD_LINK)) != 0 ||
+	    /* Frames wait with the recorder until there is a target for them. */
+	    (r = ipc_pause(b->end.link, true)) != 0)
+		return r;
+	return connect_and_close(b);
+}
+
+static const struct ipc_rule broker_rules[] = {
+	{ BRK_BACK_START, "START", 40, IPC_MAX, 0, 1u << 0, on_start },
+};
+
+static void
+on_broker_gone(void *arg, int err)
+{
+	struct back *b = arg;
+
+	ipc_free(b->broker);
+	b->broker = NULL;
+	if (err != ERR_PEER_GONE)
+		log_err("back.failed reason=\"%s\"", err_str(err));
+	give_up(b, LINK_END_INTERNAL, "the bastion is stopping");
+}
+
+static int
+start_edge(struct back *b)
+{
+	const struct ipc_conf conf = {
+		.name = "back-broker",
+		.rules = broker_rules,
+		.n_rules = sizeof(broker_rules) / sizeof(broker_rules[0]),
+		.arg = b,
+		.gone = on_broker_gone,
+	};
+
+	return ipc_new(b->loop, BRK_FD_BROKER, &conf, &b->broker);
+}
+
+static void
+back_done(struct back *b)
+{
+	end_done(&b->end);
+	ipc_free(b->broker);
+	loop_timer_free(b->timer);
+	back_plan_done(&b->plan);
+	buf_free(b->key);
+	buf_free(b->sig);
+	fd_close(&b->agent_fd);
+	loop_free(b->loop);
 }
 
 int
 main(void)
 {
-	struct loop_io *broker = NULL;
-	struct back_conf conf;
-	struct loop *l = NULL;
-	struct back *b = NULL;
-	uint32_t leg = 0;
+	struct back b = { .agent_fd = BRK_FD_AGENT };
 	int r;
 
-	log_init("bastiond-back", LOG_LEVEL_INFO);
-	if ((r = sandbox_prepare()) != 0 || (r = secret_init()) != 0 || (r = hash_init()) != 0 ||
-	    (r = wire_init()) != 0 || (r = back_main_start(&conf, &leg)) != 0) {
-		log_err("back.start_failed reason=\"%s\"", err_str(r));
-		return 3;
-	}
-	if ((r = loop_new(&l)) == 0 &&
-	    (r = loop_add(l, BRK_FD_BROKER, 0, back_main_broker_gone, l, &broker)) == 0 &&
-	    (r = back_new(l, &conf, leg, BRK_FD_LINK, &b)) == 0)
-		r = back_main_run(l, b, &conf);
-	if (r != 0)
-		log_err("back.failed leg=%u reason=\"%s\"", leg, err_str(r));
-	back_free(b);
-	loop_free(l);
-	back_conf_done(&conf);
+	log_init("back", LOG_LEVEL_NOTICE);
+	if ((r = sandbox_prepare()) != 0 || (r = hash_init()) != 0 || (r = wire_init()) != 0 ||
+	    (r = loop_new(&b.loop)) != 0 ||
+	    (r = loop_timer_new(b.loop, on_timer, &b, &b.timer)) != 0 ||
+	    (r = end_init(&b.end, b.loop, &end_conf, &b, MUX_CHANNELS_MAX)) != 0 ||
+	    (r = start_edge(&b)) != 0 || (r = loop_run(b.loop)) != 0)
+		log_err("back.failed reason=\"%s\"", err_str(r));
+	back_done(&b);
 	return r == 0 ? 0 : 1;
 }
