@@ -24,6 +24,8 @@
 #define MSG_SERVICE_ACCEPT 6
 #define MSG_EXT_INFO 7
 #define MSG_KEXINIT 20
+#define MSG_NEWKEYS 21
+#define MSG_KEX_FIRST 30 /* of the messages that a key exchange method has for itself */
 #define MSG_KEX_REPLY 31
 #define MSG_USERAUTH_FIRST 50
 #define MSG_CONNECTION_FIRST 80
@@ -369,6 +371,9 @@ wire_message(struct wire *w, uint8_t type, const uint8_t *msg, size_t len, void 
 
 	if (w->over)
 		return true;
+	w->type_in = type;
+	if (type >= MSG_KEX_FIRST)
+		w->changing = type < MSG_USERAUTH_FIRST;
 	if (type == MSG_KEXINIT)
 		r = wire_host_kexinit(w, msg, len);
 	else if (type == MSG_KEX_REPLY && w->role == WIRE_CLIENT)
@@ -442,13 +447,16 @@ look(struct wire *w)
 		str_escape(w->version, sizeof(w->version), version, strlen(version));
 	error = wire_libssh_error(w);
 	if (error != NULL) {
-		if (version != NULL)
+		/* Not over keys that may be half made. */
+		if (version != NULL && !w->changing)
 			put_disconnect(w,
 			    w->state == WIRE_KEX ? DISCONNECT_KEY_EXCHANGE : DISCONNECT_PROTOCOL,
 			    w->state == WIRE_KEX ? "key exchange failed" : "protocol error");
 		wire_fail(w, w->state == WIRE_KEX ? ERR_FORMAT : ERR_CRYPTO, "%s", error);
 		return;
 	}
+	if (w->type_in == MSG_NEWKEYS)
+		w->changing = false;
 	wire_check_ready(w);
 	wire_login_step(w);
 	if (w->state == WIRE_KEX && w->n_in > PREAMBLE_MAX && version == NULL)
@@ -467,6 +475,11 @@ pump_in(struct wire *w)
 	while (w->in.len > 0 && !w->over && !w->paused) {
 		piece = w->piece < w->in.len ? w->piece : w->in.len;
 		n = wire_libssh_feed(w, wire_queue_front(&w->in), piece);
+		if (n >
+		    piece) { /* a negative number in disguise: libssh had no memory for the version */
+			wire_fail(w, -ENOMEM, "no memory for input");
+			return;
+		}
 		wire_queue_taken(&w->in, n);
 		look(w);
 		if (n > 0) {

@@ -14,6 +14,7 @@
 #include "lib/str.h"
 
 #define TURNS_MAX 20000u	 /* after so many turns something hangs */
+#define STILL 8u		 /* turns without a byte: nothing more will come */
 #define RELAY_MAX 65536u	 /* bytes moved in one direction in one turn */
 #define KEEP_MAX (1024u * 1024u) /* bytes of messages that wait to be looked at */
 
@@ -130,19 +131,99 @@ make_key(struct wire_pair *p)
 }
 
 static int
-open_side(struct wire_side *s, const struct wire_conf *conf, int *relay_fd)
+prepare_side(struct wire_side *s, struct wire_pair *p, int *relay_fd)
 {
-	int fd[2], r;
+	int fd[2];
 
+	s->pair = p;
 	s->got = buf_new(KEEP_MAX);
 	if (s->got == NULL)
 		return -ENOMEM;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd) != 0)
 		return -errno;
+	s->fd = fd[0];
 	*relay_fd = fd[1];
-	r = wire_new(conf, fd[0], &ops, s, &s->w);
+	return 0;
+}
+
+/* The wire owns its socket from success on. */
+static int
+start_side(struct wire_side *s, const struct wire_conf *conf)
+{
+	int r = wire_new(conf, s->fd, &ops, s, &s->w);
+
+	if (r == 0)
+		s->fd = -1;
+	return r;
+}
+
+/* An agent that has said everything in advance: one key, one signature, of no meaning to our server. */
+static int
+prepare_agent(struct wire_pair *p)
+{
+	static const uint8_t key[] = { 0, 0, 0, 11, 's', 's', 'h', '-', 'e', 'd', '2', '5', '5',
+		'1', '9', 0, 0, 0, 1, 7 };
+	struct buf *list = buf_new(256), *all = buf_new(1024);
+	int fd[2] = { -1, -1 }, r = list == NULL || all == NULL ? -ENOMEM : 0;
+
+	if (r == 0)
+		r = buf_put_u8(list, 12) | buf_put_u32(list, 1) |
+		    buf_put_str(list, key, sizeof(key)) | buf_put_cstr(list, "only");
+	if (r == 0)
+		r = buf_put_str(all, buf_ptr(list), buf_len(list)) | buf_put_u32(all, 8) |
+		    buf_put_u8(all, 14) | buf_put_cstr(all, "sig");
+	if (r == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) != 0)
+		r = -errno;
+	p->agent_fd = fd[0];
+	p->agent_end = fd[1];
+	if (r == 0 &&
+	    send(fd[1], buf_ptr(all), buf_len(all), MSG_NOSIGNAL) != (ssize_t)buf_len(all))
+		r = -errno;
+	buf_free(list);
+	buf_free(all);
+	return r;
+}
+
+int
+wire_pair_prepare(struct wire_pair **ret_pair)
+{
+	struct wire_pair *p = calloc(1, sizeof(*p));
+	int r = -ENOMEM;
+
+	if (p == NULL)
+		return r;
+	p->server.fd = p->client.fd = -1;
+	p->server_fd = p->client_fd = p->agent_fd = p->agent_end = -1;
+	p->flip_up = p->flip_down = UINT64_MAX;
+	p->from_client = buf_new(KEEP_MAX);
+	p->bytes = malloc(2 * RELAY_MAX);
+	if (p->from_client != NULL && p->bytes != NULL)
+		r = prepare_agent(p);
+	if (r == 0)
+		r = prepare_side(&p->server, p, &p->server_fd);
+	if (r == 0)
+		r = prepare_side(&p->client, p, &p->client_fd);
 	if (r != 0)
-		close(fd[0]);
+		wire_pair_free(p);
+	else
+		*ret_pair = p;
+	return r;
+}
+
+int
+wire_pair_start(struct wire_pair *p, const struct wire_conf *server, const struct wire_conf *client)
+{
+	struct wire_conf sc = *server, cc = *client;
+	int r = make_key(p);
+
+	sc.role = WIRE_SERVER;
+	sc.host_key = p->host_key;
+	sc.host_key_len = sizeof(p->host_key);
+	cc.role = WIRE_CLIENT;
+	if (r == 0)
+		r = start_side(&p->server, &sc);
+	if (r == 0)
+		r = start_side(&p->client, &cc);
 	return r;
 }
 
@@ -150,30 +231,11 @@ int
 wire_pair_new(
     const struct wire_conf *server, const struct wire_conf *client, struct wire_pair **ret_pair)
 {
-	struct wire_conf sc = *server, cc = *client;
-	struct wire_pair *p = calloc(1, sizeof(*p));
-	int r = -ENOMEM;
+	struct wire_pair *p = NULL;
+	int r = wire_pair_prepare(&p);
 
-	if (p == NULL)
-		return r;
-	p->server_fd = p->client_fd = p->agent_fd = -1;
-	p->flip_up = p->flip_down = UINT64_MAX;
-	p->server.pair = p->client.pair = p;
-	p->from_client = buf_new(KEEP_MAX);
-	p->bytes = malloc(2 * RELAY_MAX);
-	if (p->from_client == NULL || p->bytes == NULL)
-		goto out;
-	r = make_key(p);
-	if (r != 0)
-		goto out;
-	sc.role = WIRE_SERVER;
-	sc.host_key = p->host_key;
-	sc.host_key_len = sizeof(p->host_key);
-	cc.role = WIRE_CLIENT;
-	r = open_side(&p->server, &sc, &p->server_fd);
 	if (r == 0)
-		r = open_side(&p->client, &cc, &p->client_fd);
-out:
+		r = wire_pair_start(p, server, client);
 	if (r != 0)
 		wire_pair_free(p);
 	else
@@ -193,9 +255,12 @@ wire_pair_free(struct wire_pair *p)
 	buf_free(p->from_client);
 	free(p->bytes);
 	EVP_PKEY_free(p->key);
+	fd_close(&p->server.fd);
+	fd_close(&p->client.fd);
 	fd_close(&p->server_fd);
 	fd_close(&p->client_fd);
 	fd_close(&p->agent_fd);
+	fd_close(&p->agent_end);
 	free(p);
 }
 
@@ -259,10 +324,10 @@ wire_pair_turn(struct wire_pair *p)
 bool
 wire_pair_until(struct wire_pair *p, const unsigned *counter, unsigned n)
 {
-	unsigned i;
+	unsigned i, still = 0;
 
-	for (i = 0; i < TURNS_MAX && *counter < n; i++)
-		wire_pair_turn(p);
+	for (i = 0; i < TURNS_MAX && still < STILL && *counter < n; i++)
+		still = turn(p) == 0 ? still + 1 : 0;
 	return *counter >= n;
 }
 
@@ -271,7 +336,7 @@ wire_pair_rest(struct wire_pair *p)
 {
 	unsigned i, still = 0;
 
-	for (i = 0; i < TURNS_MAX && still < 3; i++)
+	for (i = 0; i < TURNS_MAX && still < STILL; i++)
 		still = turn(p) == 0 ? still + 1 : 0;
 }
 
@@ -282,34 +347,14 @@ wire_pair_up(struct wire_pair *p)
 	       wire_pair_until(p, &p->client.n_ready, 1);
 }
 
-/* An agent that has said everything in advance: one key, one signature, of no meaning to our server. */
-static bool
-prepare_agent(struct wire_pair *p, int *ret_fd)
+/* The client's end of the agent goes to the wire. */
+static int
+take_agent(struct wire_pair *p)
 {
-	static const uint8_t key[] = { 0, 0, 0, 11, 's', 's', 'h', '-', 'e', 'd', '2', '5', '5',
-		'1', '9', 0, 0, 0, 1, 7 };
-	struct buf *list = buf_new(256), *all = buf_new(1024);
-	int fd[2] = { -1, -1 }, r = list == NULL || all == NULL ? -ENOMEM : 0;
+	int fd = p->agent_fd;
 
-	if (r == 0)
-		r = buf_put_u8(list, 12) | buf_put_u32(list, 1) |
-		    buf_put_str(list, key, sizeof(key)) | buf_put_cstr(list, "only");
-	if (r == 0)
-		r = buf_put_str(all, buf_ptr(list), buf_len(list)) | buf_put_u32(all, 8) |
-		    buf_put_u8(all, 14) | buf_put_cstr(all, "sig");
-	if (r == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) == 0 &&
-	    send(fd[1], buf_ptr(all), buf_len(all), MSG_NOSIGNAL) == (ssize_t)buf_len(all)) {
-		fd_close(&p->agent_fd);
-		p->agent_fd = fd[1];
-		*ret_fd = fd[0];
-	} else {
-		fd_close(&fd[0]);
-		fd_close(&fd[1]);
-		r = -1;
-	}
-	buf_free(list);
-	buf_free(all);
-	return r == 0;
+	p->agent_fd = -1;
+	return fd;
 }
 
 bool
@@ -324,10 +369,7 @@ wire_pair_login(struct wire_pair *p)
 	static const char expect[] = "2\0\0\0\5root\n\0\0\0\016ssh-connection";
 	const uint8_t *msg;
 	size_t len;
-	int fd;
-
-	if (!wire_pair_up(p) || !prepare_agent(p, &fd) ||
-	    wire_login(p->client.w, "root\n", fd) != 0 ||
+	if (!wire_pair_up(p) || wire_login(p->client.w, "root\n", take_agent(p)) != 0 ||
 	    !wire_pair_until(p, &p->server.n_message, 1) ||
 	    !wire_pair_got(&p->server, service, sizeof(service)) ||
 	    wire_send(p->server.w, accept, sizeof(accept)) != 0 ||

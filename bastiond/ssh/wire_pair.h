@@ -12,6 +12,7 @@
 /* One role, and everything that its owner was told. */
 struct wire_side {
 	struct wire *w;
+	int fd;		 /* before there is a wire */
 	struct buf *got; /* messages of types from 50 on, each as a string */
 	uint8_t session_id[WIRE_HASH_MAX];
 	size_t session_id_len;
@@ -26,19 +27,23 @@ struct wire_side {
 
 struct wire_pair {
 	struct wire_side server, client;
-	int server_fd, client_fd;    /* the relay's ends */
-	int agent_fd;		     /* the agent's end, -1 before the login */
-	uint8_t *bytes;		     /* the relay's */
-	struct buf *from_client;     /* the first bytes that the client sent */
-	void *key;		     /* the host's key, EVP_PKEY */
-	uint8_t host_key[51];	     /* its public blob */
-	uint64_t up, down;	     /* bytes that passed towards the server, towards the client */
+	int server_fd, client_fd; /* the relay's ends */
+	int agent_fd, agent_end;  /* the login's agent: the client's end until then, and its own */
+	uint8_t *bytes;		  /* the relay's */
+	struct buf *from_client;  /* the first bytes that the client sent */
+	void *key;		  /* the host's key, EVP_PKEY */
+	uint8_t host_key[51];	  /* its public blob */
+	uint64_t up, down;	  /* bytes that passed towards the server, towards the client */
 	uint64_t flip_up, flip_down; /* flip a bit of this byte when it passes; UINT64_MAX: never */
 };
 
 /* Lists and limits are NULL and 0 for the defaults of both roles. 0; negative as wire_new(), or -errno. */
 int wire_pair_new(const struct wire_conf *server, const struct wire_conf *client,
     struct wire_pair **ret_pair) MUST_CHECK;
+/* The same in two steps: what needs system calls that a sandbox forbids, and the rest. */
+int wire_pair_prepare(struct wire_pair **ret_pair) MUST_CHECK;
+int wire_pair_start(
+    struct wire_pair *p, const struct wire_conf *server, const struct wire_conf *client) MUST_CHECK;
 void wire_pair_free(struct wire_pair *p);
 
 /* Move what waits, both ways, once. */

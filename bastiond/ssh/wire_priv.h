@@ -78,7 +78,9 @@ struct wire {
 	void *packet_callbacks; /* what libssh's list of packet handlers points to; owned */
 	struct wire_raw raw;
 	struct wire_queue in, out;
-	uint64_t n_in; /* bytes received */
+	uint8_t type_in; /* of the last message */
+	bool changing;	 /* keys are being made and put into use */
+	uint64_t n_in;	 /* bytes received */
 	uint64_t
 	    pending; /* payload bytes of RFC 4254 messages that libssh holds back during a key exchange */
 	size_t want;  /* bytes to ask the socket for */
