@@ -3,10 +3,14 @@
 
 #include <string.h>
 
+#include "lib/ipc.h"
 #include "recorder/event.h"
 
 #define WAY_SHIFT 6
 #define TYPE_MASK 0x3fu
+
+_Static_assert(EVENT_DATA_MAX + EVENT_HEAD_MAX + 2 * sizeof(uint64_t) <= IPC_MAX,
+    "an event with its sequence number and time fits a message");
 
 static uint32_t
 channel_rotate(uint32_t channel)

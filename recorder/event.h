@@ -20,8 +20,9 @@
 #include "lib/err.h"
 #include "recorder/link_proto.h"
 
-#define EVENT_DATA_MAX (LINK_DATA_MAX + 1024u) /* bytes of payload in one event */
-#define EVENT_HEAD_MAX 19u		       /* bytes before the payload, at most */
+/* Bytes of payload in one event: with its head and a place in the stream it fits one message. */
+#define EVENT_DATA_MAX 65472u
+#define EVENT_HEAD_MAX 19u /* bytes before the payload, at most */
 #define EVENT_TYPE_MAX 63u
 
 /* Who sent it, and so where it went (unless a verdict stopped it: see EVENT_VERDICT). */

@@ -1,0 +1,467 @@
+/* One table of frames, one function per frame that has more rules than the table can say. */
+#include "config.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "recorder/event.h"
+#include "recorder/ledger.h"
+
+#define REFUSED_KEPT 64u /* channels that were refused and whose opener may not have heard yet */
+#define FRONT (1u << LEDGER_FRONT)
+#define BACK (1u << LEDGER_BACK)
+#define BOTH (FRONT | BACK)
+
+struct channel {
+	uint32_t number;
+	enum ledger_side opener;
+	bool confirmed;
+	bool refused;
+	bool eof[2], closed[2]; /* by side: what it has sent */
+	int64_t credit[2];	/* bytes of data that the side may still send */
+	uint32_t requested[2];	/* number of the side's last request */
+	uint32_t answered[2];	/* number of the last request that the side answered */
+};
+
+struct ledger {
+	struct channel *channels; /* in the order of their opening */
+	size_t n, size, n_refused;
+	size_t last;			    /* index where the search starts */
+	uint32_t highest[2];		    /* number that the side opened last */
+	uint32_t requested[2], answered[2]; /* global requests */
+	bool ended[2];
+};
+
+/* A frame under judgement. */
+struct frame {
+	struct ledger *l;
+	enum ledger_side side, other;
+	uint16_t type;
+	uint32_t number; /* of the channel */
+	struct channel *ch;
+	const uint8_t *data;
+	size_t len;
+	const char *why;
+};
+
+struct ledger *
+ledger_new(void)
+{
+	return calloc(1, sizeof(struct ledger));
+}
+
+void
+ledger_free(struct ledger *l)
+{
+	if (l == NULL)
+		return;
+	free(l->channels);
+	free(l);
+}
+
+static struct channel *
+find(struct ledger *l, uint32_t number)
+{
+	if (l->last < l->n && l->channels[l->last].number == number)
+		return &l->channels[l->last];
+	for (size_t i = l->n; i > 0; i--)
+		if (l->channels[i - 1].number == number) {
+			l->last = i - 1;
+			return &l->channels[i - 1];
+		}
+	return NULL;
+}
+
+static void
+drop(struct ledger *l, struct channel *ch)
+{
+	size_t i = (size_t)(ch - l->channels);
+
+	l->n_refused -= ch->refused;
+	memmove(ch, ch + 1, (l->n - i - 1) * sizeof(*ch));
+	l->n--;
+}
+
+static void
+refuse(struct ledger *l, struct channel *ch)
+{
+	if (ch->refused)
+		return;
+	if (l->n_refused == REFUSED_KEPT)
+		for (size_t i = 0; i < l->n; i++)
+			if (l->channels[i].refused) {
+				uint32_t number = ch->number;
+
+				drop(l, &l->channels[i]);
+				ch = find(l, number);
+				break;
+			}
+	ch->refused = true;
+	l->n_refused++;
+}
+
+void
+ledger_refuse(struct ledger *l, uint32_t channel)
+{
+	struct channel *ch = find(l, channel);
+
+	if (ch != NULL)
+		refuse(l, ch);
+}
+
+static uint32_t
+u32_at(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static enum ledger_answer
+broken(struct frame *f, const char *why)
+{
+	f->why = why;
+	return LEDGER_BROKEN;
+}
+
+/* The string at off. False when it is not all there. */
+static bool
+string_at(const uint8_t *data, size_t len, size_t off, const uint8_t **ret_p, size_t *ret_len)
+{
+	size_t n;
+
+	if (len < off + 4)
+		return false;
+	n = u32_at(data + off);
+	if (n > len - off - 4)
+		return false;
+	*ret_p = data + off + 4;
+	*ret_len = n;
+	return true;
+}
+
+/* A name is printable and not long, so that it can be shown and compared everywhere. */
+static bool
+name_at(const struct frame *f, size_t off, const uint8_t **ret_p, size_t *ret_len)
+{
+	if (!string_at(f->data, f->len, off, ret_p, ret_len) || *ret_len == 0 || *ret_len > 255)
+		return false;
+	for (size_t i = 0; i < *ret_len; i++)
+		if ((*ret_p)[i] <= ' ' || (*ret_p)[i] > '~')
+			return false;
+	return true;
+}
+
+static bool
+name_is(const uint8_t *p, size_t len, const char *name)
+{
+	return strlen(name) == len && memcmp(p, name, len) == 0;
+}
+
+int
+ledger_asked(
+    uint16_t type, const uint8_t *data, size_t len, const uint8_t **ret_name, size_t *ret_len)
+{
+	return string_at(data, len, type == LINK_OPEN ? 0 : 4, ret_name, ret_len) ? 0 : ERR_FORMAT;
+}
+
+static enum ledger_answer
+on_open(struct frame *f)
+{
+	struct ledger *l = f->l;
+	const uint8_t *name;
+	size_t name_len;
+
+	if (!name_at(f, 0, &name, &name_len))
+		return broken(f, "the channel type is not a name");
+	if ((f->number >= LINK_FROM_BACK) != (f->side == LEDGER_BACK) ||
+	    f->number <= l->highest[f->side] || f->number == 0)
+		return broken(f, "the channel number is not one that it may use");
+	if (l->n - l->n_refused >= LEDGER_CHANNELS_MAX)
+		return broken(f, "too many channels are open");
+	if (l->n == l->size) {
+		size_t size = l->size == 0 ? 4 : l->size * 2;
+		struct channel *channels = reallocarray(l->channels, size, sizeof(*channels));
+
+		if (channels == NULL)
+			return broken(f, "out of memory");
+		l->channels = channels;
+		l->size = size;
+	}
+	l->highest[f->side] = f->number;
+	l->last = l->n;
+	l->channels[l->n++] = (struct channel){
+		.number = f->number, .opener = f->side, .credit = { LINK_CREDIT, LINK_CREDIT }
+	};
+	if (f->side == LEDGER_FRONT && name_is(name, name_len, "session"))
+		return LEDGER_PASS;
+	return LEDGER_ASK;
+}
+
+static enum ledger_answer
+on_open_ok(struct frame *f)
+{
+	if (f->ch->opener == f->side || f->ch->confirmed)
+		return broken(f, "it confirmed a channel that it was not asked for");
+	f->ch->confirmed = true;
+	return LEDGER_PASS;
+}
+
+static enum ledger_answer
+on_open_fail(struct frame *f)
+{
+	const uint8_t *text;
+	size_t text_len;
+
+	if (f->ch->opener == f->side || f->ch->confirmed)
+		return broken(f, "it refused a channel that it was not asked for");
+	if (!string_at(f->data, f->len, 4, &text, &text_len))
+		return broken(f, "malformed open-fail");
+	refuse(f->l, f->ch);
+	return LEDGER_PASS;
+}
+
+static enum ledger_answer
+take_credit(struct frame *f, size_t n)
+{
+	if (f->ch->eof[f->side])
+		return broken(f, "data after EOF");
+	if (n > LINK_DATA_MAX)
+		return broken(f, "more data in a frame than a frame may have");
+	f->ch->credit[f->side] -= (int64_t)n;
+	if (f->ch->credit[f->side] < -(int64_t)LEDGER_SLACK)
+		return broken(f, "more data than the other end gave credit for");
+	return LEDGER_PASS;
+}
+
+static enum ledger_answer
+on_data(struct frame *f)
+{
+	return take_credit(f, f->len);
+}
+
+static enum ledger_answer
+on_data_ext(struct frame *f)
+{
+	return take_credit(f, f->len - 4);
+}
+
+static enum ledger_answer
+on_window(struct frame *f)
+{
+	int64_t *credit = &f->ch->credit[f->other];
+
+	*credit += u32_at(f->data);
+	if (*credit > (int64_t)UINT32_MAX)
+		return broken(f, "credit beyond 2^32 - 1");
+	return LEDGER_PASS;
+}
+
+static enum ledger_answer
+on_eof(struct frame *f)
+{
+	if (f->ch->eof[f->side])
+		return broken(f, "a second EOF");
+	f->ch->eof[f->side] = true;
+	return LEDGER_PASS;
+}
+
+static enum ledger_answer
+on_close(struct frame *f)
+{
+	f->ch->closed[f->side] = true;
+	if (f->ch->closed[f->other])
+		drop(f->l, f->ch);
+	return LEDGER_PASS;
+}
+
+/*
+ * Requests that may cross without being asked about: they prepare or steer what was allowed, and
+ * grant nothing.
+ */
+static const char *const free_requests[] = { "env", "window-change", "signal", "break",
+	"eow@openssh.com", "xon-xoff", "keepalive@openssh.com" };
+static const char *const free_globals[] = { "keepalive@openssh.com" };
+
+/* Number, name, want_reply: the head that channel and global requests share. */
+static enum ledger_answer
+take_request(struct frame *f, uint32_t *last, const char *const *free_names, size_t n_names)
+{
+	const uint8_t *name;
+	size_t name_len;
+
+	if (!name_at(f, 4, &name, &name_len) || f->len < 4 + 4 + name_len + 1)
+		return broken(f, "malformed request");
+	if (u32_at(f->data) <= *last)
+		return broken(f, "a request number out of order");
+	*last = u32_at(f->data);
+	for (size_t i = 0; i < n_names; i++)
+		if (name_is(name, name_len, free_names[i]))
+			return LEDGER_PASS;
+	return LEDGER_ASK;
+}
+
+static enum ledger_answer
+on_request(struct frame *f)
+{
+	return take_request(f, &f->ch->requested[f->side], free_requests,
+	    sizeof(free_requests) / sizeof(free_requests[0]));
+}
+
+static enum ledger_answer
+on_global(struct frame *f)
+{
+	return take_request(f, &f->l->requested[f->side], free_globals,
+	    sizeof(free_globals) / sizeof(free_globals[0]));
+}
+
+static enum ledger_answer
+take_reply(struct frame *f, uint32_t asked, uint32_t *answered)
+{
+	uint32_t number = u32_at(f->data);
+
+	if (number > asked || number <= *answered)
+		return broken(f, "a reply to nothing that was asked");
+	*answered = number;
+	return LEDGER_PASS;
+}
+
+static enum ledger_answer
+on_reply(struct frame *f)
+{
+	return take_reply(f, f->ch->requested[f->other], &f->ch->answered[f->side]);
+}
+
+static enum ledger_answer
+on_global_reply(struct frame *f)
+{
+	return take_reply(f, f->l->requested[f->other], &f->l->answered[f->side]);
+}
+
+static enum ledger_answer
+on_note(struct frame *f)
+{
+	static const unsigned senders[] = {
+		[LINK_NOTE_CLIENT] = FRONT,
+		[LINK_NOTE_CONNECTED] = BACK,
+		[LINK_NOTE_READY] = BACK,
+		[LINK_NOTE_REFUSED] = BOTH,
+		[LINK_NOTE_BANNER] = BACK,
+		[LINK_NOTE_VERDICT] = 0,
+	};
+
+	if (f->data[0] >= sizeof(senders) / sizeof(senders[0]) ||
+	    (senders[f->data[0]] & 1u << f->side) == 0)
+		return broken(f, "a note that it may not make");
+	return LEDGER_PASS;
+}
+
+static enum ledger_answer
+on_end(struct frame *f)
+{
+	const uint8_t *text;
+	size_t text_len;
+
+	if (f->data[0] < LINK_END_CLIENT || f->data[0] > LINK_END_INTERNAL ||
+	    !string_at(f->data, f->len, 1, &text, &text_len))
+		return broken(f, "malformed end");
+	f->l->ended[f->side] = true;
+	return LEDGER_PASS;
+}
+
+/* What a frame is about. */
+enum about {
+	ABOUT_LEG,     /* channel 0 */
+	ABOUT_NEW,     /* a channel that begins with it */
+	ABOUT_CHANNEL, /* one that is there and that its sender has not closed */
+	ABOUT_OPEN,    /* the same, and it was confirmed if the other side opened it */
+	ABOUT_ANY
+};
+
+static const struct rule {
+	uint16_t type;
+	uint32_t min_len, max_len;
+	unsigned senders;
+	enum about about;
+	enum ledger_answer (*judge)(struct frame *f);
+} rules[] = {
+	{ LINK_DATA, 1, LINK_DATA_MAX, BOTH, ABOUT_OPEN, on_data },
+	{ LINK_DATA_EXT, 5, LINK_DATA_MAX + 4, BOTH, ABOUT_OPEN, on_data_ext },
+	{ LINK_WINDOW, 4, 4, BOTH, ABOUT_CHANNEL, on_window },
+	{ LINK_OPEN, 5, EVENT_DATA_MAX, BOTH, ABOUT_NEW, on_open },
+	{ LINK_OPEN_OK, 0, EVENT_DATA_MAX, BOTH, ABOUT_CHANNEL, on_open_ok },
+	{ LINK_OPEN_FAIL, 8, EVENT_DATA_MAX, BOTH, ABOUT_CHANNEL, on_open_fail },
+	{ LINK_EOF, 0, 0, BOTH, ABOUT_OPEN, on_eof },
+	{ LINK_CLOSE, 0, 0, BOTH, ABOUT_CHANNEL, on_close },
+	{ LINK_REQUEST, 10, EVENT_DATA_MAX, BOTH, ABOUT_OPEN, on_request },
+	{ LINK_REPLY, 5, 5, BOTH, ABOUT_CHANNEL, on_reply },
+	{ LINK_EXIT_STATUS, 4, 4, BACK, ABOUT_OPEN, NULL },
+	{ LINK_EXIT_SIGNAL, 13, EVENT_DATA_MAX, BACK, ABOUT_OPEN, NULL },
+	{ LINK_GLOBAL, 10, EVENT_DATA_MAX, BOTH, ABOUT_LEG, on_global },
+	{ LINK_GLOBAL_REPLY, 5, EVENT_DATA_MAX, BOTH, ABOUT_LEG, on_global_reply },
+	{ LINK_NOTE, 1, EVENT_DATA_MAX, BOTH, ABOUT_ANY, on_note },
+	{ LINK_END, 5, EVENT_DATA_MAX, BOTH, ABOUT_LEG, on_end },
+};
+
+static const struct rule *
+find_rule(uint16_t type)
+{
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (rules[i].type == type)
+			return &rules[i];
+	return NULL;
+}
+
+/* The channel of the frame. LEDGER_PASS: go on; anything else is the answer. */
+static enum ledger_answer
+judge_channel(struct frame *f, enum about about)
+{
+	if (about == ABOUT_ANY || about == ABOUT_NEW)
+		return LEDGER_PASS;
+	if (about == ABOUT_LEG)
+		return f->number == 0 ? LEDGER_PASS : broken(f, "not a frame of a channel");
+	f->ch = find(f->l, f->number);
+	if (f->ch == NULL)
+		return broken(f, "there is no such channel");
+	if (f->ch->closed[f->side])
+		return broken(f, "a frame after CLOSE");
+	if (f->ch->refused) {
+		if (f->ch->opener != f->side)
+			return broken(f, "a frame of a channel that was refused");
+		f->ch->closed[f->side] = f->type == LINK_CLOSE;
+		return LEDGER_DROP;
+	}
+	if (about == ABOUT_OPEN && f->ch->opener != f->side && !f->ch->confirmed)
+		return broken(f, "a frame of a channel that it has not confirmed");
+	return LEDGER_PASS;
+}
+
+enum ledger_answer
+ledger_judge(struct ledger *l, enum ledger_side side, uint16_t type, uint32_t channel,
+    const uint8_t *data, size_t len, const char **ret_why)
+{
+	const struct rule *rule = find_rule(type);
+	struct frame f = { .l = l,
+		.side = side,
+		.other = side == LEDGER_FRONT ? LEDGER_BACK : LEDGER_FRONT,
+		.type = type,
+		.number = channel,
+		.data = data,
+		.len = len };
+	enum ledger_answer answer;
+
+	if (rule == NULL)
+		answer = broken(&f, "a frame of unknown type");
+	else if (l->ended[side])
+		answer = broken(&f, "a frame after END");
+	else if (len < rule->min_len || len > rule->max_len)
+		answer = broken(&f, "a frame of a length that its type cannot have");
+	else if ((rule->senders & 1u << side) == 0)
+		answer = broken(&f, "a frame that this side may not send");
+	else
+		answer = judge_channel(&f, rule->about);
+	if (answer == LEDGER_PASS && rule->judge != NULL)
+		answer = rule->judge(&f);
+	if (answer == LEDGER_BROKEN)
+		*ret_why = f.why;
+	return answer;
+}

@@ -1,0 +1,546 @@
+/* The edges to broker and policy, and the moment between recording and releasing. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/buf.h"
+#include "lib/clock.h"
+#include "lib/file.h"
+#include "lib/json.h"
+#include "lib/log.h"
+#include "lib/str.h"
+#include "policy/policy_proto.h"
+#include "recorder/recorder.h"
+
+#define TICK_NS CLOCK_NS_PER_S
+#define READERS_TICKS 5	  /* dead readers are looked for each so many ticks */
+#define READER_LAG 100000 /* transactions that a reader may be behind before it is worth a word */
+#define STOP_WAIT_NS (5 * CLOCK_NS_PER_S)
+
+void
+recorder_tell(struct recorder *rec, uint16_t type, uint32_t id, const void *data, size_t len)
+{
+	/* The broker is the one destination that is no end of a leg. */
+	if (release_add(rec->out, NULL, type, id, data, len) != 0)
+		recorder_fail(rec, -ENOMEM, "telling the broker");
+}
+
+/* A word to the broker that waits for nothing. */
+static void
+tell_now(struct recorder *rec, uint16_t type, uint32_t id, const void *data, size_t len)
+{
+	if (rec->broker != NULL && ipc_send(rec->broker, type, id, data, len) != 0)
+		log_debug("recorder.broker_gone"); /* its edge ends by itself */
+}
+
+static void
+tell_text(struct recorder *rec, uint16_t type, uint32_t id, int first, const char *text)
+{
+	struct buf *b = buf_new(1024);
+
+	if (b != NULL && (first < 0 || buf_put_u8(b, (uint8_t)first) == 0) &&
+	    buf_put_cstr(b, text) == 0)
+		tell_now(rec, type, id, buf_ptr(b), buf_len(b));
+	buf_free(b);
+}
+
+void
+recorder_set_health(struct recorder *rec, enum rec_health health, const char *text)
+{
+	if (health == rec->health && strcmp(text, rec->health_text) == 0)
+		return;
+	rec->health = health;
+	if (str_copy(rec->health_text, sizeof(rec->health_text), text) != 0)
+		rec->health_text[0] = '\0';
+	if (health == REC_HEALTH_OK)
+		log_notice("recorder.health state=ok");
+	else
+		log_err("recorder.health state=%s text=\"%s\"",
+		    health == REC_HEALTH_NO_NEW ? "no-new" : "failed", text);
+	tell_text(rec, REC_HEALTH, 0, (int)health, rec->health_text);
+}
+
+void
+recorder_fail(struct recorder *rec, int err, const char *what)
+{
+	char text[RECORDER_TEXT_MAX];
+	struct leg *leg;
+
+	if (rec->failed)
+		return;
+	rec->failed = true;
+	rec->exit_code = 1;
+	if (str_format(text, sizeof(text),
+		"%s failed: %s. Nothing is released any more; look at the disk and the kernel's "
+		"log, then start again",
+		what, err_str(err)) != 0)
+		text[sizeof(text) - 1] = '\0';
+	recorder_set_health(rec, REC_HEALTH_FAILED, text);
+	TAILQ_FOREACH (leg, &rec->legs, link)
+		leg_abandon(leg);
+	/* One more pass, so that these words leave; see recorder_after_pass(). */
+	loop_timer_arm(rec->stop_timer, 0);
+}
+
+void
+recorder_wake(struct recorder *rec)
+{
+	rec->fresh = true;
+	if (rec->pending_since_ns == 0)
+		rec->pending_since_ns = clock_boot_ns();
+}
+
+static void
+release_one(void *arg, const struct release_item *item)
+{
+	struct recorder *rec = arg;
+
+	if (item->to != NULL)
+		leg_release(item);
+	else
+		tell_now(rec, item->type, item->id, item->data, item->len);
+}
+
+static void
+end_all(struct recorder *rec, uint8_t code, const char *text)
+{
+	struct leg *leg;
+
+	TAILQ_FOREACH (leg, &rec->legs, link)
+		leg_end(leg, code, text, "");
+}
+
+static void
+commit(struct recorder *rec)
+{
+	uint64_t from = clock_boot_ns(), took;
+	int r = chain_commit(rec->chain, false);
+
+	if (r != 0) {
+		recorder_fail(rec, r, "making the record durable");
+		return;
+	}
+	took = clock_boot_ns() - from;
+	commit_done(&rec->commit, from + took);
+	commit_times_add(&rec->times, took);
+	rec->pending_since_ns = 0;
+	rec->fresh = false;
+	loop_timer_disarm(rec->commit_timer);
+	release_all(rec->out, release_one, rec);
+	leg_settle(rec);
+	if (took > rec->stall_timeout_ns) {
+		log_err("recorder.stalled for_ms=%llu next=\"running sessions are ended\"",
+		    (unsigned long long)(took / CLOCK_NS_PER_MS));
+		end_all(rec, LINK_END_RECORDER,
+		    "the session was ended: the bastion's disk did not answer for too long");
+	}
+}
+
+/*
+ * Everything that was ready has been read once. Look again before a commit, so that it serves
+ * whoever came meanwhile; a pass that finds nothing costs a microsecond, a commit a hundred.
+ */
+static bool
+recorder_after_pass(void *arg)
+{
+	struct recorder *rec = arg;
+	uint64_t now, wait;
+
+	if (rec->failed || !chain_is_dirty(rec->chain))
+		return false;
+	now = clock_boot_ns();
+	if (rec->fresh && chain_pending(rec->chain) < COMMIT_BYTES &&
+	    now - rec->pending_since_ns < COMMIT_DRAIN_NS) {
+		rec->fresh = false;
+		return true;
+	}
+	wait = commit_wait(&rec->commit, now, chain_pending(rec->chain));
+	if (wait == 0)
+		commit(rec);
+	else if (!loop_timer_armed(rec->commit_timer))
+		loop_timer_arm(rec->commit_timer, wait);
+	return false;
+}
+
+/* The commit itself is made after the pass that this ends. */
+static void
+on_commit_timer(void *arg)
+{
+	struct recorder *rec = arg;
+
+	rec->fresh = false;
+}
+
+static void
+check_readers(struct recorder *rec)
+{
+	int cleared = 0;
+	int r = store_check_readers(chain_store(rec->chain), &cleared, &rec->reader_lag);
+
+	if (r != 0)
+		log_warn("recorder.readers_unknown reason=\"%s\"", err_str(r));
+	else if (cleared > 0)
+		log_info("recorder.readers_cleared n=%d", cleared);
+	if (r == 0 && rec->reader_lag > READER_LAG)
+		log_warn("recorder.reader_behind transactions=%llu do=\"end that bastiond-reader, "
+			 "the store grows meanwhile\"",
+		    (unsigned long long)rec->reader_lag);
+}
+
+static void
+on_tick(void *arg)
+{
+	struct recorder *rec = arg;
+
+	if (rec->failed)
+		return;
+	loop_timer_arm(rec->tick_timer, TICK_NS);
+	recorder_check_space(rec);
+	if (rec->n_ticks++ % READERS_TICKS == 0)
+		check_readers(rec);
+	/* Signed heads of sessions that have fallen silent. */
+	if (!chain_is_dirty(rec->chain) && chain_wants_heads(rec->chain)) {
+		int r = chain_commit(rec->chain, true);
+
+		if (r != 0)
+			recorder_fail(rec, r, "signing the heads of sessions");
+	}
+}
+
+/* Stopping takes too long, or the failure has been told. */
+static void
+on_stop_timer(void *arg)
+{
+	struct recorder *rec = arg;
+	struct leg *leg, *next;
+
+	if (rec->failed) {
+		loop_stop(rec->loop);
+		return;
+	}
+	for (leg = TAILQ_FIRST(&rec->legs); leg != NULL; leg = next) {
+		next = TAILQ_NEXT(leg, link);
+		leg_cut(leg);
+	}
+	loop_timer_arm(rec->stop_timer, STOP_WAIT_NS);
+}
+
+void
+recorder_leg_gone(struct recorder *rec)
+{
+	if (rec->stopping && rec->n_legs == 0)
+		loop_stop(rec->loop);
+}
+
+void
+recorder_stop(struct recorder *rec, const char *text)
+{
+	if (rec->stopping || rec->failed)
+		return;
+	rec->stopping = true;
+	log_notice("recorder.stopping sessions=%u", rec->n_legs);
+	end_all(rec, LINK_END_RECORDER, text);
+	loop_timer_arm(rec->stop_timer, STOP_WAIT_NS);
+	recorder_leg_gone(rec);
+}
+
+void
+recorder_audit(struct recorder *rec, struct json *j)
+{
+	char *text = NULL;
+	size_t len;
+	int r = json_text(j, false, REC_AUDIT_MAX, &text, &len);
+
+	json_free(j);
+	if (r != 0) {
+		log_err("recorder.audit_lost reason=\"%s\"", err_str(r));
+		return;
+	}
+	r = chain_audit(rec->chain, text, len);
+	free(text);
+	if (r != 0)
+		recorder_fail(rec, r, "writing an audit event");
+	else
+		recorder_wake(rec);
+}
+
+/* Somebody else's audit event: ready text. */
+static int
+take_audit(struct recorder *rec, const struct ipc_msg *msg)
+{
+	int r;
+
+	if (rec->failed)
+		return 0;
+	if ((r = chain_audit(rec->chain, msg->data, msg->len)) != 0) {
+		recorder_fail(rec, r, "writing an audit event");
+		return 0;
+	}
+	recorder_wake(rec);
+	return 0;
+}
+
+/* The edge to policy. */
+
+static int
+on_verdict(void *arg, struct ipc_msg *msg)
+{
+	struct recorder *rec = arg;
+	struct buf *b = buf_view(msg->data, msg->len);
+	const uint8_t *text, *replacement = NULL;
+	size_t text_len, replacement_len = 0;
+	uint8_t verdict;
+	uint32_t ask;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_u32(b, &ask)) != 0 || (r = buf_get_u8(b, &verdict)) != 0 ||
+	    (r = buf_get_str(b, &text, &text_len)) != 0)
+		goto out;
+	if (verdict == POL_REPLACE && (r = buf_get_str(b, &replacement, &replacement_len)) != 0)
+		goto out;
+	if ((r = buf_end(b)) != 0)
+		goto out;
+	leg_verdict(rec, msg->id, ask, verdict, text, text_len, replacement, replacement_len);
+out:
+	buf_free(b);
+	return r;
+}
+
+static int
+on_policy_audit(void *arg, struct ipc_msg *msg)
+{
+	return take_audit(arg, msg);
+}
+
+static const struct ipc_rule policy_rules[] = {
+	{ POL_VERDICT, "verdict", 9, IPC_MAX, 0, IPC_ANY_STATE, on_verdict },
+	{ POL_AUDIT, "audit", 2, REC_AUDIT_MAX, 0, IPC_ANY_STATE, on_policy_audit },
+};
+
+static void
+drop_policy(struct recorder *rec)
+{
+	ipc_free(rec->policy);
+	rec->policy = NULL;
+	leg_deny_all(rec, LINK_NO_POLICY);
+}
+
+static void
+on_policy_gone(void *arg, int err)
+{
+	struct recorder *rec = arg;
+
+	log_warn("recorder.policy_gone reason=\"%s\"", err_str(err));
+	drop_policy(rec);
+}
+
+static int
+on_policy_edge(void *arg, struct ipc_msg *msg)
+{
+	struct recorder *rec = arg;
+	struct ipc_conf conf = { .name = "recorder-policy",
+		.rules = policy_rules,
+		.n_rules = sizeof(policy_rules) / sizeof(policy_rules[0]),
+		.arg = rec,
+		.gone = on_policy_gone };
+	int r;
+
+	drop_policy(rec);
+	if ((r = ipc_new(rec->loop, msg->fds[0], &conf, &rec->policy)) != 0) {
+		log_err("recorder.policy_edge_failed reason=\"%s\"", err_str(r));
+		return 0;
+	}
+	msg->fds[0] = -1;
+	return 0;
+}
+
+/* The edge to the broker. */
+
+/* Why there can be no new session now; NULL: there can. */
+static const char *
+why_not(const struct recorder *rec)
+{
+	if (rec->stopping)
+		return "the bastion is shutting down";
+	if (rec->health != REC_HEALTH_OK)
+		return rec->health_text;
+	return NULL;
+}
+
+static int
+open_leg(struct recorder *rec, struct ipc_msg *msg, const char **ret_why)
+{
+	struct buf *b = buf_view(msg->data, msg->len);
+	const uint8_t *meta;
+	uint32_t conn;
+	size_t len;
+	int r = -ENOMEM;
+
+	*ret_why = "the session cannot be recorded: its description was refused";
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_u32(b, &conn)) == 0 && (r = buf_get_str(b, &meta, &len)) == 0 &&
+	    (r = buf_end(b)) == 0)
+		r = leg_open(rec, msg->id, conn, meta, len, msg->fds, ret_why);
+	buf_free(b);
+	return r;
+}
+
+static int
+on_open(void *arg, struct ipc_msg *msg)
+{
+	struct recorder *rec = arg;
+	const char *why = why_not(rec);
+	struct leg *leg;
+	int r = 0;
+
+	if (why == NULL && leg_find(rec, msg->id) != NULL) {
+		why = "the session cannot be recorded: its number is taken";
+		r = ERR_EXISTS;
+	} else if (why == NULL && (r = open_leg(rec, msg, &why)) == 0) {
+		leg = leg_find(rec, msg->id);
+		recorder_tell(rec, REC_OPENED, msg->id, session_sid(leg->session), REC_SID_LEN);
+		recorder_wake(rec);
+		return 0;
+	}
+	rec->n_refused++;
+	log_warn("recorder.refused leg=%u reason=\"%s\" error=\"%s\"", msg->id, why, err_str(r));
+	tell_text(rec, REC_REFUSED, msg->id, -1, why);
+	return 0;
+}
+
+static int
+on_kill(void *arg, struct ipc_msg *msg)
+{
+	struct recorder *rec = arg;
+	struct buf *b = buf_view(msg->data, msg->len);
+	struct leg *leg = leg_find(rec, msg->id);
+	char text[256], by[128];
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_cstr(b, text, sizeof(text))) == 0 &&
+	    (r = buf_get_cstr(b, by, sizeof(by))) == 0 && (r = buf_end(b)) == 0 && leg != NULL)
+		leg_end(leg, LINK_END_KILLED, text, by);
+	buf_free(b);
+	return r;
+}
+
+static int
+on_audit(void *arg, struct ipc_msg *msg)
+{
+	struct recorder *rec = arg;
+	int r = take_audit(rec, msg);
+
+	if (!rec->failed)
+		recorder_tell(rec, REC_AUDIT_DONE, msg->id, NULL, 0);
+	return r;
+}
+
+static int
+on_status(void *arg, struct ipc_msg *msg)
+{
+	struct recorder *rec = arg;
+	char *text;
+	size_t len;
+	int r;
+
+	if ((r = recorder_status(rec, &text, &len)) != 0) {
+		log_err("recorder.status_failed reason=\"%s\"", err_str(r));
+		tell_now(rec, REC_STATUS_REPLY, msg->id, "{}", 2);
+		return 0;
+	}
+	tell_now(rec, REC_STATUS_REPLY, msg->id, text, len);
+	free(text);
+	return 0;
+}
+
+static int
+on_stop(void *arg, struct ipc_msg *msg)
+{
+	(void)msg;
+	recorder_stop(arg, "the session was ended: the bastion is shutting down");
+	return 0;
+}
+
+static const struct ipc_rule broker_rules[] = {
+	{ REC_OPEN, "open", 8, 8 + REC_META_MAX, 2, IPC_ANY_STATE, on_open },
+	{ REC_KILL, "kill", 8, 4096, 0, IPC_ANY_STATE, on_kill },
+	{ REC_AUDIT, "audit", 2, REC_AUDIT_MAX, 0, IPC_ANY_STATE, on_audit },
+	{ REC_POLICY_EDGE, "policy-edge", 0, 0, 1, IPC_ANY_STATE, on_policy_edge },
+	{ REC_STATUS, "status", 0, 0, 0, IPC_ANY_STATE, on_status },
+	{ REC_STOP, "stop", 0, 0, 0, IPC_ANY_STATE, on_stop },
+};
+
+static void
+on_broker_gone(void *arg, int err)
+{
+	struct recorder *rec = arg;
+
+	log_warn("recorder.broker_gone reason=\"%s\"", err_str(err));
+	ipc_free(rec->broker);
+	rec->broker = NULL;
+	recorder_stop(rec, "the session was ended: the bastion has stopped");
+}
+
+static int
+open_broker(struct recorder *rec, int fd)
+{
+	struct ipc_conf conf = { .name = "recorder-broker",
+		.rules = broker_rules,
+		.n_rules = sizeof(broker_rules) / sizeof(broker_rules[0]),
+		.arg = rec,
+		.gone = on_broker_gone };
+
+	return ipc_new(rec->loop, fd, &conf, &rec->broker);
+}
+
+int
+recorder_init(struct recorder *rec, const struct recorder_conf *conf)
+{
+	int r = -ENOMEM;
+
+	*rec = (struct recorder){ .loop = conf->loop,
+		.chain = conf->chain,
+		.durability = conf->durability,
+		.stall_timeout_ns = conf->stall_timeout_ns,
+		.health = REC_HEALTH_OK };
+	TAILQ_INIT(&rec->legs);
+	TAILQ_INIT(&rec->touched);
+	commit_init(&rec->commit, clock_boot_ns());
+	if ((rec->out = release_new()) == NULL ||
+	    (r = loop_timer_new(rec->loop, on_commit_timer, rec, &rec->commit_timer)) != 0 ||
+	    (r = loop_timer_new(rec->loop, on_tick, rec, &rec->tick_timer)) != 0 ||
+	    (r = loop_timer_new(rec->loop, on_stop_timer, rec, &rec->stop_timer)) != 0 ||
+	    (r = open_broker(rec, conf->broker_fd)) != 0) {
+		recorder_done(rec);
+		return r;
+	}
+	loop_after_pass(rec->loop, recorder_after_pass, rec);
+	tell_text(rec, REC_READY, 0, -1, conf->ready);
+	on_tick(rec);
+	return 0;
+}
+
+void
+recorder_done(struct recorder *rec)
+{
+	struct leg *leg;
+
+	while ((leg = TAILQ_FIRST(&rec->legs)) != NULL) {
+		TAILQ_REMOVE(&rec->legs, leg, link);
+		leg_free(leg);
+	}
+	ipc_free(rec->broker);
+	ipc_free(rec->policy);
+	release_free(rec->out);
+	loop_timer_free(rec->commit_timer);
+	loop_timer_free(rec->tick_timer);
+	loop_timer_free(rec->stop_timer);
+	loop_after_pass(rec->loop, NULL, NULL);
+}

@@ -1,0 +1,90 @@
+/*
+ * The recorder at work: its edges, the commit between what comes in and what goes out, health,
+ * orderly ends. The legs, one for each pair of front and back, are in recorder_link.h.
+ */
+#ifndef BASTION_RECORDER_RECORDER_H
+#define BASTION_RECORDER_RECORDER_H
+
+#include <sys/queue.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "lib/ipc.h"
+#include "lib/loop.h"
+#include "recorder/chain.h"
+#include "recorder/commit.h"
+#include "recorder/recorder_link.h"
+#include "recorder/recorder_proto.h"
+#include "recorder/release.h"
+
+#define RECORDER_TEXT_MAX 512u /* bytes of a line for people */
+
+struct recorder_conf {
+	struct loop *loop;   /* borrowed */
+	struct chain *chain; /* borrowed */
+	int broker_fd;	     /* taken */
+	uint64_t stall_timeout_ns;
+	enum store_durability durability;
+	const char *ready; /* what recovery did; borrowed for the call */
+};
+
+struct recorder {
+	struct loop *loop;
+	struct chain *chain;
+	struct ipc *broker, *policy;
+	enum store_durability durability;
+	uint64_t stall_timeout_ns;
+
+	struct leg_list legs, touched;
+	uint32_t n_legs;
+	uint32_t next_ask;
+
+	struct release *out;
+	struct commit commit;
+	struct commit_times times;
+	struct loop_timer *commit_timer, *tick_timer, *stop_timer;
+	bool fresh;		   /* something came in since the last look at the sockets */
+	uint64_t pending_since_ns; /* when the oldest of what waits came in; 0: nothing waits */
+
+	enum rec_health health;
+	char health_text[RECORDER_TEXT_MAX];
+	bool frozen; /* no frame is read, because the disk is all but full */
+	uint64_t frozen_since_ns;
+	uint64_t reader_lag;
+	uint64_t n_ticks;
+
+	bool stopping;
+	bool failed;
+	int exit_code; /* once the loop has stopped */
+	uint64_t n_refused, n_violations, n_asks;
+};
+
+/* Begin to serve: says REC_READY. 0, then recorder_done(); -errno. */
+int recorder_init(struct recorder *rec, const struct recorder_conf *conf) MUST_CHECK;
+void recorder_done(struct recorder *rec);
+/* End all sessions in order, then the loop. text: for the users. */
+void recorder_stop(struct recorder *rec, const char *text);
+
+/* For recorder_link.c: something was appended; commit soon, or now when much is waiting. */
+void recorder_wake(struct recorder *rec);
+/* The store does not work any more: nothing is released from here on, and the process ends. */
+void recorder_fail(struct recorder *rec, int err, const char *what);
+/* Add an audit event about a leg; j: taken. */
+struct json;
+void recorder_audit(struct recorder *rec, struct json *j);
+/* Tell the broker after the next commit. */
+void recorder_tell(struct recorder *rec, uint16_t type, uint32_t id, const void *data, size_t len);
+/* A leg is over and gone. */
+void recorder_leg_gone(struct recorder *rec);
+
+/* Look at the space and set health by it; also freezes and thaws. */
+void recorder_check_space(struct recorder *rec);
+/* Say a change of health to the broker. */
+void recorder_set_health(struct recorder *rec, enum rec_health health, const char *text);
+/* The answer to REC_STATUS. *ret_text: owned by caller, free(). 0; -ENOMEM; ERR_LIMIT. */
+int recorder_status(struct recorder *rec, char **ret_text, size_t *ret_len) MUST_CHECK;
+
+#endif

@@ -1,0 +1,718 @@
+/* Frames of one leg on their way from one end to the other. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/buf.h"
+#include "lib/file.h"
+#include "lib/json.h"
+#include "lib/log.h"
+#include "lib/str.h"
+#include "policy/policy_proto.h"
+#include "recorder/recorder.h"
+#include "recorder/recorder_link.h"
+#include "recorder/sess.h"
+
+static const char *const side_names[] = { "front", "back" };
+
+static struct end *
+other_end(struct end *e)
+{
+	return &e->leg->ends[e->side == LEDGER_FRONT ? LEDGER_BACK : LEDGER_FRONT];
+}
+
+/* The way of the recorder's own frames towards an end. */
+static enum event_way
+way_to(const struct end *e)
+{
+	return e->side == LEDGER_FRONT ? EVENT_TO_FRONT : EVENT_TO_BACK;
+}
+
+static enum event_way
+way_from(const struct end *e)
+{
+	return e->side == LEDGER_FRONT ? EVENT_FRONT : EVENT_BACK;
+}
+
+struct leg *
+leg_find(struct recorder *rec, uint32_t id)
+{
+	struct leg *leg;
+
+	TAILQ_FOREACH (leg, &rec->legs, link)
+		if (leg->id == id)
+			return leg;
+	return NULL;
+}
+
+void
+leg_free(struct leg *leg)
+{
+	if (leg == NULL)
+		return;
+	for (int i = 0; i < 2; i++) {
+		ipc_free(leg->ends[i].ipc);
+		free(leg->ends[i].held.data);
+	}
+	ledger_free(leg->ledger);
+	loop_timer_free(leg->deadline);
+	free(leg);
+}
+
+/* Who is read: nobody whose frame is held, whose destination is full, or while all is frozen. */
+static void
+end_update(struct end *e)
+{
+	bool pause = e->held.ask != 0 || e->full || e->leg->rec->frozen;
+
+	if (e->ipc == NULL || pause == e->paused)
+		return;
+	e->paused = pause;
+	if (ipc_pause(e->ipc, pause) != 0)
+		log_debug("link.pause_failed leg=%u", e->leg->id); /* the edge ends by itself */
+}
+
+static void
+touch(struct leg *leg)
+{
+	if (leg->touched)
+		return;
+	leg->touched = true;
+	TAILQ_INSERT_TAIL(&leg->rec->touched, leg, touched_link);
+}
+
+/* Hand a frame, which is recorded, to an end once it is durable. */
+static int
+send_later(struct end *to, uint16_t type, uint32_t channel, const void *data, size_t len)
+{
+	struct end *from = other_end(to);
+	int r;
+
+	if (to->ipc == NULL || to->told)
+		return 0;
+	if ((r = release_add(to->leg->rec->out, to, type, channel, data, len)) != 0)
+		return r;
+	to->releasing++;
+	touch(to->leg);
+	to->told = type == LINK_END;
+	if (!from->full && to->releasing + ipc_queued(to->ipc) >= LINK_QUEUE_HIGH) {
+		from->full = true;
+		end_update(from);
+	}
+	return 0;
+}
+
+/* Record. A failure of the store ends everything, another one this leg. */
+static int
+record(struct leg *leg, enum event_way way, uint8_t type, uint32_t channel, const void *data,
+    size_t len)
+{
+	int r;
+
+	if (leg->session == NULL)
+		return ERR_ORDER;
+	r = session_append(leg->session, way, type, channel, data, len);
+	if (chain_failed(leg->rec->chain) != 0)
+		recorder_fail(leg->rec, r, "writing an event");
+	else if (r == 0)
+		recorder_wake(leg->rec);
+	return r;
+}
+
+/* Our own frame to an end: recorded like any other. */
+static int
+say(struct end *to, uint8_t type, uint32_t channel, const void *data, size_t len)
+{
+	int r;
+
+	if (to->ipc == NULL || to->told)
+		return 0;
+	if ((r = record(to->leg, way_to(to), type, channel, data, len)) != 0)
+		return r;
+	return send_later(to, type, channel, data, len);
+}
+
+static int
+say_end(struct end *to, uint8_t code, const char *text)
+{
+	struct buf *b = buf_new(1024);
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_put_u8(b, code)) == 0 && (r = buf_put_cstr(b, text)) == 0)
+		r = say(to, LINK_END, 0, buf_ptr(b), buf_len(b));
+	buf_free(b);
+	return r;
+}
+
+/* The first reason stands. */
+static void
+note_end(struct leg *leg, uint8_t code, const char *text, const char *by)
+{
+	leg->ending = true;
+	if (!loop_timer_armed(leg->deadline))
+		loop_timer_arm(leg->deadline, LINK_END_WAIT_NS);
+	if (leg->end_code != 0)
+		return;
+	leg->end_code = code;
+	/* Cut texts are good enough for people. */
+	(void)snprintf(leg->end_text, sizeof(leg->end_text), "%s", text);
+	(void)snprintf(leg->end_by, sizeof(leg->end_by), "%s", by);
+}
+
+/* An end is gone; the leg with the second of them. */
+static void
+end_gone(struct end *e)
+{
+	struct leg *leg = e->leg;
+
+	ipc_free(e->ipc);
+	e->ipc = NULL;
+	e->held.ask = 0;
+	if (leg->ends[0].ipc == NULL && leg->ends[1].ipc == NULL)
+		loop_timer_arm(leg->deadline, 0);
+}
+
+void
+leg_cut(struct leg *leg)
+{
+	for (int i = 0; i < 2; i++)
+		if (leg->ends[i].ipc != NULL)
+			end_gone(&leg->ends[i]);
+}
+
+void
+leg_end(struct leg *leg, uint8_t code, const char *text, const char *by)
+{
+	note_end(leg, code, text, by);
+	for (int i = 0; i < 2; i++)
+		if (say_end(&leg->ends[i], code, text) != 0) {
+			leg_cut(leg);
+			return;
+		}
+}
+
+/* Write the end of the session. */
+static void
+leg_close(struct leg *leg)
+{
+	struct session *s = leg->session;
+	struct recorder *rec = leg->rec;
+	uint8_t sid[REC_SID_LEN];
+	int r;
+
+	if (s == NULL || rec->failed)
+		return;
+	memcpy(sid, session_sid(s), sizeof(sid));
+	leg->session = NULL;
+	touch(leg);
+	r = session_close(s, leg->end_code, leg->end_text, leg->end_by);
+	if (r != 0) {
+		/* Without its end a session would look alive for ever. */
+		recorder_fail(rec, r, "writing the end of a session");
+		return;
+	}
+	recorder_tell(rec, REC_CLOSED, leg->id, sid, sizeof(sid));
+	recorder_wake(rec);
+}
+
+static void
+on_deadline(void *arg)
+{
+	struct leg *leg = arg;
+
+	for (int i = 0; i < 2; i++)
+		if (leg->ends[i].ipc != NULL)
+			log_warn("link.slow_end leg=%u end=%s next=\"it is cut off\"", leg->id,
+			    side_names[i]);
+	leg_cut(leg);
+	loop_timer_disarm(leg->deadline);
+	leg_close(leg);
+}
+
+static void
+audit_leg(struct leg *leg, const char *event, const struct end *e, const char *key,
+    const void *text, size_t len, const char *why)
+{
+	struct json *j = json_event(event);
+	char sid[2 * REC_SID_LEN + 1];
+
+	if (leg->session != NULL)
+		json_put_str(j, "session", str_hex(sid, session_sid(leg->session), REC_SID_LEN));
+	json_put_u64(j, "leg", leg->id);
+	json_put_str(j, "side", side_names[e->side]);
+	if (key != NULL)
+		json_put_bytes(j, key, text, len, 256);
+	json_put_str(j, "reason", why);
+	recorder_audit(leg->rec, j);
+}
+
+/*
+ * It broke the link's rules: an exploited front or back, or a bug of ours. Nothing more is taken
+ * from it.
+ */
+static int
+violation(struct end *e, const char *why)
+{
+	struct leg *leg = e->leg;
+	char text[160];
+
+	log_err("link.violation leg=%u end=%s reason=\"%s\"", leg->id, side_names[e->side], why);
+	leg->rec->n_violations++;
+	audit_leg(leg, "link.violation", e, NULL, NULL, 0, why);
+	(void)snprintf(text, sizeof(text), "the session was ended: %s broke the rules of the link",
+	    side_names[e->side]);
+	leg_end(leg, LINK_END_PROTOCOL, text, "");
+	return ERR_DENIED;
+}
+
+/* LINK_NOTE_REFUSED is one audit event; a flood of them is not a flood of audit events. */
+static void
+audit_refused(struct end *e, const uint8_t *data, size_t len)
+{
+	struct buf *b = buf_view(data, len);
+	const uint8_t *what, *why;
+	size_t what_len, why_len;
+	char text[256];
+
+	if (b != NULL && e->leg->n_refused < LINK_REFUSED_MAX && buf_skip(b, 1) == 0 &&
+	    buf_get_str(b, &what, &what_len) == 0 && buf_get_str(b, &why, &why_len) == 0) {
+		e->leg->n_refused++;
+		audit_leg(e->leg, "request.refused", e, "what", what, what_len,
+		    str_escape(text, sizeof(text), why, why_len));
+	}
+	buf_free(b);
+}
+
+/* Ask policy about a frame and hold its sender until the answer. */
+static int
+hold(struct end *e, uint16_t type, uint32_t channel, const uint8_t *data, size_t len)
+{
+	struct recorder *rec = e->leg->rec;
+	struct buf *b = buf_new(IPC_MAX);
+	uint8_t *copy = malloc(len + 1);
+	int r = -ENOMEM;
+
+	if (b == NULL || copy == NULL)
+		goto out;
+	if (++rec->next_ask == 0)
+		rec->next_ask = 1;
+	if ((r = buf_put_u32(b, rec->next_ask)) != 0 || (r = buf_put_u32(b, channel)) != 0 ||
+	    (r = buf_put_u8(b, e->side == LEDGER_BACK)) != 0 || (r = buf_put_u16(b, type)) != 0 ||
+	    (r = buf_put_str(b, data, len)) != 0)
+		goto out;
+	memcpy(copy, data, len);
+	e->held = (struct held){
+		.ask = rec->next_ask, .type = type, .channel = channel, .data = copy, .len = len
+	};
+	copy = NULL;
+	rec->n_asks++;
+	end_update(e);
+	if (rec->policy == NULL || ipc_send_buf(rec->policy, POL_ASK, e->leg->id, b) != 0)
+		leg_verdict(rec, e->leg->id, e->held.ask, POL_DENY, (const uint8_t *)LINK_NO_POLICY,
+		    strlen(LINK_NO_POLICY), NULL, 0);
+out:
+	buf_free(b);
+	free(copy);
+	return r;
+}
+
+static void
+take_end(struct end *e, const uint8_t *data, size_t len)
+{
+	size_t text_len = len - 5;
+	char text[256];
+
+	e->ended = true;
+	note_end(e->leg, data[0], str_escape(text, sizeof(text), data + 5, text_len), "");
+}
+
+/* A frame of an end. Negative ends that edge. */
+static int
+on_frame(void *arg, struct ipc_msg *msg)
+{
+	struct end *e = arg;
+	struct leg *leg = e->leg;
+	enum ledger_answer answer;
+	const char *why = "";
+	int r;
+
+	if (leg->rec->failed || leg->session == NULL)
+		return ERR_ORDER;
+	answer = ledger_judge(leg->ledger, e->side, msg->type, msg->id, msg->data, msg->len, &why);
+	if (answer == LEDGER_BROKEN)
+		return violation(e, why);
+	r = record(leg, way_from(e), (uint8_t)msg->type, msg->id, msg->data, msg->len);
+	if (r == 0 && answer == LEDGER_ASK)
+		r = hold(e, msg->type, msg->id, msg->data, msg->len);
+	else if (r == 0 && answer == LEDGER_PASS)
+		r = send_later(other_end(e), msg->type, msg->id, msg->data, msg->len);
+	if (r != 0) {
+		if (!leg->rec->failed)
+			leg_end(leg, LINK_END_INTERNAL,
+			    "the session was ended: the recorder is out of memory", "");
+		return r;
+	}
+	if (msg->type == LINK_END)
+		take_end(e, msg->data, msg->len);
+	else if (msg->type == LINK_NOTE && msg->data[0] == LINK_NOTE_REFUSED)
+		audit_refused(e, msg->data, msg->len);
+	return 0;
+}
+
+/* An end's edge is over. One that has not said so has died. */
+static void
+on_gone(void *arg, int err)
+{
+	struct end *e = arg;
+	struct leg *leg = e->leg;
+	char text[160];
+
+	if (!e->ended && !leg->ending && !leg->rec->failed) {
+		log_warn("link.died leg=%u end=%s reason=\"%s\"", leg->id, side_names[e->side],
+		    err_str(err));
+		(void)snprintf(text, sizeof(text),
+		    "the session was ended: a process of the bastion (%s) died",
+		    side_names[e->side]);
+		end_gone(e);
+		leg_end(leg, LINK_END_INTERNAL, text, "");
+		return;
+	}
+	note_end(leg, LINK_END_INTERNAL, "", "");
+	end_gone(e);
+}
+
+/* The destination has taken everything: its source is read again. */
+static void
+on_drained(void *arg)
+{
+	struct end *from = other_end(arg);
+
+	from->full = false;
+	end_update(from);
+}
+
+#define FRAME(type, name)                                                                          \
+	{                                                                                          \
+		type, name, 0, IPC_MAX, 0, IPC_ANY_STATE, on_frame                                 \
+	}
+
+/* Lengths and order are judged by ledger.c, which knows more than this table can say. */
+static const struct ipc_rule link_rules[] = {
+	FRAME(LINK_DATA, "data"),
+	FRAME(LINK_WINDOW, "window"),
+	FRAME(LINK_DATA_EXT, "data-ext"),
+	FRAME(LINK_OPEN, "open"),
+	FRAME(LINK_OPEN_OK, "open-ok"),
+	FRAME(LINK_OPEN_FAIL, "open-fail"),
+	FRAME(LINK_EOF, "eof"),
+	FRAME(LINK_CLOSE, "close"),
+	FRAME(LINK_REQUEST, "request"),
+	FRAME(LINK_REPLY, "reply"),
+	FRAME(LINK_EXIT_STATUS, "exit-status"),
+	FRAME(LINK_EXIT_SIGNAL, "exit-signal"),
+	FRAME(LINK_GLOBAL, "global"),
+	FRAME(LINK_GLOBAL_REPLY, "global-reply"),
+	FRAME(LINK_NOTE, "note"),
+	FRAME(LINK_END, "end"),
+};
+
+static int
+end_open(struct end *e, int fd)
+{
+	struct ipc_conf conf = { .name =
+				     e->side == LEDGER_FRONT ? "recorder-front" : "recorder-back",
+		.rules = link_rules,
+		.n_rules = sizeof(link_rules) / sizeof(link_rules[0]),
+		.arg = e,
+		.gone = on_gone,
+		.drained = on_drained };
+
+	return ipc_new(e->leg->rec->loop, fd, &conf, &e->ipc);
+}
+
+int
+leg_open(struct recorder *rec, uint32_t id, uint32_t conn, const void *meta, size_t meta_len,
+    int fds[2], const char **ret_why)
+{
+	struct leg *leg = calloc(1, sizeof(*leg));
+	int r = -ENOMEM;
+
+	*ret_why = "the session cannot be recorded: the recorder is out of memory or descriptors";
+	if (leg == NULL)
+		return r;
+	leg->rec = rec;
+	leg->id = id;
+	leg->conn = conn;
+	for (int i = 0; i < 2; i++)
+		leg->ends[i] = (struct end){ .leg = leg, .side = (enum ledger_side)i };
+	if ((leg->ledger = ledger_new()) == NULL ||
+	    (r = loop_timer_new(rec->loop, on_deadline, leg, &leg->deadline)) != 0)
+		goto fail;
+	for (int i = 0; i < 2; i++) {
+		if ((r = end_open(&leg->ends[i], fds[i])) != 0)
+			goto fail;
+		fds[i] = -1;
+	}
+	r = session_open(rec->chain, conn, id, meta, meta_len, &leg->session);
+	if (r != 0) {
+		if (chain_failed(rec->chain) != 0)
+			recorder_fail(rec, r, "opening a session");
+		*ret_why = "the session cannot be recorded: its description was refused";
+		goto fail;
+	}
+	TAILQ_INSERT_TAIL(&rec->legs, leg, link);
+	rec->n_legs++;
+	for (int i = 0; i < 2; i++)
+		end_update(&leg->ends[i]);
+	return 0;
+fail:
+	leg_free(leg);
+	return r;
+}
+
+/* Verdicts. */
+
+/* The mark that says in the record what policy answered. */
+static int
+mark_verdict(struct end *e, uint8_t verdict, const uint8_t *text, size_t text_len)
+{
+	const struct held *h = &e->held;
+	struct buf *b = buf_new(EVENT_DATA_MAX);
+	const uint8_t *asked;
+	size_t asked_len;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = ledger_asked(h->type, h->data, h->len, &asked, &asked_len)) == 0 &&
+	    (r = buf_put_u8(b, (uint8_t)way_from(e))) == 0 &&
+	    (r = buf_put_u8(b, (uint8_t)h->type)) == 0 && (r = buf_put_u8(b, verdict)) == 0 &&
+	    (r = buf_put_str(b, asked, asked_len)) == 0 &&
+	    (r = buf_put_str(b, text, text_len)) == 0)
+		r = record(
+		    e->leg, EVENT_TO_FRONT, EVENT_VERDICT, h->channel, buf_ptr(b), buf_len(b));
+	buf_free(b);
+	return r;
+}
+
+/* LINK_NOTE_VERDICT for the front, which shows it to the user. */
+static int
+note_verdict(struct end *e, uint8_t verdict, const uint8_t *text, size_t text_len)
+{
+	const struct held *h = &e->held;
+	struct buf *b = buf_new(EVENT_DATA_MAX);
+	const uint8_t *asked;
+	size_t asked_len;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = ledger_asked(h->type, h->data, h->len, &asked, &asked_len)) == 0 &&
+	    (r = buf_put_u8(b, LINK_NOTE_VERDICT)) == 0 && (r = buf_put_u32(b, h->channel)) == 0 &&
+	    (r = buf_put_u8(b, verdict)) == 0 && (r = buf_put_str(b, asked, asked_len)) == 0 &&
+	    (r = buf_put_str(b, text, text_len)) == 0)
+		r = say(&e->leg->ends[LEDGER_FRONT], LINK_NOTE, h->channel, buf_ptr(b), buf_len(b));
+	buf_free(b);
+	return r;
+}
+
+/* The failure that the other end would have answered: number, zero. */
+static int
+answer_failure(struct end *e, uint8_t reply_type)
+{
+	const struct held *h = &e->held;
+	const uint8_t *name;
+	uint8_t answer[5];
+	size_t name_len;
+
+	if (ledger_asked(h->type, h->data, h->len, &name, &name_len) != 0 ||
+	    h->data[8 + name_len] == 0)
+		return 0;
+	memcpy(answer, h->data, 4);
+	answer[4] = 0;
+	return say(e, reply_type, h->channel, answer, sizeof(answer));
+}
+
+static int
+deny_open(struct end *e, const uint8_t *text, size_t text_len)
+{
+	struct buf *b = buf_new(EVENT_DATA_MAX);
+	int r = -ENOMEM;
+
+	ledger_refuse(e->leg->ledger, e->held.channel);
+	if (b == NULL)
+		return r;
+	/* RFC 4254 section 5.1: 1 is SSH_OPEN_ADMINISTRATIVELY_PROHIBITED. */
+	if ((r = buf_put_u32(b, 1)) == 0 && (r = buf_put_str(b, text, text_len)) == 0)
+		r = say(e, LINK_OPEN_FAIL, e->held.channel, buf_ptr(b), buf_len(b));
+	buf_free(b);
+	return r;
+}
+
+static int
+deny(struct end *e, const uint8_t *text, size_t text_len)
+{
+	switch (e->held.type) {
+	case LINK_OPEN:
+		return deny_open(e, text, text_len);
+	case LINK_GLOBAL:
+		return answer_failure(e, LINK_GLOBAL_REPLY);
+	default:
+		if (e->side == LEDGER_BACK)
+			return answer_failure(e, LINK_REPLY);
+		return note_verdict(e, POL_DENY, text, text_len);
+	}
+}
+
+/* What crosses instead must be an answer to the same request. */
+static int
+replace(struct end *e, const uint8_t *text, size_t text_len, const uint8_t *data, size_t len)
+{
+	const struct held *h = &e->held;
+	const uint8_t *name;
+	size_t name_len;
+	int r;
+
+	if (len > EVENT_DATA_MAX || ledger_asked(h->type, data, len, &name, &name_len) != 0 ||
+	    (h->type != LINK_OPEN && (len < 9 + name_len || memcmp(data, h->data, 4) != 0)))
+		return ERR_FORMAT;
+	if ((r = say(other_end(e), (uint8_t)h->type, h->channel, data, len)) != 0 ||
+	    h->type != LINK_REQUEST || e->side != LEDGER_FRONT)
+		return r;
+	return note_verdict(e, POL_REPLACE, text, text_len);
+}
+
+static int
+apply(struct end *e, uint8_t verdict, const uint8_t *text, size_t text_len,
+    const uint8_t *replacement, size_t replacement_len)
+{
+	int r;
+
+	if ((r = mark_verdict(e, verdict, text, text_len)) != 0)
+		return r;
+	switch (verdict) {
+	case POL_ALLOW:
+		return send_later(
+		    other_end(e), e->held.type, e->held.channel, e->held.data, e->held.len);
+	case POL_REPLACE:
+		return replace(e, text, text_len, replacement, replacement_len);
+	default:
+		return deny(e, text, text_len);
+	}
+}
+
+void
+leg_verdict(struct recorder *rec, uint32_t id, uint32_t ask, uint8_t verdict, const uint8_t *text,
+    size_t text_len, const uint8_t *replacement, size_t replacement_len)
+{
+	struct leg *leg = leg_find(rec, id);
+	struct end *e;
+	int r;
+
+	if (leg == NULL || ask == 0 || leg->session == NULL || rec->failed)
+		return;
+	e = &leg->ends[leg->ends[0].held.ask == ask ? 0 : 1];
+	if (e->held.ask != ask)
+		return;
+	/* What policy says is short; a long text would not fit the event. */
+	if (text_len > LINK_TEXT_MAX)
+		text_len = LINK_TEXT_MAX;
+	r = apply(e, verdict, text, text_len, replacement, replacement_len);
+	free(e->held.data);
+	e->held = (struct held){ 0 };
+	if (r != 0 && !rec->failed)
+		leg_end(leg, LINK_END_INTERNAL,
+		    "the session was ended: policy's answer could not be carried out", "");
+	end_update(e);
+}
+
+void
+leg_deny_all(struct recorder *rec, const char *text)
+{
+	struct leg *leg;
+
+	TAILQ_FOREACH (leg, &rec->legs, link)
+		for (int i = 0; i < 2; i++)
+			if (leg->ends[i].held.ask != 0)
+				leg_verdict(rec, leg->id, leg->ends[i].held.ask, POL_DENY,
+				    (const uint8_t *)text, strlen(text), NULL, 0);
+}
+
+/* After the commit. */
+
+void
+leg_release(const struct release_item *item)
+{
+	struct end *to = item->to;
+
+	to->releasing--;
+	if (to->ipc != NULL && ipc_send(to->ipc, item->type, item->id, item->data, item->len) != 0)
+		log_debug("link.send_failed leg=%u", to->leg->id); /* on_gone() follows */
+}
+
+/* What the other end could not take is gone from its queue, or it is: its source is read. */
+static void
+end_settle(struct end *to)
+{
+	struct end *from = other_end(to);
+
+	if (from->full && (to->ipc == NULL || to->releasing + ipc_queued(to->ipc) == 0))
+		from->full = false;
+	end_update(from);
+}
+
+static void
+leg_settle_one(struct leg *leg)
+{
+	struct recorder *rec = leg->rec;
+
+	end_settle(&leg->ends[0]);
+	end_settle(&leg->ends[1]);
+	if (leg->session != NULL || leg->ends[0].releasing + leg->ends[1].releasing > 0)
+		return;
+	TAILQ_REMOVE(&rec->legs, leg, link);
+	rec->n_legs--;
+	leg_free(leg);
+	recorder_leg_gone(rec);
+}
+
+void
+leg_settle(struct recorder *rec)
+{
+	struct leg *leg;
+
+	while ((leg = TAILQ_FIRST(&rec->touched)) != NULL) {
+		TAILQ_REMOVE(&rec->touched, leg, touched_link);
+		leg->touched = false;
+		leg_settle_one(leg);
+	}
+}
+
+void
+leg_update_all(struct recorder *rec)
+{
+	struct leg *leg;
+
+	TAILQ_FOREACH (leg, &rec->legs, link) {
+		end_update(&leg->ends[0]);
+		end_update(&leg->ends[1]);
+	}
+}
+
+void
+leg_abandon(struct leg *leg)
+{
+	static const char text[] = "the session was ended: it cannot be recorded any more";
+	uint8_t end[5 + sizeof(text) - 1] = { LINK_END_RECORDER, 0, 0, 0, sizeof(text) - 1 };
+
+	memcpy(end + 5, text, sizeof(text) - 1);
+	for (int i = 0; i < 2; i++)
+		if (leg->ends[i].ipc != NULL &&
+		    ipc_send(leg->ends[i].ipc, LINK_END, 0, end, sizeof(end)) != 0)
+			log_debug("link.send_failed leg=%u", leg->id);
+}

@@ -1,0 +1,99 @@
+/*
+ * A leg: the link of one front and one back, through us. Frames are judged (ledger.h), recorded
+ * (chain.h) and handed on after the commit that holds them; those that need a verdict wait for
+ * policy, and so does their sender. A destination that does not keep up makes us stop reading its
+ * source.
+ */
+#ifndef BASTION_RECORDER_RECORDER_LINK_H
+#define BASTION_RECORDER_RECORDER_LINK_H
+
+#include <sys/queue.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "lib/ipc.h"
+#include "recorder/ledger.h"
+#include "recorder/release.h"
+
+#define LINK_QUEUE_HIGH 128u /* frames waiting for an end above which its source is not read */
+#define LINK_END_WAIT_NS                                                                           \
+	20000000000ull	    /* an end closes within this after LINK_END, or is cut off */
+#define LINK_TEXT_MAX 1024u /* bytes of a text of policy that are kept */
+#define LINK_NO_POLICY "policy cannot be asked at the moment: try again"
+#define LINK_REFUSED_MAX 256u /* audit events about refused requests that one leg may cause */
+
+struct recorder;
+struct session;
+struct leg;
+
+/* A frame that policy was asked about. */
+struct held {
+	uint32_t ask; /* 0: nothing is held */
+	uint16_t type;
+	uint32_t channel;
+	uint8_t *data; /* owned */
+	size_t len;
+};
+
+struct end {
+	struct leg *leg;
+	enum ledger_side side;
+	struct ipc *ipc;  /* NULL: it is gone */
+	bool ended;	  /* it has sent LINK_END */
+	bool told;	  /* it was sent LINK_END: nothing follows */
+	bool full;	  /* not read because the other end does not keep up */
+	bool paused;	  /* what the ipc was told */
+	size_t releasing; /* frames for it that wait for the commit */
+	struct held held;
+};
+
+struct leg {
+	TAILQ_ENTRY(leg) link, touched_link;
+	bool touched; /* in the list of those that leg_settle() looks at */
+	struct recorder *rec;
+	uint32_t id, conn; /* the broker's numbers */
+	struct session *session;
+	struct ledger *ledger;
+	struct end ends[2];
+	struct loop_timer *deadline;
+	bool ending; /* somebody has said LINK_END, or we have */
+	uint8_t end_code;
+	char end_text[256], end_by[128];
+	uint32_t n_refused;
+};
+TAILQ_HEAD(leg_list, leg);
+
+/*
+ * Begin a leg. fds: front's and back's link, taken on success. *ret_why: a line for the user on
+ * failure. 0; negative.
+ */
+int leg_open(struct recorder *rec, uint32_t id, uint32_t conn, const void *meta, size_t meta_len,
+    int fds[2], const char **ret_why) MUST_CHECK;
+/* NULL: no such leg. */
+struct leg *leg_find(struct recorder *rec, uint32_t id);
+/*
+ * End it: both ends are told and then have LINK_END_WAIT_NS. The first reason is the one that is
+ * recorded.
+ */
+void leg_end(struct leg *leg, uint8_t code, const char *text, const char *by);
+/* Cut it off: whatever has not closed is closed by us. */
+void leg_cut(struct leg *leg);
+/* Policy's answer. replacement: borrowed. Answers to nothing that was asked are passed over. */
+void leg_verdict(struct recorder *rec, uint32_t id, uint32_t ask, uint8_t verdict,
+    const uint8_t *text, size_t text_len, const uint8_t *replacement, size_t replacement_len);
+/* Policy is gone: everything that it was asked is denied. */
+void leg_deny_all(struct recorder *rec, const char *text);
+/* Send what is durable. item->to is a struct end. */
+void leg_release(const struct release_item *item);
+/* After a release: who is read again; legs that are over are freed. */
+void leg_settle(struct recorder *rec);
+/* Reading was frozen or thawed. */
+void leg_update_all(struct recorder *rec);
+/* The store failed: tell both ends, which nothing can record any more. */
+void leg_abandon(struct leg *leg);
+void leg_free(struct leg *leg);
+
+#endif

@@ -1,0 +1,1089 @@
+/* The recorder between a front, a back, a broker and policy that the tests play by hand. */
+#include "config.h"
+
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <lmdb.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/clock.h"
+#include "lib/file.h"
+#include "lib/json.h"
+#include "lib/loop.h"
+#include "policy/policy_proto.h"
+#include "recorder/mlog.h"
+#include "recorder/recorder.h"
+#include "recorder/recording.h"
+#include "recorder/sess.h"
+#include "tests/unit/store_rig.h"
+
+#define WAIT_NS (10 * CLOCK_NS_PER_S)
+
+enum peer { BROKER, POLICY, FRONT, BACK, PEERS };
+
+struct world {
+	struct rig *rig;
+	struct loop *loop;
+	struct recorder rec;
+	int fds[PEERS]; /* our ends; -1: closed */
+	uint8_t sid[REC_SID_LEN];
+	uint8_t space[IPC_HEADER + IPC_MAX];
+	struct ipc_msg msg; /* the last one that want() took */
+	uint8_t ask[4];	    /* number of the last POL_ASK */
+};
+
+/* What the wrapped commit does. */
+static struct {
+	unsigned n;		    /* commits made */
+	int fail;		    /* give this instead of committing */
+	uint64_t takes_ns;	    /* the clock goes on by that much */
+	const struct world *silent; /* nobody of this world may have been sent anything yet */
+} commits;
+
+static uint64_t clock_skip_ns;
+
+static uint64_t
+skipping_boot(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec * CLOCK_NS_PER_S + (uint64_t)ts.tv_nsec + clock_skip_ns;
+}
+
+static bool
+is_readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return fd >= 0 && poll(&p, 1, 0) == 1;
+}
+
+int __real_mdb_txn_commit(MDB_txn *txn);
+int __wrap_mdb_txn_commit(MDB_txn *txn);
+
+int
+__wrap_mdb_txn_commit(MDB_txn *txn)
+{
+	commits.n++;
+	clock_skip_ns += commits.takes_ns;
+	if (commits.silent != NULL)
+		for (int i = FRONT; i < PEERS; i++)
+			assert_false(is_readable(commits.silent->fds[i]));
+	if (commits.fail != 0) {
+		mdb_txn_abort(txn);
+		return commits.fail;
+	}
+	return __real_mdb_txn_commit(txn);
+}
+
+/* Our end of an edge whose other end goes to the recorder. */
+static int
+edge(int *ret_theirs)
+{
+	int fds[2];
+
+	assert_int_equal(ipc_pair(fds), 0);
+	assert_int_equal(ipc_plain_hello(fds[0]), 0);
+	*ret_theirs = fds[1];
+	return fds[0];
+}
+
+static int
+setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct recorder_conf conf;
+	void *rig;
+
+	assert_non_null(w);
+	memset(&commits, 0, sizeof(commits));
+	clock_skip_ns = 0;
+	clock_override(NULL, skipping_boot);
+	rig_setup(&rig);
+	w->rig = rig;
+	for (int i = 0; i < PEERS; i++)
+		w->fds[i] = -1;
+	assert_int_equal(loop_new(&w->loop), 0);
+	conf = (struct recorder_conf){ .loop = w->loop,
+		.chain = w->rig->chain,
+		.stall_timeout_ns = 30 * CLOCK_NS_PER_S,
+		.durability = STORE_STRICT,
+		.ready = "" };
+	w->fds[BROKER] = edge(&conf.broker_fd);
+	assert_int_equal(recorder_init(&w->rec, &conf), 0);
+	*state = w;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct world *w = *state;
+	void *rig = w->rig;
+
+	commits.silent = NULL;
+	recorder_done(&w->rec);
+	loop_free(w->loop);
+	for (int i = 0; i < PEERS; i++)
+		if (w->fds[i] >= 0)
+			close(w->fds[i]);
+	rig_teardown(&rig);
+	clock_override(NULL, NULL);
+	free(w);
+	return 0;
+}
+
+static void
+pass(struct world *w)
+{
+	assert_int_equal(loop_pass(w->loop, CLOCK_NS_PER_MS), 0);
+}
+
+/* Until nothing has moved for a few passes. */
+static void
+settle(struct world *w)
+{
+	for (int i = 0; i < 8; i++)
+		pass(w);
+}
+
+static void
+send_to(struct world *w, enum peer peer, uint16_t type, uint32_t id, const void *data, size_t len)
+{
+	assert_int_equal(ipc_plain_send(w->fds[peer], type, id, data, len, NULL, 0), 0);
+}
+
+/* The next message for this peer, which must be of this type; *w->msg then. */
+static void
+want(struct world *w, enum peer peer, uint16_t type)
+{
+	struct timespec ts;
+	uint64_t until;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	until = (uint64_t)ts.tv_sec * CLOCK_NS_PER_S + WAIT_NS;
+	for (;;) {
+		int r = ipc_plain_recv(w->fds[peer], w->space, &w->msg, 0);
+
+		if (r == 0)
+			break;
+		assert_true(r == -ETIMEDOUT || r == -EAGAIN);
+		clock_gettime(CLOCK_BOOTTIME, &ts);
+		assert_true((uint64_t)ts.tv_sec * CLOCK_NS_PER_S < until);
+		pass(w);
+	}
+	assert_int_equal(w->msg.type, type);
+	if (peer == POLICY)
+		memcpy(w->ask, w->msg.data, sizeof(w->ask));
+}
+
+static void
+want_data(struct world *w, enum peer peer, uint16_t type, uint32_t id, const void *data, size_t len)
+{
+	want(w, peer, type);
+	assert_int_equal(w->msg.id, id);
+	assert_int_equal(w->msg.len, len);
+	if (len > 0)
+		assert_memory_equal(w->msg.data, data, len);
+}
+
+static void
+want_nothing(struct world *w, enum peer peer)
+{
+	int r;
+
+	settle(w);
+	r = ipc_plain_recv(w->fds[peer], w->space, &w->msg, 0);
+	assert_true(r == -ETIMEDOUT || r == -EAGAIN);
+}
+
+static void
+want_closed(struct world *w, enum peer peer)
+{
+	for (int i = 0; i < 200 && !is_readable(w->fds[peer]); i++)
+		pass(w);
+	assert_int_equal(ipc_plain_recv(w->fds[peer], w->space, &w->msg, 0), ERR_PEER_GONE);
+}
+
+static void
+hang_up(struct world *w, enum peer peer)
+{
+	fd_close(&w->fds[peer]);
+}
+
+static void
+ask_open(struct world *w, uint32_t leg)
+{
+	uint8_t meta[256], payload[300];
+	size_t meta_len = rig_meta(meta);
+	int theirs[2];
+
+	w->fds[FRONT] = edge(&theirs[0]);
+	w->fds[BACK] = edge(&theirs[1]);
+	memset(payload, 0, sizeof(payload));
+	payload[3] = 3; /* conn */
+	payload[6] = (uint8_t)(meta_len >> 8);
+	payload[7] = (uint8_t)meta_len;
+	memcpy(payload + 8, meta, meta_len);
+	assert_int_equal(
+	    ipc_plain_send(w->fds[BROKER], REC_OPEN, leg, payload, 8 + meta_len, theirs, 2), 0);
+	close(theirs[0]);
+	close(theirs[1]);
+}
+
+static void
+open_leg(struct world *w)
+{
+	want(w, BROKER, REC_READY);
+	ask_open(w, 1);
+	want(w, BROKER, REC_OPENED);
+	memcpy(w->sid, w->msg.data, REC_SID_LEN);
+}
+
+static void
+give_policy(struct world *w)
+{
+	int theirs;
+
+	w->fds[POLICY] = edge(&theirs);
+	assert_int_equal(
+	    ipc_plain_send(w->fds[BROKER], REC_POLICY_EDGE, 0, NULL, 0, &theirs, 1), 0);
+	close(theirs);
+	settle(w);
+}
+
+/* Session channel 1, opened by the front. */
+static const uint8_t session_open_payload[] = "\0\0\0\7session";
+#define SESSION_OPEN session_open_payload, sizeof(session_open_payload) - 1
+
+static void
+open_channel(struct world *w)
+{
+	send_to(w, FRONT, LINK_OPEN, 1, SESSION_OPEN);
+	want_data(w, BACK, LINK_OPEN, 1, SESSION_OPEN);
+	send_to(w, BACK, LINK_OPEN_OK, 1, NULL, 0);
+	want_data(w, FRONT, LINK_OPEN_OK, 1, NULL, 0);
+}
+
+/* Request 1: exec of "id", with reply. */
+static const uint8_t exec_payload[] = "\0\0\0\1\0\0\0\4exec\1\0\0\0\2id";
+#define EXEC exec_payload, sizeof(exec_payload) - 1
+
+static uint8_t
+end_code(const struct world *w)
+{
+	return w->msg.data[0];
+}
+
+/* Every event of the session as "way type channel" and payload, in one buffer of events. */
+struct seen {
+	struct event events[256];
+	uint8_t data[1 << 20];
+	size_t n;
+};
+
+static void
+see(struct world *w, struct seen *seen)
+{
+	struct recording_part part;
+	struct store_snap *snap;
+	struct recording *rec;
+	size_t off = 0;
+
+	seen->n = 0;
+	assert_int_equal(store_snap_new(chain_store(w->rig->chain), &snap), 0);
+	assert_int_equal(recording_open(snap, w->sid, &rec), 0);
+	while (recording_next(rec, &part) == 0) {
+		struct event_reader reader;
+		struct event ev;
+
+		event_reader_init(&reader, part.data, part.len, part.first_seq, part.base_ns);
+		while (event_next(&reader, &ev) == 0) {
+			assert_true(seen->n < 256 && off + ev.len <= sizeof(seen->data));
+			memcpy(seen->data + off, ev.data, ev.len);
+			ev.data = seen->data + off;
+			off += ev.len;
+			seen->events[seen->n++] = ev;
+		}
+	}
+	recording_close(rec);
+	store_snap_free(snap);
+}
+
+static const struct event *
+find_event(const struct seen *seen, enum event_way way, uint8_t type)
+{
+	for (size_t i = 0; i < seen->n; i++)
+		if (seen->events[i].way == way && seen->events[i].type == type)
+			return &seen->events[i];
+	return NULL;
+}
+
+static struct seen seen;
+
+static void
+get_session(struct world *w, struct sess *s)
+{
+	struct store_snap *snap;
+
+	assert_int_equal(store_snap_new(chain_store(w->rig->chain), &snap), 0);
+	assert_int_equal(sess_get(snap, w->sid, s), 0);
+	store_snap_free(snap);
+}
+
+/* The newest audit event contains this text. */
+static bool
+audited(struct world *w, const char *text)
+{
+	struct store_snap *snap;
+	struct chain_stats stats;
+	const uint8_t *data;
+	bool found = false;
+	size_t len;
+
+	chain_stats(w->rig->chain, &stats);
+	assert_int_equal(store_snap_new(chain_store(w->rig->chain), &snap), 0);
+	for (uint64_t i = stats.log_size; i > 0 && !found; i--)
+		found = mlog_audit_get(snap, i - 1, &data, &len) == 0 &&
+			memmem(data, len, text, strlen(text)) != NULL;
+	store_snap_free(snap);
+	return found;
+}
+
+static void
+test_the_opening_is_durable_before_it_is_told(void **state)
+{
+	struct world *w = *state;
+	struct sess s;
+
+	open_leg(w);
+	get_session(w, &s);
+	assert_int_equal(s.state, SESS_OPEN);
+	assert_int_equal(s.leg, 1);
+	assert_int_equal(s.conn, 3);
+	assert_int_equal(s.open_leaf, 2);
+	sess_done(&s);
+}
+
+static void
+test_frames_cross_unchanged_and_are_recorded(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	open_channel(w);
+	send_to(w, FRONT, LINK_DATA, 1, "ls\n", 3);
+	want_data(w, BACK, LINK_DATA, 1, "ls\n", 3);
+	send_to(w, BACK, LINK_DATA, 1, "a\0\377b", 4);
+	want_data(w, FRONT, LINK_DATA, 1, "a\0\377b", 4);
+	send_to(w, BACK, LINK_DATA_EXT, 1, "\0\0\0\1oops", 8);
+	want_data(w, FRONT, LINK_DATA_EXT, 1, "\0\0\0\1oops", 8);
+	see(w, &seen);
+	assert_int_equal(seen.n, 5);
+	assert_int_equal(seen.events[2].way, EVENT_FRONT);
+	assert_memory_equal(seen.events[2].data, "ls\n", 3);
+	assert_int_equal(seen.events[3].way, EVENT_BACK);
+	assert_memory_equal(seen.events[3].data, "a\0\377b", 4);
+	assert_int_equal(seen.events[4].type, LINK_DATA_EXT);
+	assert_int_equal(seen.events[4].seq, 5);
+}
+
+static void
+test_no_frame_is_sent_before_its_commit(void **state)
+{
+	struct world *w = *state;
+	unsigned before;
+
+	open_leg(w);
+	open_channel(w);
+	commits.silent = w;
+	before = commits.n;
+	for (int i = 0; i < 20; i++) {
+		send_to(w, FRONT, LINK_DATA, 1, "x", 1);
+		send_to(w, BACK, LINK_DATA, 1, "y", 1);
+		want_data(w, BACK, LINK_DATA, 1, "x", 1);
+		want_data(w, FRONT, LINK_DATA, 1, "y", 1);
+	}
+	assert_true(commits.n - before >= 20);
+}
+
+static void
+test_one_commit_serves_everything_that_waits(void **state)
+{
+	struct world *w = *state;
+	unsigned before;
+
+	open_leg(w);
+	open_channel(w);
+	before = commits.n;
+	for (int i = 0; i < 30; i++) {
+		send_to(w, FRONT, LINK_DATA, 1, "x", 1);
+		send_to(w, BACK, LINK_DATA, 1, "y", 1);
+	}
+	for (int i = 0; i < 30; i++) {
+		want_data(w, BACK, LINK_DATA, 1, "x", 1);
+		want_data(w, FRONT, LINK_DATA, 1, "y", 1);
+	}
+	assert_true(commits.n - before <= 2);
+}
+
+static void
+test_a_failed_commit_releases_nothing_and_is_not_tried_again(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	open_channel(w);
+	commits.fail = EIO;
+	commits.n = 0;
+	send_to(w, FRONT, LINK_DATA, 1, "x", 1);
+	want(w, BACK, LINK_END);
+	assert_int_equal(end_code(w), LINK_END_RECORDER);
+	want(w, FRONT, LINK_END);
+	assert_int_equal(end_code(w), LINK_END_RECORDER);
+	want(w, BROKER, REC_HEALTH);
+	assert_int_equal(w->msg.data[0], REC_HEALTH_FAILED);
+	send_to(w, FRONT, LINK_DATA, 1, "x", 1);
+	send_to(w, BACK, LINK_DATA, 1, "y", 1);
+	settle(w);
+	assert_int_equal(commits.n, 1);
+	assert_int_equal(w->rec.exit_code, 1);
+	commits.fail = 0;
+	assert_int_not_equal(chain_commit(w->rig->chain, true), 0);
+}
+
+static void
+test_a_second_session_is_refused_while_the_store_has_failed(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	recorder_set_health(&w->rec, REC_HEALTH_NO_NEW, "the disk is almost full: make room");
+	want(w, BROKER, REC_HEALTH);
+	hang_up(w, FRONT);
+	hang_up(w, BACK);
+	want(w, BROKER, REC_CLOSED);
+	ask_open(w, 2);
+	want(w, BROKER, REC_REFUSED);
+	assert_non_null(memmem(w->msg.data, w->msg.len, "make room", 9));
+	want_closed(w, FRONT);
+}
+
+static void
+test_bad_metadata_is_refused(void **state)
+{
+	struct world *w = *state;
+	static const uint8_t bad[] = "\0\0\0\3\0\0\0\6\1\0\0\0\1\n";
+	int theirs[2];
+
+	want(w, BROKER, REC_READY);
+	w->fds[FRONT] = edge(&theirs[0]);
+	w->fds[BACK] = edge(&theirs[1]);
+	assert_int_equal(
+	    ipc_plain_send(w->fds[BROKER], REC_OPEN, 1, bad, sizeof(bad) - 1, theirs, 2), 0);
+	close(theirs[0]);
+	close(theirs[1]);
+	want(w, BROKER, REC_REFUSED);
+	assert_int_equal(chain_failed(w->rig->chain), 0);
+}
+
+/* Verdicts. */
+
+static void
+answer_as(struct world *w, uint8_t verdict, const char *text, const void *data, size_t len)
+{
+	struct buf *b = buf_new(IPC_MAX);
+
+	/* The ask begins with its number, which the answer repeats. */
+	assert_int_equal(buf_put(b, w->ask, sizeof(w->ask)), 0);
+	assert_int_equal(buf_put_u8(b, verdict), 0);
+	assert_int_equal(buf_put_cstr(b, text), 0);
+	if (verdict == POL_REPLACE)
+		assert_int_equal(buf_put_str(b, data, len), 0);
+	send_to(w, POLICY, POL_VERDICT, 1, buf_ptr(b), buf_len(b));
+	buf_free(b);
+}
+
+static void
+test_an_allowed_request_crosses_after_the_answer(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	give_policy(w);
+	open_channel(w);
+	send_to(w, FRONT, LINK_REQUEST, 1, EXEC);
+	want(w, POLICY, POL_ASK);
+	assert_int_equal(w->msg.id, 1);
+	assert_int_equal(w->msg.data[7], 1); /* channel */
+	assert_int_equal(w->msg.data[8], 0); /* of the front */
+	assert_int_equal(w->msg.data[9] << 8 | w->msg.data[10], LINK_REQUEST);
+	assert_memory_equal(w->msg.data + 15, exec_payload, sizeof(exec_payload) - 1);
+	want_nothing(w, BACK);
+	answer_as(w, POL_ALLOW, "", NULL, 0);
+	want_data(w, BACK, LINK_REQUEST, 1, EXEC);
+	see(w, &seen);
+	assert_non_null(find_event(&seen, EVENT_TO_FRONT, EVENT_VERDICT));
+	assert_null(find_event(&seen, EVENT_TO_FRONT, LINK_NOTE));
+}
+
+static void
+test_the_sender_is_held_and_the_other_direction_flows(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	give_policy(w);
+	open_channel(w);
+	send_to(w, FRONT, LINK_REQUEST, 1, EXEC);
+	want(w, POLICY, POL_ASK);
+	send_to(w, FRONT, LINK_DATA, 1, "after", 5);
+	send_to(w, BACK, LINK_DATA, 1, "motd", 4);
+	want_data(w, FRONT, LINK_DATA, 1, "motd", 4);
+	want_nothing(w, BACK);
+	answer_as(w, POL_ALLOW, "", NULL, 0);
+	want_data(w, BACK, LINK_REQUEST, 1, EXEC);
+	want_data(w, BACK, LINK_DATA, 1, "after", 5);
+}
+
+static void
+test_a_denied_request_does_not_cross_and_the_front_is_told(void **state)
+{
+	struct world *w = *state;
+	static const uint8_t note[] = "\6\0\0\0\1\2\0\0\0\4exec\0\0\0\3no.";
+
+	open_leg(w);
+	give_policy(w);
+	open_channel(w);
+	send_to(w, FRONT, LINK_REQUEST, 1, EXEC);
+	want(w, POLICY, POL_ASK);
+	answer_as(w, POL_DENY, "no.", NULL, 0);
+	want_data(w, FRONT, LINK_NOTE, 1, note, sizeof(note) - 1);
+	want_nothing(w, BACK);
+	/* It goes on: what follows is not held. */
+	send_to(w, FRONT, LINK_DATA, 1, "x", 1);
+	want_data(w, BACK, LINK_DATA, 1, "x", 1);
+	see(w, &seen);
+	assert_non_null(find_event(&seen, EVENT_FRONT, LINK_REQUEST));
+	assert_non_null(find_event(&seen, EVENT_TO_FRONT, EVENT_VERDICT));
+	assert_non_null(find_event(&seen, EVENT_TO_FRONT, LINK_NOTE));
+}
+
+static void
+test_a_replaced_request_crosses_in_its_new_form_and_both_are_recorded(void **state)
+{
+	struct world *w = *state;
+	static const uint8_t forced[] = "\0\0\0\1\0\0\0\4exec\1\0\0\0\6whoami";
+
+	open_leg(w);
+	give_policy(w);
+	open_channel(w);
+	send_to(w, FRONT, LINK_REQUEST, 1, EXEC);
+	want(w, POLICY, POL_ASK);
+	answer_as(w, POL_REPLACE, "forced", forced, sizeof(forced) - 1);
+	want_data(w, BACK, LINK_REQUEST, 1, forced, sizeof(forced) - 1);
+	want(w, FRONT, LINK_NOTE);
+	assert_int_equal(w->msg.data[5], POL_REPLACE);
+	see(w, &seen);
+	assert_memory_equal(find_event(&seen, EVENT_FRONT, LINK_REQUEST)->data, exec_payload,
+	    sizeof(exec_payload) - 1);
+	assert_memory_equal(
+	    find_event(&seen, EVENT_TO_BACK, LINK_REQUEST)->data, forced, sizeof(forced) - 1);
+}
+
+static void
+test_a_replacement_of_another_number_ends_the_session(void **state)
+{
+	struct world *w = *state;
+	static const uint8_t forced[] = "\0\0\0\2\0\0\0\4exec\1\0\0\0\6whoami";
+
+	open_leg(w);
+	give_policy(w);
+	open_channel(w);
+	send_to(w, FRONT, LINK_REQUEST, 1, EXEC);
+	want(w, POLICY, POL_ASK);
+	answer_as(w, POL_REPLACE, "forced", forced, sizeof(forced) - 1);
+	want(w, BACK, LINK_END);
+	assert_int_equal(end_code(w), LINK_END_INTERNAL);
+}
+
+static void
+test_without_policy_everything_that_needs_it_is_denied(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	open_channel(w);
+	send_to(w, FRONT, LINK_REQUEST, 1, EXEC);
+	want(w, FRONT, LINK_NOTE);
+	assert_int_equal(w->msg.data[0], LINK_NOTE_VERDICT);
+	assert_int_equal(w->msg.data[5], POL_DENY);
+	want_nothing(w, BACK);
+}
+
+static void
+test_what_was_asked_is_denied_when_policy_dies(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	give_policy(w);
+	open_channel(w);
+	send_to(w, FRONT, LINK_REQUEST, 1, EXEC);
+	want(w, POLICY, POL_ASK);
+	hang_up(w, POLICY);
+	want(w, FRONT, LINK_NOTE);
+	assert_int_equal(w->msg.data[5], POL_DENY);
+}
+
+static void
+test_a_denied_channel_is_refused_and_what_follows_on_it_dropped(void **state)
+{
+	struct world *w = *state;
+	static const uint8_t forward[] = "\0\0\0\14direct-tcpip\0\0\0\1h\0\0\0\26";
+	static const uint8_t refusal[] = "\0\0\0\1\0\0\0\3no.";
+
+	open_leg(w);
+	give_policy(w);
+	send_to(w, FRONT, LINK_OPEN, 1, forward, sizeof(forward) - 1);
+	want(w, POLICY, POL_ASK);
+	answer_as(w, POL_DENY, "no.", NULL, 0);
+	want_data(w, FRONT, LINK_OPEN_FAIL, 1, refusal, sizeof(refusal) - 1);
+	send_to(w, FRONT, LINK_WINDOW, 1, "\0\1\0\0", 4);
+	want_nothing(w, BACK);
+	want_nothing(w, FRONT);
+}
+
+static void
+test_a_denied_global_request_is_answered_by_the_recorder(void **state)
+{
+	struct world *w = *state;
+	static const uint8_t global[] = "\0\0\0\1\0\0\0\15tcpip-forward\1\0\0\0\0\0\0\0\0";
+	static const uint8_t silent[] = "\0\0\0\2\0\0\0\15tcpip-forward\0\0\0\0\0\0\0\0\0";
+
+	open_leg(w);
+	send_to(w, FRONT, LINK_GLOBAL, 0, global, sizeof(global) - 1);
+	want_data(w, FRONT, LINK_GLOBAL_REPLY, 0, "\0\0\0\1\0", 5);
+	send_to(w, FRONT, LINK_GLOBAL, 0, silent, sizeof(silent) - 1);
+	want_nothing(w, FRONT);
+	want_nothing(w, BACK);
+}
+
+static void
+test_an_answer_to_nothing_is_passed_over(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	give_policy(w);
+	open_channel(w);
+	w->ask[3] = 7;
+	answer_as(w, POL_ALLOW, "", NULL, 0);
+	w->ask[3] = 0;
+	answer_as(w, POL_ALLOW, "", NULL, 0);
+	want_nothing(w, BACK);
+	send_to(w, FRONT, LINK_DATA, 1, "x", 1);
+	want_data(w, BACK, LINK_DATA, 1, "x", 1);
+}
+
+static void
+test_an_audit_event_of_policy_is_kept(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	give_policy(w);
+	send_to(w, POLICY, POL_AUDIT, 0, "{\"event\":\"login.denied\"}", 24);
+	settle(w);
+	assert_true(audited(w, "login.denied"));
+}
+
+/* Ends. */
+
+static void
+test_an_end_is_passed_on_and_the_session_closed(void **state)
+{
+	struct world *w = *state;
+	static const uint8_t end[] = "\1\0\0\0\4bye.";
+	struct sess s;
+
+	open_leg(w);
+	open_channel(w);
+	send_to(w, FRONT, LINK_END, 0, end, sizeof(end) - 1);
+	want_data(w, BACK, LINK_END, 0, end, sizeof(end) - 1);
+	hang_up(w, FRONT);
+	settle(w);
+	/* The last words of the target are recorded although nobody is left to hear them. */
+	send_to(w, BACK, LINK_DATA, 1, "late", 4);
+	hang_up(w, BACK);
+	want(w, BROKER, REC_CLOSED);
+	assert_memory_equal(w->msg.data, w->sid, REC_SID_LEN);
+	get_session(w, &s);
+	assert_int_equal(s.state, SESS_CLOSED);
+	assert_int_equal(s.end_code, LINK_END_CLIENT);
+	assert_string_equal(s.end_text, "bye.");
+	assert_int_equal(s.n_channels, 1);
+	assert_int_equal(s.channels[0].bytes_out, 4);
+	sess_done(&s);
+	rig_close(w->rig);
+	assert_int_equal(rig_verify(w->rig), 0);
+	rig_open(w->rig);
+}
+
+static void
+test_frames_sent_before_the_end_all_arrive(void **state)
+{
+	struct world *w = *state;
+	uint8_t block[4096];
+	static const uint8_t end[] = "\2\0\0\0\0";
+
+	open_leg(w);
+	open_channel(w);
+	memset(block, 'x', sizeof(block));
+	for (int i = 0; i < 40; i++)
+		send_to(w, BACK, LINK_DATA, 1, block, sizeof(block));
+	send_to(w, BACK, LINK_END, 0, end, sizeof(end) - 1);
+	send_to(w, FRONT, LINK_WINDOW, 1, "\0\1\0\0", 4);
+	hang_up(w, BACK);
+	for (int i = 0; i < 40; i++)
+		want_data(w, FRONT, LINK_DATA, 1, block, sizeof(block));
+	want_data(w, FRONT, LINK_END, 0, end, sizeof(end) - 1);
+	hang_up(w, FRONT);
+	want(w, BROKER, REC_CLOSED);
+}
+
+static void
+test_a_front_that_dies_ends_the_leg(void **state)
+{
+	struct world *w = *state;
+	struct sess s;
+
+	open_leg(w);
+	open_channel(w);
+	hang_up(w, FRONT);
+	want(w, BACK, LINK_END);
+	assert_int_equal(end_code(w), LINK_END_INTERNAL);
+	hang_up(w, BACK);
+	want(w, BROKER, REC_CLOSED);
+	get_session(w, &s);
+	assert_int_equal(s.end_code, LINK_END_INTERNAL);
+	sess_done(&s);
+	see(w, &seen);
+	assert_non_null(find_event(&seen, EVENT_TO_BACK, LINK_END));
+}
+
+static void
+test_an_end_that_does_not_close_is_cut_off(void **state)
+{
+	struct world *w = *state;
+	static const uint8_t end[] = "\1\0\0\0\0";
+
+	open_leg(w);
+	send_to(w, FRONT, LINK_END, 0, end, sizeof(end) - 1);
+	want(w, BACK, LINK_END);
+	hang_up(w, FRONT);
+	want_nothing(w, BROKER);
+	clock_skip_ns += LINK_END_WAIT_NS;
+	want(w, BROKER, REC_CLOSED);
+	want_closed(w, BACK);
+}
+
+static void
+test_a_kill_tells_both_ends_and_names_who(void **state)
+{
+	struct world *w = *state;
+	static const uint8_t kill_msg[] = "\0\0\0\4stop\0\0\0\3bob";
+	struct sess s;
+
+	open_leg(w);
+	send_to(w, BROKER, REC_KILL, 1, kill_msg, sizeof(kill_msg) - 1);
+	want(w, FRONT, LINK_END);
+	assert_int_equal(end_code(w), LINK_END_KILLED);
+	want(w, BACK, LINK_END);
+	hang_up(w, FRONT);
+	hang_up(w, BACK);
+	want(w, BROKER, REC_CLOSED);
+	get_session(w, &s);
+	assert_int_equal(s.end_code, LINK_END_KILLED);
+	assert_string_equal(s.end_text, "stop");
+	assert_string_equal(s.end_by, "bob");
+	sess_done(&s);
+}
+
+static void
+test_nothing_is_sent_to_an_end_after_its_end(void **state)
+{
+	struct world *w = *state;
+	static const uint8_t kill_msg[] = "\0\0\0\0\0\0\0\0";
+
+	open_leg(w);
+	open_channel(w);
+	send_to(w, BROKER, REC_KILL, 1, kill_msg, sizeof(kill_msg) - 1);
+	want(w, BACK, LINK_END);
+	send_to(w, FRONT, LINK_DATA, 1, "x", 1);
+	want_nothing(w, BACK);
+}
+
+static void
+test_a_broken_rule_ends_the_leg_with_an_audit_event(void **state)
+{
+	struct world *w = *state;
+	struct sess s;
+
+	open_leg(w);
+	open_channel(w);
+	send_to(w, FRONT, LINK_EXIT_STATUS, 1, "\0\0\0\0", 4);
+	want(w, BACK, LINK_END);
+	assert_int_equal(end_code(w), LINK_END_PROTOCOL);
+	want_closed(w, FRONT);
+	hang_up(w, BACK);
+	want(w, BROKER, REC_CLOSED);
+	get_session(w, &s);
+	assert_int_equal(s.end_code, LINK_END_PROTOCOL);
+	sess_done(&s);
+	assert_true(audited(w, "link.violation"));
+	see(w, &seen);
+	assert_null(find_event(&seen, EVENT_FRONT, LINK_EXIT_STATUS));
+}
+
+static void
+test_a_refused_request_is_one_audit_event(void **state)
+{
+	struct world *w = *state;
+	static const uint8_t note[] = "\4\0\0\0\3x11\0\0\0\4nope";
+
+	open_leg(w);
+	open_channel(w);
+	send_to(w, FRONT, LINK_NOTE, 1, note, sizeof(note) - 1);
+	want_data(w, BACK, LINK_NOTE, 1, note, sizeof(note) - 1);
+	assert_true(audited(w, "request.refused"));
+	assert_true(audited(w, "x11"));
+}
+
+static void
+test_stop_ends_every_session_and_then_the_loop(void **state)
+{
+	struct world *w = *state;
+	struct sess s;
+
+	open_leg(w);
+	send_to(w, BROKER, REC_STOP, 0, NULL, 0);
+	want(w, FRONT, LINK_END);
+	want(w, BACK, LINK_END);
+	hang_up(w, FRONT);
+	hang_up(w, BACK);
+	want(w, BROKER, REC_CLOSED);
+	assert_int_equal(w->rec.exit_code, 0);
+	assert_int_equal(w->rec.n_legs, 0);
+	get_session(w, &s);
+	assert_int_equal(s.state, SESS_CLOSED);
+	sess_done(&s);
+}
+
+static void
+test_a_stop_does_not_wait_for_ever(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	send_to(w, BROKER, REC_STOP, 0, NULL, 0);
+	want(w, FRONT, LINK_END);
+	clock_skip_ns += 6 * CLOCK_NS_PER_S;
+	want(w, BROKER, REC_CLOSED);
+}
+
+static void
+test_an_audit_event_is_done_when_it_is_durable(void **state)
+{
+	struct world *w = *state;
+	unsigned before;
+
+	open_leg(w);
+	before = commits.n;
+	send_to(w, BROKER, REC_AUDIT, 77, "{\"event\":\"view\"}", 16);
+	want(w, BROKER, REC_AUDIT_DONE);
+	assert_int_equal(w->msg.id, 77);
+	assert_true(commits.n > before);
+	assert_true(audited(w, "view"));
+}
+
+static void
+test_status_is_json(void **state)
+{
+	struct world *w = *state;
+	struct json_node *root;
+
+	open_leg(w);
+	send_to(w, BROKER, REC_STATUS, 5, NULL, 0);
+	want(w, BROKER, REC_STATUS_REPLY);
+	assert_int_equal(w->msg.id, 5);
+	assert_int_equal(json_parse((const char *)w->msg.data, w->msg.len, &root), 0);
+	assert_int_equal(json_u64(json_get(root, "sessions"), 99), 1);
+	assert_string_equal(json_str(json_get(root, "health"), ""), "ok");
+	assert_true(json_u64(json_get(root, "commit_p50_ns"), 0) > 0);
+	json_node_free(root);
+}
+
+static void
+test_a_stalled_disk_ends_sessions(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	open_channel(w);
+	commits.takes_ns = 31 * CLOCK_NS_PER_S;
+	send_to(w, FRONT, LINK_DATA, 1, "x", 1);
+	want_data(w, BACK, LINK_DATA, 1, "x", 1);
+	commits.takes_ns = 0;
+	want(w, BACK, LINK_END);
+	assert_int_equal(end_code(w), LINK_END_RECORDER);
+	want(w, FRONT, LINK_END);
+}
+
+/* Back-pressure. */
+
+static void
+test_a_slow_destination_stops_its_source_and_loses_nothing(void **state)
+{
+	struct world *w = *state;
+	uint8_t data[1000];
+	unsigned sent = 0, got = 0;
+	int r = 0;
+
+	open_leg(w);
+	open_channel(w);
+	memset(data, 'x', sizeof(data));
+	while (sent < 3000 && r == 0) {
+		struct iovec iov[2];
+		uint8_t head[8] = { 0, 0, 0, 1, 0, LINK_DATA, 0, 0 };
+		struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2 };
+
+		(void)snprintf((char *)data, 8, "%u", sent);
+		iov[0] = (struct iovec){ head, sizeof(head) };
+		iov[1] = (struct iovec){ data, sizeof(data) };
+		r = sendmsg(w->fds[BACK], &mh, MSG_NOSIGNAL) < 0 ? -errno : 0;
+		if (r == 0)
+			sent++;
+		pass(w);
+	}
+	/* The front reads nothing, so the back could not go on. */
+	assert_int_equal(r, -EAGAIN);
+	assert_true(sent < 3000);
+	assert_true(w->rec.legs.tqh_first->ends[LEDGER_BACK].full);
+	while (got < sent) {
+		want(w, FRONT, LINK_DATA);
+		assert_int_equal(strtoul((const char *)w->msg.data, NULL, 10), got);
+		got++;
+	}
+	send_to(w, BACK, LINK_DATA, 1, "more", 4);
+	want_data(w, FRONT, LINK_DATA, 1, "more", 4);
+}
+
+static void
+test_a_slow_destination_does_not_stop_the_other_direction(void **state)
+{
+	struct world *w = *state;
+	uint8_t data[1000] = { 0 };
+
+	open_leg(w);
+	open_channel(w);
+	for (int i = 0; i < 1500; i++) {
+		uint8_t head[8] = { 0, 0, 0, 1, 0, LINK_DATA, 0, 0 };
+		struct iovec iov[2] = { { head, sizeof(head) }, { data, sizeof(data) } };
+		struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2 };
+
+		if (sendmsg(w->fds[BACK], &mh, MSG_NOSIGNAL) < 0)
+			break;
+		pass(w);
+	}
+	assert_true(w->rec.legs.tqh_first->ends[LEDGER_BACK].full);
+	send_to(w, FRONT, LINK_DATA, 1, "q", 1);
+	want_data(w, BACK, LINK_DATA, 1, "q", 1);
+}
+
+static void
+test_a_silent_session_gets_its_signed_head(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	open_channel(w);
+	settle(w);
+	clock_skip_ns += 2 * CLOCK_NS_PER_S;
+	for (int i = 0; i < 50 && chain_wants_heads(w->rig->chain); i++)
+		pass(w);
+	assert_false(chain_wants_heads(w->rig->chain));
+}
+
+static void
+test_the_end_of_the_broker_is_an_orderly_stop(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	hang_up(w, BROKER);
+	want(w, FRONT, LINK_END);
+	want(w, BACK, LINK_END);
+	hang_up(w, FRONT);
+	hang_up(w, BACK);
+	settle(w);
+	assert_int_equal(w->rec.n_legs, 0);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_the_opening_is_durable_before_it_is_told),
+		T(test_frames_cross_unchanged_and_are_recorded),
+		T(test_no_frame_is_sent_before_its_commit),
+		T(test_one_commit_serves_everything_that_waits),
+		T(test_a_failed_commit_releases_nothing_and_is_not_tried_again),
+		T(test_a_second_session_is_refused_while_the_store_has_failed),
+		T(test_bad_metadata_is_refused),
+		T(test_an_allowed_request_crosses_after_the_answer),
+		T(test_the_sender_is_held_and_the_other_direction_flows),
+		T(test_a_denied_request_does_not_cross_and_the_front_is_told),
+		T(test_a_replaced_request_crosses_in_its_new_form_and_both_are_recorded),
+		T(test_a_replacement_of_another_number_ends_the_session),
+		T(test_without_policy_everything_that_needs_it_is_denied),
+		T(test_what_was_asked_is_denied_when_policy_dies),
+		T(test_a_denied_channel_is_refused_and_what_follows_on_it_dropped),
+		T(test_a_denied_global_request_is_answered_by_the_recorder),
+		T(test_an_answer_to_nothing_is_passed_over),
+		T(test_an_audit_event_of_policy_is_kept),
+		T(test_an_end_is_passed_on_and_the_session_closed),
+		T(test_frames_sent_before_the_end_all_arrive),
+		T(test_a_front_that_dies_ends_the_leg),
+		T(test_an_end_that_does_not_close_is_cut_off),
+		T(test_a_kill_tells_both_ends_and_names_who),
+		T(test_nothing_is_sent_to_an_end_after_its_end),
+		T(test_a_broken_rule_ends_the_leg_with_an_audit_event),
+		T(test_a_refused_request_is_one_audit_event),
+		T(test_stop_ends_every_session_and_then_the_loop),
+		T(test_a_stop_does_not_wait_for_ever),
+		T(test_an_audit_event_is_done_when_it_is_durable),
+		T(test_status_is_json),
+		T(test_a_stalled_disk_ends_sessions),
+		T(test_a_slow_destination_stops_its_source_and_loses_nothing),
+		T(test_a_slow_destination_does_not_stop_the_other_direction),
+		T(test_a_silent_session_gets_its_signed_head),
+		T(test_the_end_of_the_broker_is_an_orderly_stop),
+	};
+
+	return cmocka_run_group_tests_name("recorder", tests, NULL, NULL);
+}
