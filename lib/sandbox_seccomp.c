@@ -109,7 +109,7 @@ static const struct sandbox_call allowed[] = {
 	{ SCMP_SYS(madvise), ALL, { 0 } },
 	{ SCMP_SYS(mlock), K | T, { 0 } },
 	{ SCMP_SYS(mlock2), K | T, { 0 } },
-	{ SCMP_SYS(munlock), K | T, { 0 } },
+	{ SCMP_SYS(munlock), K | T | REC, { 0 } }, /* the recorder forgets its key */
 	/* The process itself. */
 	{ SCMP_SYS(futex), ALL, { 0 } },
 	{ SCMP_SYS(getrandom), ALL, { 0 } },
