@@ -1,0 +1,395 @@
+/* Decisions: truth tables over rules, people, hosts, logins, sources, times and rights. */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/clock.h"
+#include "policy/access.h"
+#include "policy/model.h"
+#include "policy/rules.h"
+
+#define PEOPLE                                                                                     \
+	"users:\n"                                                                                 \
+	"  alice: {groups: [sre]}\n"                                                               \
+	"  bob: {groups: [contractors, sre]}\n"                                                    \
+	"  carol: {groups: []}\n"                                                                  \
+	"hosts:\n"                                                                                 \
+	"  web1: {address: 10.0.0.1, labels: {env: prod, os: linux}, key: fleet, host_keys: "      \
+	"[\"ssh-ed25519 "                                                                          \
+	"AAAAC3NzaC1lZDI1NTE5AAAAILLKMTZS27Q5BF8LSV+NySODX7td14TFUkPblZiHNPje\"]}\n"               \
+	"  web2: {address: 10.0.0.2, ports: [2222], labels: {env: test}, key: fleet, host_keys: "  \
+	"[\"ssh-ed25519 "                                                                          \
+	"AAAAC3NzaC1lZDI1NTE5AAAAILLKMTZS27Q5BF8LSV+NySODX7td14TFUkPblZiHNPje\"]}\n"               \
+	"  bare: {address: 10.0.0.3, key: fleet}\n"                                                \
+	"  keyless: {address: 10.0.0.4, host_keys: [\"ssh-ed25519 "                                \
+	"AAAAC3NzaC1lZDI1NTE5AAAAILLKMTZS27Q5BF8LSV+NySODX7td14TFUkPblZiHNPje\"]}\n"               \
+	"  \"*.lab\": {resolve: true, labels: {env: lab}, key: fleet, host_keys: "                 \
+	"[\"ssh-ed25519 "                                                                          \
+	"AAAAC3NzaC1lZDI1NTE5AAAAILLKMTZS27Q5BF8LSV+NySODX7td14TFUkPblZiHNPje\"]}\n"
+
+/* 2026-11-23 is a Monday. */
+#define MONDAY_10 1795428000ull
+
+static struct model *
+loaded(const char *rules)
+{
+	char *file = calloc(1, 65536);
+	struct conf_err err = { "" };
+	struct model *m = NULL;
+
+	assert_non_null(file);
+	strcpy(file, PEOPLE);
+	strcat(file, rules);
+	if (model_load("policy.yaml", file, strlen(file), NULL, &m, &err) != 0)
+		fail_msg("%s", err.text);
+	free(file);
+	return m;
+}
+
+struct ask {
+	const char *user, *host, *login, *source, *principal;
+	uint64_t at_s;
+	unsigned rights;
+	const char *command;
+};
+
+static bool
+decide(const struct model *m, const struct ask *a, const struct model_rule **ret_rule,
+    unsigned *ret_rights)
+{
+	const char *principal = a->principal;
+	struct rules_question q = {
+		.user = model_find_user(m, a->user),
+		.principals = &principal,
+		.n_principals = principal != NULL ? 1 : 0,
+		.host = model_find_host(m, a->host),
+		.host_name = a->host,
+		.login = a->login,
+		.now_ns = (a->at_s != 0 ? a->at_s : MONDAY_10) * CLOCK_NS_PER_S,
+		.rights = a->rights,
+		.command = a->command,
+	};
+
+	assert_non_null(q.user);
+	assert_non_null(q.host);
+	assert_int_equal(net_parse(a->source != NULL ? a->source : "10.9.9.9", &q.source), 0);
+	return rules_decide(m, &q, ret_rule, ret_rights);
+}
+
+static void
+expect(const struct model *m, const struct ask *a, bool want, const char *want_rule)
+{
+	const struct model_rule *rule = (const struct model_rule *)1;
+	bool got = decide(m, a, &rule, NULL);
+	const char *name = rule != NULL ? rule->name : NULL;
+
+	if (got != want || (name == NULL) != (want_rule == NULL) ||
+	    (name != NULL && strcmp(name, want_rule) != 0))
+		fail_msg("%s as %s on %s: %s by %s", a->user, a->login, a->host,
+		    got ? "allowed" : "denied", name != NULL ? name : "no rule");
+}
+
+static void
+test_nothing_is_allowed_by_default(void **state)
+{
+	struct model *m = loaded("rules: []\n");
+
+	(void)state;
+	expect(m, &(struct ask){ "alice", "web1", "root", NULL, NULL, 0, 0, NULL }, false, NULL);
+	model_free(m);
+}
+
+static void
+test_every_part_of_a_rule_must_fit(void **state)
+{
+	struct model *m = loaded("rules:\n  - {name: r, who: {groups: [sre], source: "
+				 "[10.0.0.0/8]}, where: {labels: {env: "
+				 "prod, os: linux}}, as: [root], may: [shell], when: {days: mon, "
+				 "hours: \"09:00-17:00\", "
+				 "zone: UTC}}\n");
+	static const struct {
+		struct ask ask;
+		bool want;
+	} rows[] = {
+		{ { .user = "alice", .host = "web1", .login = "root" }, true },
+		{ { .user = "bob", .host = "web1", .login = "root" }, true },
+		{ { .user = "carol", .host = "web1", .login = "root" }, false },
+		{ { .user = "alice", .host = "web2", .login = "root" }, false },
+		{ { .user = "alice", .host = "bare", .login = "root" }, false },
+		{ { .user = "alice", .host = "web1", .login = "deploy" }, false },
+		{ { .user = "alice", .host = "web1", .login = "root", .source = "11.0.0.1" },
+		    false },
+		{ { .user = "alice", .host = "web1", .login = "root", .source = "::1" }, false },
+		{ { .user = "alice",
+		      .host = "web1",
+		      .login = "root",
+		      .at_s = MONDAY_10 - 2 * 3600 },
+		    false },
+		{ { .user = "alice",
+		      .host = "web1",
+		      .login = "root",
+		      .at_s = MONDAY_10 + 7 * 3600 },
+		    false },
+		{ { .user = "alice", .host = "web1", .login = "root", .at_s = MONDAY_10 + 86400 },
+		    false },
+		{ { .user = "alice",
+		      .host = "web1",
+		      .login = "root",
+		      .at_s = MONDAY_10 + 7 * 86400 },
+		    true },
+		{ { .user = "alice", .host = "web1", .login = "root", .rights = MODEL_SHELL },
+		    true },
+		{ { .user = "alice", .host = "web1", .login = "root", .rights = MODEL_EXEC },
+		    false },
+		{ { .user = "alice",
+		      .host = "web1",
+		      .login = "root",
+		      .rights = MODEL_SHELL | MODEL_EXEC },
+		    true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		expect(m, &rows[i].ask, rows[i].want, rows[i].want ? "r" : NULL);
+	model_free(m);
+}
+
+#define ALL "who: {users: [\"*\"]}, where: {hosts: [\"*\"]}, as: [\"*\"]"
+
+static void
+test_deny_wins_wherever_it_stands(void **state)
+{
+	static const char *const files[] = {
+		"rules:\n  - {name: no, deny: true, who: {groups: [contractors]}, as: [root]}\n"
+		"  - {name: yes, " ALL ", may: [shell, exec]}\n",
+		"rules:\n  - {name: yes, " ALL ", may: [shell, exec]}\n"
+		"  - {name: no, deny: true, who: {groups: [contractors]}, as: [root]}\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct model *m = loaded(files[i]);
+
+		expect(m, &(struct ask){ .user = "alice", .host = "web1", .login = "root" }, true,
+		    "yes");
+		expect(m, &(struct ask){ .user = "bob", .host = "web1", .login = "root" }, false,
+		    "no");
+		expect(m, &(struct ask){ .user = "bob", .host = "web1", .login = "deploy" }, true,
+		    "yes");
+		expect(m,
+		    &(struct ask){
+			.user = "bob", .host = "web1", .login = "root", .rights = MODEL_EXEC },
+		    false, "no");
+		model_free(m);
+	}
+}
+
+static void
+test_deny_of_one_right_leaves_the_others(void **state)
+{
+	struct model *m = loaded("rules:\n  - {name: yes, " ALL ", may: [shell, sftp]}\n"
+				 "  - {name: no, deny: true, may: [sftp]}\n");
+	struct ask a = { .user = "alice", .host = "web1", .login = "root" };
+	const struct model_rule *rule;
+	unsigned rights = 0;
+
+	(void)state;
+	assert_true(decide(m, &a, &rule, &rights));
+	assert_int_equal(rights, MODEL_SHELL);
+	a.rights = MODEL_SFTP;
+	expect(m, &a, false, "no");
+	a.rights = MODEL_SHELL;
+	expect(m, &a, true, "yes");
+	/* Not given in the first place: no deny rule is to blame. */
+	a.rights = MODEL_SCP;
+	expect(m, &a, false, NULL);
+	model_free(m);
+	m = loaded("rules:\n  - {name: yes, " ALL ", may: [sftp]}\n"
+		   "  - {name: no, deny: true, may: [sftp]}\n");
+	a.rights = 0;
+	expect(m, &a, false, "no");
+	model_free(m);
+}
+
+static void
+test_rights_add_up(void **state)
+{
+	struct model *m = loaded("rules:\n  - {name: a, " ALL ", may: [sftp]}\n"
+				 "  - {name: b, who: {users: [alice]}, where: {hosts: [web1]}, as: "
+				 "[root], may: [{exec: [\"systemctl status *\", uptime]}]}\n");
+	struct ask a = { .user = "alice", .host = "web1", .login = "root", .rights = MODEL_EXEC };
+	const struct model_rule *rule;
+	unsigned rights = 0;
+
+	(void)state;
+	assert_true(decide(
+	    m, &(struct ask){ .user = "alice", .host = "web1", .login = "root" }, &rule, &rights));
+	assert_int_equal(rights, MODEL_SFTP | MODEL_EXEC);
+	a.command = "uptime";
+	expect(m, &a, true, "b");
+	a.command = "uptime; id";
+	expect(m, &a, false, NULL);
+	a.command = NULL; /* a terminal: some command will come */
+	expect(m, &a, true, "b");
+	a.user = "carol";
+	expect(m, &a, false, NULL);
+	a.rights = MODEL_SFTP;
+	expect(m, &a, true, "a");
+	model_free(m);
+}
+
+static void
+test_who_by_principal_and_self(void **state)
+{
+	struct model *m =
+	    loaded("rules:\n  - {name: r, who: {principals: [role-db]}, where: {patterns: "
+		   "[\"*.lab\"]}, as: [\"@self\"], may: [shell]}\n");
+	struct ask a = {
+		.user = "carol", .host = "x.lab", .login = "carol", .principal = "role-db"
+	};
+
+	(void)state;
+	expect(m, &a, true, "r");
+	a.principal = "role-d";
+	expect(m, &a, false, NULL);
+	a.principal = NULL;
+	expect(m, &a, false, NULL);
+	a.principal = "role-db";
+	a.login = "root";
+	expect(m, &a, false, NULL);
+	a.login = "carol";
+	a.host = "web1";
+	expect(m, &a, false, NULL);
+	model_free(m);
+}
+
+/* Names to answers. */
+
+static const char access_rules[] =
+    "rules:\n"
+    "  - {name: own, who: {users: [carol]}, where: {hosts: [web1]}, as: [\"@self\", root], may: "
+    "[shell]}\n"
+    "  - {name: one, who: {users: [alice]}, where: {hosts: [web1, bare, keyless]}, as: [deploy], "
+    "may: [shell]}\n"
+    "  - {name: many, who: {users: [alice]}, where: {hosts: [web2]}, as: [root, deploy], may: "
+    "[shell]}\n"
+    "  - {name: any, who: {users: [bob]}, where: {patterns: [\"*.lab\"]}, as: [\"*\"], may: "
+    "[shell]}\n"
+    "  - {name: no, deny: true, who: {users: [bob]}, where: {patterns: [\"x.lab\"]}, as: [bob]}\n";
+
+static const struct {
+	const char *proved[2]; /* users */
+	const char *claim;
+	enum access_outcome outcome;
+	const char *reason, *identity, *login, *host;
+	unsigned port;
+	const char *line; /* must stand in it */
+} access_rows[] = {
+	{ { "alice" }, "alice+web1", ACCESS_ALLOWED, NULL, "alice", "deploy", "web1", 22, "" },
+	{ { "alice" }, "deploy+web1", ACCESS_ALLOWED, NULL, "alice", "deploy", "web1", 22, "" },
+	{ { "alice" }, "alice+deploy+web1", ACCESS_ALLOWED, NULL, "alice", "deploy", "web1", 22,
+	    "" },
+	{ { "alice" }, "alice+deploy+web1+22", ACCESS_ALLOWED, NULL, "alice", "deploy", "web1", 22,
+	    "" },
+	{ { "alice" }, "alice+web1+22", ACCESS_ALLOWED, NULL, "alice", "deploy", "web1", 22, "" },
+	{ { "alice" }, "ALICE+web1", ACCESS_DENIED, "host-not-allowed", "alice", "ALICE", "web1",
+	    22, "" },
+	{ { "alice" }, "deploy+WEB1", ACCESS_ALLOWED, NULL, "alice", "deploy", "web1", 22, "" },
+	{ { "alice" }, "alice+web1+2222", ACCESS_DENIED, "port-not-allowed", "alice", "deploy",
+	    "web1", 2222, "" },
+	{ { "alice" }, "alice+root+web2+2222", ACCESS_ALLOWED, NULL, "alice", "root", "web2", 2222,
+	    "" },
+	{ { "alice" }, "root+web1", ACCESS_DENIED, "host-not-allowed", "alice", "root", "web1", 22,
+	    "" },
+	{ { "alice" }, "alice+web2", ACCESS_SAY, "several-logins", "alice", "", "web2", 22,
+	    "write alice+LOGIN+web2 with one of these logins: root, deploy" },
+	{ { "alice" }, "root+web2", ACCESS_ALLOWED, NULL, "alice", "root", "web2", 22, "" },
+	{ { "alice" }, "bob+web1", ACCESS_DENIED, "host-not-allowed", "alice", "bob", "web1", 22,
+	    "" },
+	{ { "alice" }, "bob+deploy+web1", ACCESS_DENIED, "unproved-identity", NULL, "", "", 0, "" },
+	{ { "alice" }, "bob+web1+22", ACCESS_DENIED, "unproved-identity", NULL, "", "", 0, "" },
+	{ { "alice" }, "alice+nowhere", ACCESS_DENIED, "unknown-host", "alice", "", "nowhere", 0,
+	    "" },
+	{ { "alice" }, "alice+bare", ACCESS_DENIED, "host-not-pinned", "alice", "deploy", "bare",
+	    22, "" },
+	{ { "alice" }, "alice+keyless", ACCESS_DENIED, "host-without-key", "alice", "deploy",
+	    "keyless", 22, "" },
+	{ { "alice" }, "alice", ACCESS_NO_HOST, NULL, "alice", "", "", 0, "" },
+	{ { "alice" }, "root", ACCESS_DENIED, "unproved-identity", NULL, "", "", 0, "" },
+	{ { "alice" }, "alice:web1", ACCESS_SAY, "bad-name", NULL, "", "", 0,
+	    "write alice+web1 instead" },
+	{ { NULL }, "alice:web1", ACCESS_DENIED, "unknown-user", NULL, "", "", 0, "" },
+	{ { NULL }, "alice+web1", ACCESS_DENIED, "unknown-user", NULL, "", "", 0, "" },
+	{ { "carol" }, "carol+web1", ACCESS_ALLOWED, NULL, "carol", "carol", "web1", 22, "" },
+	{ { "carol" }, "root+web1", ACCESS_ALLOWED, NULL, "carol", "root", "web1", 22, "" },
+	{ { "bob" }, "bob+a.lab", ACCESS_ALLOWED, NULL, "bob", "bob", "a.lab", 22, "" },
+	{ { "bob" }, "anybody+a.lab", ACCESS_ALLOWED, NULL, "bob", "anybody", "a.lab", 22, "" },
+	{ { "bob" }, "bob+x.lab", ACCESS_DENIED, "host-denied-by-rule", "bob", "bob", "x.lab", 22,
+	    "" },
+	{ { "bob" }, "root+x.lab", ACCESS_ALLOWED, NULL, "bob", "root", "x.lab", 22, "" },
+	{ { "alice", "carol" }, "alice+web1", ACCESS_ALLOWED, NULL, "alice", "deploy", "web1", 22,
+	    "" },
+	{ { "alice", "carol" }, "carol+web1", ACCESS_ALLOWED, NULL, "carol", "carol", "web1", 22,
+	    "" },
+	{ { "alice", "carol" }, "root+web1", ACCESS_DENIED, "ambiguous-identity", NULL, "", "", 0,
+	    "" },
+	{ { "alice", "carol" }, "carol+root+web1", ACCESS_ALLOWED, NULL, "carol", "root", "web1",
+	    22, "" },
+	{ { "alice", "carol" }, "alice+root+web1", ACCESS_DENIED, "host-not-allowed", "alice",
+	    "root", "web1", 22, "" },
+};
+
+static void
+test_names_to_answers(void **state)
+{
+	struct model *m = loaded(access_rules);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(access_rows) / sizeof(access_rows[0]); i++) {
+		const struct model_user *users[2];
+		struct access_person who = { .users = users, .now_ns = MONDAY_10 * CLOCK_NS_PER_S };
+		struct access a;
+
+		for (; who.n_users < 2 && access_rows[i].proved[who.n_users] != NULL; who.n_users++)
+			users[who.n_users] = model_find_user(m, access_rows[i].proved[who.n_users]);
+		assert_int_equal(net_parse("10.0.0.9", &who.source), 0);
+		access_decide(m, access_rows[i].claim, strlen(access_rows[i].claim), &who, &a);
+		assert_int_equal(a.outcome, access_rows[i].outcome);
+		if (access_rows[i].reason == NULL)
+			assert_null(a.reason);
+		else
+			assert_string_equal(a.reason, access_rows[i].reason);
+		if (access_rows[i].identity == NULL)
+			assert_null(a.user);
+		else
+			assert_string_equal(a.user->name, access_rows[i].identity);
+		assert_string_equal(a.login, access_rows[i].login);
+		assert_string_equal(a.host_name, access_rows[i].host);
+		assert_int_equal(a.port, access_rows[i].port);
+		assert_non_null(strstr(a.line, access_rows[i].line));
+	}
+	model_free(m);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nothing_is_allowed_by_default),
+		cmocka_unit_test(test_every_part_of_a_rule_must_fit),
+		cmocka_unit_test(test_deny_wins_wherever_it_stands),
+		cmocka_unit_test(test_deny_of_one_right_leaves_the_others),
+		cmocka_unit_test(test_rights_add_up),
+		cmocka_unit_test(test_who_by_principal_and_self),
+		cmocka_unit_test(test_names_to_answers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
