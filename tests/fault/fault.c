@@ -1,6 +1,9 @@
 /* The counter, and the calls that look at it. */
 #include "config.h"
 
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <errno.h>
@@ -66,6 +69,20 @@ fault_each(unsigned kinds, int (*run)(void *arg), void *arg)
 	return 0;
 }
 
+void *__real_reallocarray(void *p, size_t n, size_t size);
+void *__wrap_reallocarray(void *p, size_t n, size_t size);
+int __real_fchmod(int fd, mode_t mode);
+int __wrap_fchmod(int fd, mode_t mode);
+int __real_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
+int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
+int __real_socketpair(int domain, int type, int protocol, int fds[2]);
+int __wrap_socketpair(int domain, int type, int protocol, int fds[2]);
+ssize_t __real_sendmsg(int fd, const struct msghdr *mh, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *mh, int flags);
+ssize_t __real_recvmsg(int fd, struct msghdr *mh, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *mh, int flags);
+int __real_epoll_ctl(int fd, int op, int which, struct epoll_event *ev);
+int __wrap_epoll_ctl(int fd, int op, int which, struct epoll_event *ev);
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t n);
@@ -115,6 +132,12 @@ __wrap_realloc(void *p, size_t n)
 	return fails_now(FAULT_MEMORY) ? no_memory() : __real_realloc(p, n);
 }
 
+void *
+__wrap_reallocarray(void *p, size_t n, size_t size)
+{
+	return fails_now(FAULT_MEMORY) ? no_memory() : __real_reallocarray(p, n, size);
+}
+
 char *
 __wrap_strdup(const char *s)
 {
@@ -131,8 +154,16 @@ ssize_t
 __wrap_write(int fd, const void *data, size_t len)
 {
 	/* What the log says is not part of the run. */
-	return fd != STDERR_FILENO && fails_now(FAULT_FILE) ? no_space()
-							    : __real_write(fd, data, len);
+	if (fd == STDERR_FILENO)
+		return __real_write(fd, data, len);
+	if (fails_now(FAULT_FILE))
+		return no_space();
+	if (!fails_now(FAULT_SHORT))
+		return __real_write(fd, data, len);
+	if (len > 1)
+		return __real_write(fd, data, len / 2);
+	errno = EINTR;
+	return -1;
 }
 
 int
@@ -145,4 +176,49 @@ int
 __wrap_rename(const char *from, const char *to)
 {
 	return fails_now(FAULT_FILE) ? no_space() : __real_rename(from, to);
+}
+
+int
+__wrap_fchmod(int fd, mode_t mode)
+{
+	return fails_now(FAULT_FILE) ? no_space() : __real_fchmod(fd, mode);
+}
+
+int
+__wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
+{
+	return fails_now(FAULT_FILE) ? no_space()
+				     : __real_renameat2(from_fd, from, to_fd, to, flags);
+}
+
+static int
+no_buffers(void)
+{
+	errno = ENOBUFS;
+	return -1;
+}
+
+int
+__wrap_socketpair(int domain, int type, int protocol, int fds[2])
+{
+	return fails_now(FAULT_SOCKET) ? no_buffers()
+				       : __real_socketpair(domain, type, protocol, fds);
+}
+
+ssize_t
+__wrap_sendmsg(int fd, const struct msghdr *mh, int flags)
+{
+	return fails_now(FAULT_SOCKET) ? no_buffers() : __real_sendmsg(fd, mh, flags);
+}
+
+ssize_t
+__wrap_recvmsg(int fd, struct msghdr *mh, int flags)
+{
+	return fails_now(FAULT_SOCKET) ? no_buffers() : __real_recvmsg(fd, mh, flags);
+}
+
+int
+__wrap_epoll_ctl(int fd, int op, int which, struct epoll_event *ev)
+{
+	return fails_now(FAULT_SOCKET) ? no_buffers() : __real_epoll_ctl(fd, op, which, ev);
 }

@@ -8,8 +8,11 @@
 #include <stdbool.h>
 
 enum fault_kind {
-	FAULT_MEMORY = 1, /* malloc calloc realloc strdup sodium_malloc: out of memory */
-	FAULT_FILE = 2	  /* write fsync rename: no space left */
+	FAULT_MEMORY =
+	    1,		/* malloc calloc realloc reallocarray strdup sodium_malloc: out of memory */
+	FAULT_FILE = 2, /* write fsync fchmod rename renameat2: no space left */
+	FAULT_SHORT = 4, /* write: half of it, or interrupted before the first byte */
+	FAULT_SOCKET = 8 /* socketpair sendmsg recvmsg epoll_ctl: no buffers */
 };
 
 /* From now on the nth call (from 1) of these kinds fails, once. */

@@ -392,8 +392,8 @@ test_lines_carry_their_type_twice(void **state)
 	static const char *const bad[] = { "", "ssh-ed25519", "ssh-ed25519 ", "ssh-ed25519 AAAA",
 		"ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAILLKMTZS27Q5BF8LSV+NySODX7td14TFUkPblZiHNPje",
 		"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILLKMTZS27Q5BF8LSV!NySODX7td14TFUkPblZiHNPje",
-		"command=\"x\" ssh-ed25519 "
-		"AAAAC3NzaC1lZDI1NTE5AAAAILLKMTZS27Q5BF8LSV+NySODX7td14TFUkPblZiHNPje" };
+		("command=\"x\" ssh-ed25519 "
+		 "AAAAC3NzaC1lZDI1NTE5AAAAILLKMTZS27Q5BF8LSV+NySODX7td14TFUkPblZiHNPje") };
 	const char *comment = NULL;
 	uint8_t *blob = NULL;
 	size_t len = 0;
