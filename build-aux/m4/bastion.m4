@@ -21,11 +21,13 @@ AC_DEFUN([BASTION_SWITCHES], [
     [bastion_sanitizer=$enableval], [bastion_sanitizer=])
   AS_CASE([$bastion_sanitizer], [yes], [bastion_sanitizer=address,undefined], [no], [bastion_sanitizer=])
   AC_ARG_ENABLE([fuzz],
-    [AS_HELP_STRING([--enable-fuzz], [link the fuzz targets with libFuzzer (needs clang)])],
+    [AS_HELP_STRING([--enable-fuzz], [link the fuzz targets with libFuzzer and sanitizers (needs clang)])],
     [bastion_fuzz=$enableval], [bastion_fuzz=no])
   AC_ARG_ENABLE([coverage],
     [AS_HELP_STRING([--enable-coverage], [instrument for gcov])],
     [bastion_coverage=$enableval], [bastion_coverage=no])
+  AS_IF([test "x$bastion_fuzz" = xyes && test -z "$bastion_sanitizer"],
+    [bastion_sanitizer=address,undefined])
   AM_CONDITIONAL([FUZZ], [test "x$bastion_fuzz" = xyes])
   AS_IF([test -n "$bastion_sanitizer"],
     [AC_DEFINE([WITH_SANITIZER], [1], [a sanitizer is linked in: seccomp would kill it])])
