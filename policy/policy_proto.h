@@ -46,7 +46,8 @@ enum pol_front_type {
 	POL_AUTH_REQUEST = 32,
 	/*
 	 * policy: u8 enum pol_auth, then
-	 *   SUCCESS: string identity, string host ("" for the bastion itself), string reference id, u32 channels allowed
+	 *   SUCCESS: string identity, string host ("" for the bastion itself), string reference id,
+	 *            u32 channels allowed (0: as many as the front's own limit says)
 	 *   FAILURE: string methods that can continue, u8 partial success
 	 *   PK_OK:   nothing; the front echoes algorithm and key blob (RFC 4252 section 7)
 	 *   CLOSE:   string one line for SSH_MSG_DISCONNECT

@@ -113,7 +113,8 @@ on_success(struct front *f, struct rd *in)
 	if ((r = wire_accept_user(f->end.wire)) != 0)
 		return r;
 	f->in = true;
-	mux_set_limit(f->end.mux, channels);
+	if (channels > 0)
+		mux_set_limit(f->end.mux, channels);
 	front_link_expect(f);
 	return 0;
 }
