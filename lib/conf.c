@@ -89,6 +89,12 @@ conf_node_type(const struct conf_node *n)
 	return n->type;
 }
 
+bool
+conf_is_nothing(const struct conf_node *n)
+{
+	return n->type == CONF_SCALAR && n->plain && n->text[0] == '\0';
+}
+
 size_t
 conf_n(const struct conf_node *n)
 {

@@ -38,6 +38,8 @@ const struct conf_node *conf_root(const struct conf_doc *doc); /* NULL: an empty
 
 /* What a node is, and what is in it. Borrowed from the doc; i below conf_n(). */
 enum conf_type conf_node_type(const struct conf_node *n);
+/* Whether nothing stands there, as behind "hosts:" with only comments below. */
+bool conf_is_nothing(const struct conf_node *n);
 size_t conf_n(const struct conf_node *n); /* entries of a list or map */
 const struct conf_node *conf_at(const struct conf_node *n, size_t i);
 const char *conf_key_at(const struct conf_node *map, size_t i);

@@ -1060,7 +1060,8 @@ read_fields(
 	for (size_t i = 0; r == 0 && i < n_fields; i++) {
 		const struct conf_node *n = conf_get(root, fields[i].name);
 
-		if (n != NULL)
+		/* A section that has only comments so far, as bastionctl init makes it, is empty. */
+		if (n != NULL && !conf_is_nothing(n))
 			r = fields[i].read(l, NULL, n);
 	}
 	return r;

@@ -332,6 +332,17 @@ test_an_empty_file_has_no_root(void **state)
 }
 
 static void
+test_nothing_is_not_an_empty_text(void **state)
+{
+	struct conf_doc *doc = good("a:\n  # a comment\nb: ''\nc: {}\nd: []\ne: x\n");
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(conf_is_nothing(conf_at(conf_root(doc), i)), i == 0);
+	conf_free(doc);
+}
+
+static void
 test_paths_lead_to_the_value(void **state)
 {
 	struct conf_doc *doc = good("users:\n  alice: {keys: [a, b]}\n\"*.lab\": [{\"x y\": 1}]\n");
@@ -462,6 +473,7 @@ main(void)
 		cmocka_unit_test(test_loose_values_are_refused),
 		cmocka_unit_test(test_what_a_person_writes_is_taken),
 		cmocka_unit_test(test_an_empty_file_has_no_root),
+		cmocka_unit_test(test_nothing_is_not_an_empty_text),
 		cmocka_unit_test(test_paths_lead_to_the_value),
 		cmocka_unit_test(test_messages_never_carry_raw_bytes),
 		cmocka_unit_test(test_limits_of_size_and_number),

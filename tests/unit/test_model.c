@@ -147,8 +147,8 @@ test_what_is_loaded_is_found(void **state)
 static void
 test_empty_files(void **state)
 {
-	static const char *const files[] = { "", "# nothing\n",
-		"users: {}\nhosts: {}\nrules: []\n" };
+	static const char *const files[] = { "", "# nothing\n", "users: {}\nhosts: {}\nrules: []\n",
+		"users:\nhosts:\n  # none yet\nrules:\n" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
