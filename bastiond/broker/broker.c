@@ -97,6 +97,19 @@ broker_fail(struct broker *b, const char *why)
 	loop_stop(b->loop);
 }
 
+/* A recorder with a uid of its own cannot put its public key where everybody looks for it. */
+static void
+broker_publish_key(const struct broker *b)
+{
+	uid_t uid = b->programs.uid[PROGRAM_RECORDER];
+	int r = uid != geteuid() ? state_publish_key(uid) : 0;
+
+	if (r != 0)
+		log_warn("recorder.key_not_published reason=\"%s\" next=\"verifying needs "
+			 "recorder/recorder.pub of the state directory\"",
+		    err_str(r));
+}
+
 static void
 broker_ready(struct broker *b)
 {
@@ -109,6 +122,7 @@ broker_ready(struct broker *b)
 		return;
 	}
 	b->phase = BROKER_RUNS;
+	broker_publish_key(b);
 	broker_audit(b, "bastiond.started");
 	log_notice("ready listen=%s version=%s sandbox=\"%s\"%s",
 	    listen_text(b->listen, text, sizeof(text)), PACKAGE_VERSION,

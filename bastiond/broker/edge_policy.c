@@ -46,11 +46,14 @@ policy_loaded(struct service *s, uint8_t good, const char *text)
 		policy_end_reload(w, good == 1, text);
 		return 0;
 	}
+	if (good != 1 && !s->was_ready) {
+		(void)snprintf(w->start_failed, sizeof(w->start_failed), "%s", text);
+		wiring_changed(w);
+		return 0;
+	}
 	if (good != 1) {
-		/* The same bytes were checked before: what changed is the program or the machine. */
+		/* The same bytes were good before: what changed is the program or the machine. */
 		log_err("policy.refused text=\"%s\"", text);
-		if (!s->was_ready)
-			(void)snprintf(w->start_failed, sizeof(w->start_failed), "%s", text);
 		return ERR_DENIED;
 	}
 	log_notice("policy.ready summary=\"%s\"", text);

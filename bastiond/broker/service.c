@@ -115,11 +115,14 @@ service_on_gone(void *arg, int err)
 	s->edge = NULL;
 	if (!s->wanted)
 		return; /* the time it has to end is running */
-	if (err != ERR_PEER_GONE)
-		log_err("service.edge_broken role=%s reason=\"%s\"", s->conf.name, err_str(err));
 	s->state = SERVICE_ENDING;
 	/* One that closes its edge in order to end gets the moment that takes. */
-	loop_timer_arm(s->timer, err == ERR_PEER_GONE ? SERVICE_LAST_NS : 0);
+	loop_timer_arm(s->timer, SERVICE_LAST_NS);
+	if (err != ERR_PEER_GONE) {
+		log_err("service.edge_broken role=%s reason=\"%s\" next=\"it is killed\"",
+		    s->conf.name, err_str(err));
+		process_kill(s->process, SIGKILL);
+	}
 }
 
 /* Start the program; once it runs, all that follows is told by its end. */

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -130,6 +131,54 @@ state_open(
 		fd = -1;
 	}
 	fd_close(&fd);
+	return r;
+}
+
+#define STATE_KEY_MAX 1024u /* bytes of a verifier key's line */
+
+/* What the recorder wrote, looked at as if it were an attacker: the broker may read files that it may not. */
+static int
+state_read_key(uid_t uid, char **ret_text, size_t *ret_len)
+{
+	int fd = open("recorder/recorder.pub", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char *text = NULL;
+	struct stat st;
+	size_t len;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) != 0)
+		r = -errno;
+	else if (!S_ISREG(st.st_mode) || st.st_uid != uid)
+		r = ERR_FORMAT;
+	else
+		r = file_read_fd(fd, STATE_KEY_MAX, &text, &len);
+	fd_close(&fd);
+	for (size_t i = 0; r == 0 && i < len; i++)
+		if (text[i] < ' ' || text[i] > '~')
+			r = text[i] == '\n' && i + 1 == len ? 0 : ERR_FORMAT;
+	if (r != 0) {
+		free(text);
+		return r;
+	}
+	*ret_text = text;
+	*ret_len = len;
+	return 0;
+}
+
+int
+state_publish_key(uid_t uid)
+{
+	char *text = NULL, *there = NULL;
+	size_t len, there_len;
+	int r = state_read_key(uid, &text, &len);
+
+	if (r == 0 && (file_read("recorder.pub", STATE_KEY_MAX, &there, &there_len) != 0 ||
+			  there_len != len || memcmp(there, text, len) != 0))
+		r = file_replace("recorder.pub", 0644, text, len);
+	free(there);
+	free(text);
 	return r;
 }
 

@@ -13,6 +13,12 @@
  */
 int state_open(const char *dir, const struct programs *programs, int *ret_lock,
     struct conf_err *ret_err) MUST_CHECK;
+/*
+ * Copy recorder/recorder.pub, which the recorder (uid) may write, to recorder.pub, which everybody looks at and it may
+ * not write; both in the working directory. Only a plain file of the recorder's own, of one printable line.
+ * 0, also when it is there already; ERR_FORMAT; -errno.
+ */
+int state_publish_key(uid_t uid) MUST_CHECK;
 /* Write dir/bastiond.pid for this process. 0; -errno. */
 int state_write_pid(const char *dir) MUST_CHECK;
 void state_remove_pid(const char *dir);
