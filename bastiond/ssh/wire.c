@@ -357,7 +357,7 @@ on_service_request(struct wire *w, const uint8_t *msg, size_t len)
 	static const uint8_t want[] = { MSG_SERVICE_REQUEST, 0, 0, 0, 12, 's', 's', 'h', '-', 'u',
 		's', 'e', 'r', 'a', 'u', 't', 'h' };
 
-	if (len == sizeof(want) && memcmp(msg, want, len) == 0)
+	if (w->state == WIRE_READY && len == sizeof(want) && memcmp(msg, want, len) == 0)
 		w->ops->message(w->arg, msg, len);
 	else
 		wire_disconnect(w, DISCONNECT_SERVICE, "the service is ssh-userauth");
@@ -396,6 +396,16 @@ wire_message(struct wire *w, uint8_t type, const uint8_t *msg, size_t len, void 
 		return wire_login_message(w, type, msg, len, packet);
 	if (type < MSG_USERAUTH_FIRST)
 		return false;
+	/*
+	 * libssh's filter lets some types of RFC 4252 through at any time. RFC 4252 section 5.1: what comes after the
+	 * success is ignored. Nothing of RFC 4254 comes before it.
+	 */
+	if (type < MSG_CONNECTION_FIRST && w->state == WIRE_OPEN)
+		return true;
+	if (type >= MSG_CONNECTION_FIRST && w->state != WIRE_OPEN) {
+		wire_fail(w, ERR_CRYPTO, "message %u before the login", type);
+		return true;
+	}
 	w->ops->message(w->arg, msg, len);
 	return true;
 }

@@ -616,6 +616,35 @@ test_rekey_limit_is_kept_while_data_flows_both_ways(void **state)
 	wire_pair_free(p);
 }
 
+/* RFC 4252 section 5.1, for types that libssh lets through at any time; and a service is asked for before. */
+static void
+test_authentication_after_the_login_is_ignored(void **state)
+{
+	static const uint8_t late[] = { 63, 64, 65 };
+	static const uint8_t service[] = "\5\0\0\0\014ssh-userauth";
+	struct wire_pair *p = logged_in(&none, &none);
+	struct wire *w = p->client.w;
+	uint8_t msg[5] = { 0 };
+	unsigned n = p->server.n_message;
+
+	(void)state;
+	for (size_t i = 0; i < N(late); i++) {
+		msg[0] = late[i];
+		w->raw = (struct wire_raw){ .head = msg, .head_len = sizeof(msg), .armed = true };
+		assert_int_equal(wire_libssh_send(w), 0);
+	}
+	msg[0] = 80;
+	assert_int_equal(wire_send(w, msg, sizeof(msg)), 0);
+	assert_true(wire_pair_until(p, &p->server.n_message, n + 1));
+	assert_true(wire_pair_got(&p->server, msg, sizeof(msg)));
+	w->raw =
+	    (struct wire_raw){ .head = service, .head_len = sizeof(service) - 1, .armed = true };
+	assert_int_equal(wire_libssh_send(w), 0);
+	assert_true(wire_pair_until(p, &p->server.n_end, 1));
+	assert_int_equal(p->server.n_message, n + 1);
+	wire_pair_free(p);
+}
+
 /* The one who sent what arrived hurt is told that something was wrong, and no more. */
 static void
 test_a_hurt_packet_is_answered(void **state)
@@ -702,6 +731,7 @@ main(void)
 		cmocka_unit_test(test_pause_holds_input_back_and_loses_nothing),
 		cmocka_unit_test(test_pause_from_a_callback),
 		cmocka_unit_test(test_rekey_limit_is_kept_while_data_flows_both_ways),
+		cmocka_unit_test(test_authentication_after_the_login_is_ignored),
 		cmocka_unit_test(test_a_hurt_packet_is_answered),
 		cmocka_unit_test(test_two_wires_of_one_owner),
 	};
