@@ -31,7 +31,7 @@ enum brk_front_type {
 
 /* broker <-> back */
 enum brk_back_type {
-	/* broker, first, id: leg: string back part of the grant, u32 n + n strings: the bastion's own "address port" (never a
+	/* broker, first, id: leg: string back part of the grant, u32 n + n strings: the bastion's own "address:port" (never a
 	 * target), u32 n + n strings: denied networks for resolved names, u64 keepalive interval in ns, u32 keepalives missed,
 	 * u64 longest time to connect in ns (the grant may say less) */
 	BRK_BACK_START = 1

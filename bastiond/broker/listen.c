@@ -257,11 +257,8 @@ static void
 listen_own_add(char own[WIRING_OWN_MAX][NET_PORT_TEXT_SIZE], size_t *n, const struct net_addr *a,
     uint16_t port)
 {
-	char text[NET_TEXT_SIZE];
-
 	if (*n < WIRING_OWN_MAX)
-		(void)snprintf(own[(*n)++], NET_PORT_TEXT_SIZE, "%s %u",
-		    net_text(text, sizeof(text), a), (unsigned)port);
+		net_port_text(own[(*n)++], NET_PORT_TEXT_SIZE, a, port);
 }
 
 static void

@@ -34,7 +34,7 @@ void listen_pause(struct listen_set *set);
 char *listen_text(const struct listen_set *set, char *dst, size_t size);
 /* The i-th of them; false behind the last. */
 bool listen_at(const struct listen_set *set, size_t i, char *dst, size_t size);
-/* "ADDRESS PORT" of everything that reaches us, for backs: a wildcard stands for each address of the machine. */
+/* "127.0.0.1:2222" of everything that reaches us, for backs: a wildcard stands for each address of the machine. */
 size_t listen_own(const struct listen_set *set, char own[WIRING_OWN_MAX][NET_PORT_TEXT_SIZE]);
 
 #endif

@@ -64,7 +64,7 @@ struct wiring_peer {
 int wiring_accept(struct wiring *w, int fd, const struct wiring_peer *peer, const char **ret_line,
     const char **ret_name) MUST_CHECK;
 
-/* Our own "address port" texts, copied; the first n are told to every back. */
+/* Our own addresses with ports ("[::1]:2222"), copied; the first n are told to every back. */
 void wiring_set_own(struct wiring *w, char own[][NET_PORT_TEXT_SIZE], size_t n);
 
 /*

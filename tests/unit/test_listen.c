@@ -196,11 +196,11 @@ test_our_own_addresses(void **state)
 	assert_int_equal(listen_open(conf, NULL, &set, &err), 0);
 	n = listen_own(set, own);
 	assert_true(n >= 3);
-	assert_int_equal(strncmp(own[0], "127.0.0.1 ", 10), 0);
-	assert_int_equal(strncmp(own[1], "0.0.0.0 ", 8), 0);
+	assert_int_equal(strncmp(own[0], "127.0.0.1:", 10), 0);
+	assert_int_equal(strncmp(own[1], "0.0.0.0:", 8), 0);
 	/* The wildcard stands for loopback too. */
 	assert_true(listen_at(set, 1, one, sizeof(one)));
-	snprintf(wanted, sizeof(wanted), "127.0.0.1 %s", strrchr(one, ':') + 1);
+	snprintf(wanted, sizeof(wanted), "127.0.0.1:%s", strrchr(one, ':') + 1);
 	for (size_t i = 2; i < n; i++)
 		found |= strcmp(own[i], wanted) == 0;
 	assert_true(found);
