@@ -197,7 +197,11 @@ rd_open(struct cmd_ctx *c, const struct rd_place *place, enum rd_view view, cons
 			: rd_edge_bastion(c, place, view, args, &fd);
 	if (r != CMD_YES)
 		return r;
-	if ((r = ipc_plain_hello(fd)) != 0 || (rd = rd_new(fd)) == NULL) {
+	r = ipc_plain_hello(fd);
+	if (r ==
+	    ERR_PEER_GONE) /* it has said all it had to say already, and that can still be read */
+		r = 0;
+	if (r != 0 || (rd = rd_new(fd)) == NULL) {
 		fd_close(&fd);
 		return cmd_fail(CMD_UNSURE, "bastiond-reader: %s", err_str(r != 0 ? r : -ENOMEM));
 	}
