@@ -41,20 +41,30 @@ rd_is_store(const char *dir)
 	return str_format(path, sizeof(path), "%s/data.mdb", dir) == 0 && access(path, F_OK) == 0;
 }
 
+/* recorder.pub of the state directory, or the recorder's own copy of it in the store. */
+static int
+rd_find_key(const char *state, struct rd_place *p)
+{
+	int r = str_format(p->key_file, sizeof(p->key_file), "%s/recorder.pub", state);
+
+	if (r == 0 && access(p->key_file, F_OK) != 0)
+		r = str_format(p->key_file, sizeof(p->key_file), "%s/recorder.pub", p->store);
+	return r == 0 ? CMD_YES : cmd_fail(CMD_UNSURE, "%s: the path is too long", state);
+}
+
 /* dir: as given with --store. */
 static int
 rd_find_copy(const char *dir, struct rd_place *p)
 {
 	static const char *const below[] = { "", "/recorder", "/state/recorder" };
+	char state[PATH_MAX];
 
 	for (size_t i = 0; i < sizeof(below) / sizeof(below[0]); i++)
 		if (str_format(p->store, sizeof(p->store), "%s%s", dir, below[i]) == 0 &&
-		    rd_is_store(p->store)) {
+		    rd_is_store(p->store) &&
+		    str_format(state, sizeof(state), "%s/..", p->store) == 0) {
 			p->copy = true;
-			if (str_format(p->key_file, sizeof(p->key_file), "%s/../recorder.pub",
-				p->store) != 0)
-				break;
-			return CMD_YES;
+			return rd_find_key(state, p);
 		}
 	return cmd_fail(CMD_UNSURE,
 	    "%s: no store is here: name the folder with data.mdb, or its state directory", dir);
@@ -71,11 +81,9 @@ rd_find(struct cmd_ctx *c, struct rd_place *ret_place)
 		return rd_find_copy(dir, ret_place);
 	if ((r = cmd_load_config(c)) != CMD_YES)
 		return r;
-	if (str_format(ret_place->store, sizeof(ret_place->store), "%s/recorder", c->state) != 0 ||
-	    str_format(
-		ret_place->key_file, sizeof(ret_place->key_file), "%s/recorder.pub", c->state) != 0)
+	if (str_format(ret_place->store, sizeof(ret_place->store), "%s/recorder", c->state) != 0)
 		return cmd_fail(CMD_UNSURE, "%s: the path is too long", c->state);
-	return CMD_YES;
+	return rd_find_key(c->state, ret_place);
 }
 
 static int

@@ -29,7 +29,7 @@ struct rd;
 struct rd_place {
 	bool copy;		 /* --store was given */
 	char store[PATH_MAX];	 /* folder of data.mdb */
-	char key_file[PATH_MAX]; /* recorder.pub of its state directory */
+	char key_file[PATH_MAX]; /* recorder.pub, beside or in the store */
 };
 int rd_find(struct cmd_ctx *c, struct rd_place *ret_place) MUST_CHECK;
 
