@@ -8,7 +8,7 @@ ok 'a bastion and its target start' rig_up
 
 # talk NAME: a client that receives numbered lines as fast as it can, its output kept in $RIG/NAME.
 talk() {
-	b_ssh "$(to t1)" 'i=0; while :; do i=$((i + 1)); echo "line $i of the truth"; done' >"$RIG/$1" 2>"$RIG/$1.err" &
+	b_exec "$(to t1)" 'i=0; while :; do i=$((i + 1)); echo "line $i of the truth"; done' >"$RIG/$1" 2>"$RIG/$1.err" &
 	talk_pid=$!
 	wait_for 10 test -s "$RIG/$1"
 	talk_sid=$(last_sid)

@@ -7,7 +7,7 @@ plan 16
 rig_init && rig_target t1 && rig_policy || exit 1
 ok 'a bastion starts' rig_start
 
-b_ssh "$(to t1)" 'i=0; while :; do i=$((i + 1)); echo "line $i of the truth"; done' >"$RIG/flow" 2>"$RIG/flow.err" &
+b_exec "$(to t1)" 'i=0; while :; do i=$((i + 1)); echo "line $i of the truth"; done' >"$RIG/flow" 2>"$RIG/flow.err" &
 flow_pid=$!
 ok 'output flows' wait_for 10 test -s "$RIG/flow"
 sid=$(last_sid)

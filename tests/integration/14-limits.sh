@@ -25,7 +25,7 @@ at_most 'a silent client is ended after its grace time' "$took" 5
 ok 'and not before' test "$took" -ge 1
 
 for i in 1 2 3; do
-	b_ssh "$(to t1)" 'echo in; exec sleep 30' >"$RIG/s$i" 2>&1 &
+	b_exec "$(to t1)" 'echo in; exec sleep 30' >"$RIG/s$i" 2>&1 &
 	eval "p$i=$!"
 	wait_for 10 grep -q in "$RIG/s$i"
 done

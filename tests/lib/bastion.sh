@@ -177,6 +177,12 @@ b_ssh() {
 	ssh $(rig_opts) -p "$bastion_port" "$@"
 }
 
+# The same as the process itself, for use with &: then $! is the client.
+b_exec() {
+	# shellcheck disable=SC2046
+	exec ssh $(rig_opts) -p "$bastion_port" "$@"
+}
+
 # to HOST: the destination "login+host@bastion" as the test's own user
 to() {
 	echo "$rig_me+$1@127.0.0.1"
