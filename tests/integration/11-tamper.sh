@@ -58,7 +58,8 @@ python3 - "$RIG/copy/state/recorder.pub" >"$RIG/forged.pub" <<'PY'
 import base64, hashlib, os, sys
 name = open(sys.argv[1]).read().split("+")[0]
 key = b"\x01" + os.urandom(32)
-print(f"{name}+{hashlib.sha256(name.encode() + b'\n' + key).hexdigest()[:8]}+{base64.b64encode(key).decode()}")
+key_id = hashlib.sha256(name.encode() + b"\n" + key).hexdigest()[:8]
+print("+".join([name, key_id, base64.b64encode(key).decode()]))
 PY
 verify_copy --all --public-key "$RIG/forged.pub" >/dev/null 2>&1
 is 'another public key: no' $? 1
