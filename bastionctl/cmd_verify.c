@@ -102,7 +102,7 @@ static void
 verify_say_session(const struct json_node *s)
 {
 	if (json_bool(json_get(s, "ok"), false))
-		verify_line("ok      %s", json_str(json_get(s, "id"), "?"));
+		verify_line("whole   %s", json_str(json_get(s, "id"), "?"));
 }
 
 static uint64_t

@@ -193,7 +193,7 @@ PY
 
 # verify, checkpoint, log
 is 'verify: yes' "$(code ctl verify --all)" 0
-like 'verify: each session' "$(say)" "^ok +$carol"
+like 'verify: each session' "$(say)" "^whole +$carol"
 is 'verify: one' "$(code ctl verify "$bob")" 0
 is 'verify --json: yes in words' "$(ctl verify --json | jq -c '[.ok, (.sessions | length), .findings, .result.open, .result.truncated]')" '[true,4,[],1,1]'
 ctl checkpoint -o "$dir/checkpoint"
