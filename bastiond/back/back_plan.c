@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "bastiond/back/back.h"
-#include "lib/num.h"
 
 static bool
 take_text(struct rd *in, char *dst, size_t size)
@@ -77,17 +76,9 @@ take_own(struct rd_str s, void *ret_item)
 {
 	char text[NET_PORT_TEXT_SIZE];
 	struct back_own *own = ret_item;
-	uint64_t port;
-	char *space;
 
-	/* "address port", as broker_proto.h says */
-	if (!copy_text(s, text, sizeof(text)) || (space = strchr(text, ' ')) == NULL)
-		return false;
-	*space = '\0';
-	if (net_parse(text, &own->addr) != 0 || num_parse(space + 1, 0, UINT16_MAX, &port) != 0)
-		return false;
-	own->port = (uint16_t)port;
-	return true;
+	return copy_text(s, text, sizeof(text)) &&
+	       net_parse_port(text, &own->addr, &own->port) == 0;
 }
 
 static bool

@@ -366,7 +366,7 @@ send_back_start(struct conn *c)
 	if (grant == NULL || b == NULL)
 		die("start", -ENOMEM);
 	net_text(text, sizeof(text), &c->host->addr);
-	NEED(str_format(own, sizeof(own), "127.0.0.1 %u", c->d->port));
+	NEED(str_format(own, sizeof(own), "127.0.0.1:%u", c->d->port));
 	NEED(buf_put_cstr(grant, c->host->name) | buf_put_cstr(grant, text) |
 	     buf_put_u32(grant, c->host->port) | buf_put_u8(grant, 0) |
 	     buf_put_cstr(grant, c->login) | buf_put_u32(grant, 1) |
