@@ -369,12 +369,14 @@ back_done(struct back *b)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	struct back b = { .agent_fd = BRK_FD_AGENT };
 	int r;
 
 	log_init("back", LOG_LEVEL_NOTICE);
+	if (argc == 2 && strcmp(argv[1], WIRE_SELFTEST_ARG) == 0)
+		return wire_selftest_main("bastiond-back");
 	if ((r = sandbox_prepare()) != 0 || (r = hash_init()) != 0 || (r = wire_init()) != 0 ||
 	    (r = loop_new(&b.loop)) != 0 ||
 	    (r = loop_timer_new(b.loop, on_timer, &b, &b.timer)) != 0 ||

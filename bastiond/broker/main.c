@@ -98,6 +98,20 @@ main_find_programs(struct broker_parts *parts)
 	return 0;
 }
 
+/* A libssh that does not verify what it decrypts must not serve anybody (CVE-2026-59847). 0; 1 after a complaint. */
+static int
+main_try_programs(const struct broker_parts *parts)
+{
+	char text[256];
+	const char *failed = "?";
+	int r = programs_selftest(&parts->programs, &failed);
+
+	if (r == 0)
+		return 0;
+	(void)snprintf(text, sizeof(text), "bastiond: %s cannot be used: %s", failed, err_str(r));
+	return main_complain(text);
+}
+
 struct main_test {
 	struct loop *loop;
 	bool good;
@@ -209,7 +223,8 @@ main(int argc, char **argv)
 	(void)umask(077); /* never fails */
 	if (sandbox_prepare() != 0 || hash_init() != 0)
 		return main_complain("bastiond: cannot start in this environment");
-	if (main_find_programs(&parts) != 0 || main_load(o.file, &parts) != 0)
+	if (main_find_programs(&parts) != 0 || main_load(o.file, &parts) != 0 ||
+	    main_try_programs(&parts) != 0)
 		return 1;
 	if (o.test) {
 		r = main_test(&parts);

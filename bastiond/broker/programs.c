@@ -1,7 +1,9 @@
 /* Names, uids and descriptors of the programs. */
 #include "config.h"
 
+#include <poll.h>
 #include <pwd.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "bastiond/broker/programs.h"
@@ -72,4 +74,40 @@ programs_spec(const struct programs *p, enum program which, struct proc_spec *sp
 	spec->exec_fd = p->fd[which];
 	spec->uid = p->uid[which];
 	spec->gid = p->gid[which];
+}
+
+#define SELFTEST_WAIT_MS 20000 /* a loaded machine; then it is killed, and has failed */
+
+static int
+programs_try(const struct programs *p, enum program which)
+{
+	static const char *const argv[] = { "--selftest", NULL };
+	struct proc_spec spec = { .argv = argv };
+	struct pollfd f = { .events = POLLIN };
+	int status = -1, r;
+	pid_t pid;
+
+	programs_spec(p, which, &spec);
+	if ((r = proc_spawn(&spec, &pid, &f.fd)) != 0)
+		return r;
+	if (poll(&f, 1, SELFTEST_WAIT_MS) != 1)
+		(void)!proc_kill(f.fd, SIGKILL); /* it may have ended just now */
+	(void)poll(&f, 1, -1);
+	r = proc_collect(pid, &status);
+	fd_close(&f.fd);
+	return r == 0 && status != 0 ? ERR_VERSION : r;
+}
+
+int
+programs_selftest(const struct programs *p, const char **ret_failed)
+{
+	static const enum program speakers[] = { PROGRAM_FRONT, PROGRAM_BACK };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(speakers) / sizeof(speakers[0]); i++) {
+		r = programs_try(p, speakers[i]);
+		if (r != 0)
+			*ret_failed = program_table[speakers[i]].name;
+	}
+	return r;
 }

@@ -33,6 +33,11 @@ int programs_open(struct programs *p, const char *dir, const char **ret_missing)
 void programs_close(struct programs *p);
 /* Fill name, exec_fd, uid and gid. */
 void programs_spec(const struct programs *p, enum program which, struct proc_spec *spec);
+/*
+ * Let front and back try whether the SSH library that they hold is one that they can trust; takes a tenth of a second.
+ * *ret_failed: on failure the program's name; it has said why on standard error. 0; -errno; ERR_VERSION it said no.
+ */
+int programs_selftest(const struct programs *p, const char **ret_failed) MUST_CHECK;
 /* "bastiond-front". Static. */
 const char *program_name(enum program which);
 

@@ -270,12 +270,14 @@ front_done(struct front *f)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	struct front f = { .client_fd = BRK_FD_CLIENT, .keys_fd = BRK_FD_KEYS };
 	int r;
 
 	log_init("front", LOG_LEVEL_NOTICE);
+	if (argc == 2 && strcmp(argv[1], WIRE_SELFTEST_ARG) == 0)
+		return wire_selftest_main("bastiond-front");
 	if ((r = sandbox_prepare()) != 0 || (r = wire_init()) != 0 ||
 	    (r = sandbox_enter(SANDBOX_FRONT, NULL, 0)) != 0 || (r = loop_new(&f.loop)) != 0 ||
 	    (r = end_init(&f.end, f.loop, &end_conf, &f, 0)) != 0 || (r = start_edges(&f)) != 0 ||

@@ -160,6 +160,9 @@ const char *wire_peer_version(const struct wire *w);
  * 0; negative, with one line in err that says which hook or which cipher.
  */
 int wire_selftest(char *err, size_t err_len) MUST_CHECK;
+/* The same as a program: what a front or back does when its only argument is this. An exit code; says why on stderr. */
+#define WIRE_SELFTEST_ARG "--selftest"
+int wire_selftest_main(const char *name);
 
 /* Load what libssh and OpenSSL load lazily, so that a sandbox may close behind it. Once per process. */
 int wire_init(void) MUST_CHECK;

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -270,4 +271,17 @@ wire_selftest(char *err, size_t err_len)
 	/* Cut when there is little room; the number says enough. */
 	return str_format(err, err_len, "libssh does not fit: %s", failed) == 0 ? ERR_VERSION
 										: ERR_LIMIT;
+}
+
+int
+wire_selftest_main(const char *name)
+{
+	char err[160] = "cannot load the libraries";
+	int r = wire_init();
+
+	if (r == 0)
+		r = wire_selftest(err, sizeof(err));
+	if (r != 0)
+		fprintf(stderr, "%s: %s\n", name, err);
+	return r == 0 ? 0 : 1;
 }

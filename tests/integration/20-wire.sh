@@ -67,7 +67,7 @@ run() { # [options] run PORT USER COMMAND
 
 ciphers='chacha20-poly1305@openssh.com aes256-gcm@openssh.com aes128-gcm@openssh.com aes256-ctr'
 
-plan 32
+plan 34
 head -c "$size" /dev/urandom >"$RIG/blob"
 sum=$(sha256sum <"$RIG/blob")
 
@@ -122,5 +122,14 @@ ssh-add -q "$RIG/mallory" # the key and its certificate; the agent lists the key
 run run "$sport" "$user" true </dev/null 2>"$RIG/denied"
 is 'a key that the target does not know' $? 254
 like 'is a denial with what is left to try' "$(cat "$RIG/denied")" 'publickey'
+
+# A bastion does not start with a libssh that does not fit.
+ok 'the self-test passes' "$BASTION_BIN/bastiond-front" --selftest
+"$BASTIONCTL" init "$RIG/b" --listen 127.0.0.1:0 >"$RIG/init.log" 2>&1
+mkdir "$RIG/bin"
+cp "$BASTION_BIN"/bastiond* "$RIG/bin"
+cp /bin/false "$RIG/bin/bastiond-back"
+like 'a back that fails it is found at the start' \
+	"$("$RIG/bin/bastiond" -t -f "$RIG/b/bastiond.yaml" 2>&1)" '^bastiond: bastiond-back cannot be used'
 
 tap_end
