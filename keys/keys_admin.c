@@ -89,7 +89,8 @@ reply_error(struct admin *a, uint32_t id, const char *name, int err)
 		    "%s: out of memory that can be locked: raise the limit (ulimit -l, "
 		    "LimitMEMLOCK=)",
 		    name);
-	return replyf(a, id, UNSURE, "%s: %s; the vault is as it was", name, err_str(err));
+	return replyf(a, id, UNSURE, "%s: %s; bastionctl keys list shows what the vault holds",
+	    name, err_str(err));
 }
 
 /* The open vault, or NULL after an answer that says what to do. */

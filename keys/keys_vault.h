@@ -1,6 +1,7 @@
 /*
  * The vault: all private keys, in one sealed file and, unlocked, in locked memory. Every change is durable on disk
- * before it counts; one that fails changes nothing.
+ * before it counts; one that fails changes nothing, except that when only the sync of the folder failed, the change
+ * holds as long as the machine stays up. What is in memory is what is in the file.
  */
 #ifndef BASTION_KEYS_VAULT_H
 #define BASTION_KEYS_VAULT_H

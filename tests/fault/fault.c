@@ -24,7 +24,7 @@
 
 static struct {
 	unsigned kinds, left;
-	bool reached;
+	bool reached, held;
 } fault;
 
 void
@@ -32,7 +32,19 @@ fault_arm(unsigned kinds, unsigned nth)
 {
 	fault.kinds = kinds;
 	fault.left = nth;
-	fault.reached = false;
+	fault.reached = fault.held = false;
+}
+
+void
+fault_hold(void)
+{
+	fault.held = true;
+}
+
+void
+fault_go(void)
+{
+	fault.held = false;
 }
 
 bool
@@ -45,7 +57,7 @@ fault_disarm(void)
 static bool
 fails_now(unsigned kind)
 {
-	if ((fault.kinds & kind) == 0 || fault.left == 0 || --fault.left > 0)
+	if (fault.held || (fault.kinds & kind) == 0 || fault.left == 0 || --fault.left > 0)
 		return false;
 	fault.reached = true;
 	return true;

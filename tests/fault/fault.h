@@ -20,6 +20,10 @@ void fault_arm(unsigned kinds, unsigned nth);
 /* Nothing fails any more. Whether the fault was reached. */
 bool fault_disarm(void);
 
+/* Inside a run: what is between hold and go (setting up, looking at what came of it) neither fails nor counts. */
+void fault_hold(void);
+void fault_go(void);
+
 /*
  * Run again and again, with the first, second, ... call failing, until a run reaches no fault. Each run starts from
  * nothing and cleans up after itself (leaks are the sanitizer's to find), and says what came of it: 0 or an error.
