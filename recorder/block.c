@@ -17,6 +17,8 @@
 struct block_codec_ctx {
 	ZSTD_CCtx *in;
 	ZSTD_DCtx *out;
+	uint8_t space
+	    [BLOCK_RAW_MAX]; /* here and not on the stack, where it would be cleared each time */
 };
 
 static uint8_t *
@@ -144,8 +146,8 @@ int
 block_seal(struct block_codec_ctx *c, const uint8_t salt[BLOCK_SALT_LEN], const void *raw,
     size_t len, struct buf *out)
 {
-	uint8_t packed[BLOCK_RAW_MAX], check[HASH_LEN];
-	const void *payload = packed;
+	uint8_t check[HASH_LEN];
+	const void *payload = c->space;
 	uint8_t *p;
 	size_t n;
 	int r;
@@ -153,7 +155,7 @@ block_seal(struct block_codec_ctx *c, const uint8_t salt[BLOCK_SALT_LEN], const 
 	if (len > BLOCK_RAW_MAX)
 		return ERR_LIMIT;
 	/* Room for less than the input only: what does not shrink is kept as it is. */
-	n = len > 1 ? ZSTD_compressCCtx(c->in, packed, len - 1, raw, len, BLOCK_ZSTD_LEVEL) : 0;
+	n = len > 1 ? ZSTD_compressCCtx(c->in, c->space, len - 1, raw, len, BLOCK_ZSTD_LEVEL) : 0;
 	if (n == 0 || ZSTD_isError(n)) {
 		payload = raw;
 		n = len;
@@ -172,7 +174,7 @@ int
 block_unseal(struct block_codec_ctx *c, const uint8_t *stored, size_t len, size_t raw_len,
     uint8_t ret_salt[BLOCK_SALT_LEN], struct buf *out)
 {
-	uint8_t raw[BLOCK_RAW_MAX], check[HASH_LEN];
+	uint8_t check[HASH_LEN];
 	const uint8_t *payload = stored + STORED_HEAD;
 	int r;
 
@@ -192,9 +194,9 @@ block_unseal(struct block_codec_ctx *c, const uint8_t *stored, size_t len, size_
 			return ERR_FORMAT;
 	} else {
 		/* A frame that says more than raw_len, or lies, does not fit the destination. */
-		if (ZSTD_decompressDCtx(c->out, raw, raw_len, payload, len) != raw_len)
+		if (ZSTD_decompressDCtx(c->out, c->space, raw_len, payload, len) != raw_len)
 			return ERR_FORMAT;
-		payload = raw;
+		payload = c->space;
 	}
 	if ((r = buf_put(out, payload, raw_len)) == 0)
 		memcpy(ret_salt, stored + 1, BLOCK_SALT_LEN);
