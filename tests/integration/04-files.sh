@@ -18,7 +18,8 @@ mkdir -p "$RIG/tree/sub" && echo 1 >"$RIG/tree/one" && echo 2 >"$RIG/tree/sub/tw
 ok 'scp -r' b_scp -r "$RIG/tree" "$(to t1):$RIG/far/tree"
 printf 'put %s %s\nget %s %s\n' "$RIG/file" "$RIG/far/c" "$RIG/far/c" "$RIG/c" >"$RIG/batch"
 # shellcheck disable=SC2046
-ok 'sftp put and get' sftp -q $(rig_opts) -P "$bastion_port" -b "$RIG/batch" "$(to t1)" >/dev/null
+b_sftp() { sftp -q $(rig_opts) -P "$bastion_port" -b "$RIG/batch" "$(to t1)" >/dev/null; }
+ok 'sftp put and get' b_sftp
 same() {
 	for f in a b.back c far/a far/b far/c; do cmp -s "$RIG/file" "$RIG/$f" || return 1; done
 	diff -r "$RIG/tree" "$RIG/far/tree" >/dev/null

@@ -14,7 +14,7 @@ ok 'a bastion starts' rig_start
 
 text=$(b_ssh "$(to imposter)" 'echo in' 2>&1)
 is 'another host key: no session' $? 255
-like 'the line names the host and the reason' "$text" 'imposter.*host key'
+like 'the line names the host and the reason' "$text" 'host key of imposter is not the pinned one'
 unlike 'nothing ran' "$text" '^in$'
 before=$(grep -c 'Accepted publickey' "$RIG/sshd-t1.log")
 is 'the login was never tried' "$before" 0
