@@ -48,7 +48,8 @@ size_t
 refuse_make(uint8_t *dst, const char *line)
 {
 	size_t len = strnlen(line, REFUSE_LINE_MAX), payload = 1 + 4 + 4 + len + 4, padding, at;
-	int n = snprintf((char *)dst, REFUSE_SIZE, "%.*s\r\nSSH-2.0-bastiond\r\n", (int)len, line);
+	int n = snprintf(
+	    (char *)dst, REFUSE_SIZE, "%.*s\r\nSSH-2.0-OpenSSH_bastiond\r\n", (int)len, line);
 
 	at = n > 0 ? (size_t)n : 0;
 	/* RFC 4253 section 6: at least 4 bytes of padding, the whole a multiple of the block size. */

@@ -24,6 +24,12 @@ struct wire;
 #define WIRE_MESSAGE_MAX (255u * 1024u)
 #define WIRE_HASH_MAX 64u /* bytes of an exchange hash */
 
+/*
+ * What a server calls itself. OpenSSH's client tells servers whose name begins with OpenSSH, and no others, that it stopped
+ * reading (eow@openssh.com); without it `ssh host yes | head` would never end.
+ */
+#define WIRE_SERVER_VERSION "OpenSSH_bastiond"
+
 enum wire_role { WIRE_SERVER, WIRE_CLIENT };
 
 /*

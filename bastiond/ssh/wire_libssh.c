@@ -290,7 +290,7 @@ server_options(const struct wire *w, const struct wire_lists *l, ssh_bind bind, 
 
 	(void)w;
 	if (ssh_bind_options_set(bind, SSH_BIND_OPTIONS_PROCESS_CONFIG, &no) != 0 ||
-	    ssh_bind_options_set(bind, SSH_BIND_OPTIONS_BANNER, "bastiond") != 0 ||
+	    ssh_bind_options_set(bind, SSH_BIND_OPTIONS_BANNER, WIRE_SERVER_VERSION) != 0 ||
 	    ssh_bind_options_set(bind, SSH_BIND_OPTIONS_HOSTKEY_ALGORITHMS, "ssh-ed25519") != 0 ||
 	    ssh_bind_options_set(bind, SSH_BIND_OPTIONS_KEY_EXCHANGE, l->kex) != 0 ||
 	    ssh_bind_options_set(bind, SSH_BIND_OPTIONS_CIPHERS_C_S, l->ciphers) != 0 ||

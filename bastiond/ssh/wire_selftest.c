@@ -60,7 +60,7 @@ test_key_exchange(struct wire_pair *p)
 	       strcmp(wire_algorithms(p->server.w),
 		   "curve25519-sha256 aes128-gcm@openssh.com aead-gcm ssh-ed25519") == 0 &&
 	       strcmp(wire_algorithms(p->client.w), wire_algorithms(p->server.w)) == 0 &&
-	       strcmp(wire_peer_version(p->client.w), "SSH-2.0-bastiond") == 0;
+	       strcmp(wire_peer_version(p->client.w), "SSH-2.0-" WIRE_SERVER_VERSION) == 0;
 }
 
 /* What the server may say in EXT_INFO is the owner's list, also names that libssh does not know. */

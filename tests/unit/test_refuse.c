@@ -49,7 +49,7 @@ u32(const uint8_t *p)
 static void
 test_the_answer_is_a_line_an_identification_and_a_disconnect(void **state)
 {
-	static const char id[] = "\r\nSSH-2.0-bastiond\r\n";
+	static const char id[] = "\r\nSSH-2.0-OpenSSH_bastiond\r\n";
 	char line[REFUSE_LINE_MAX + 20];
 	uint8_t answer[REFUSE_SIZE];
 
@@ -114,7 +114,7 @@ test_the_client_may_speak_while_it_reads(void **state)
 	assert_int_equal(write(client, "SSH-2.0-client\r\n", 16), 16);
 	assert_int_equal(loop_pass(loop, 0), 0);
 	assert_true(recv(client, text, sizeof(text), 0) > 60);
-	assert_memory_equal(text, "Exceeded MaxStartups\r\nSSH-2.0-bastiond\r\n", 41);
+	assert_memory_equal(text, "Exceeded MaxStartups\r\nSSH-2.0-OpenSSH_bastiond\r\n", 49);
 	/* Our side has said that nothing follows, but still takes what comes. */
 	assert_string_equal(state_of(client), "end");
 	assert_int_equal(write(client, "more", 4), 4);
