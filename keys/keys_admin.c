@@ -459,12 +459,14 @@ keys_admins_new(struct loop *l, struct keys_policy *policy, const struct keys_ad
 void
 keys_admins_free(struct keys_admins *a)
 {
-	struct admin *admin;
+	struct admin *admin, *next;
 
 	if (a == NULL)
 		return;
-	while ((admin = LIST_FIRST(&a->list)) != NULL)
+	for (admin = LIST_FIRST(&a->list); admin != NULL; admin = next) {
+		next = LIST_NEXT(admin, link);
 		admin_free(admin);
+	}
 	free(a);
 }
 

@@ -450,12 +450,14 @@ keys_legs_new(struct loop *l, struct keys_policy *policy, struct keys_seen *seen
 void
 keys_legs_free(struct keys_legs *l)
 {
-	struct leg *leg;
+	struct leg *leg, *next;
 
 	if (l == NULL)
 		return;
-	while ((leg = LIST_FIRST(&l->list)) != NULL)
+	for (leg = LIST_FIRST(&l->list); leg != NULL; leg = next) {
+		next = LIST_NEXT(leg, link);
 		leg_free(leg);
+	}
 	free(l);
 }
 

@@ -184,12 +184,14 @@ keys_fronts_new(struct loop *l, struct keys_policy *policy, struct keys_seen *se
 void
 keys_fronts_free(struct keys_fronts *f)
 {
-	struct front *front;
+	struct front *front, *next;
 
 	if (f == NULL)
 		return;
-	while ((front = LIST_FIRST(&f->list)) != NULL)
+	for (front = LIST_FIRST(&f->list); front != NULL; front = next) {
+		next = LIST_NEXT(front, link);
 		front_free(front);
+	}
 	free(f);
 }
 

@@ -26,7 +26,7 @@ struct keys_vault {
 
 /* What the vault shall hold next; becomes the truth once it is on disk. */
 struct plan {
-	struct keys_key *keys[KEYS_MAX + 2]; /* borrowed */
+	struct keys_key *keys[KEYS_MAX + 2]; /* borrowed; sorted by name */
 	size_t n;
 };
 
@@ -231,14 +231,6 @@ keys_vault_unlock(struct keys_vault *v, const struct secret *unlock)
 	return 0;
 }
 
-static int
-by_name(const void *a, const void *b)
-{
-	const struct keys_key *const *x = a, *const *y = b;
-
-	return strcmp((*x)->name, (*y)->name);
-}
-
 /* Seal the plan's content. *ret_file: owned by caller. */
 static int
 seal_plan(struct keys_vault *v, struct plan *plan, uint8_t **ret_file, size_t *ret_len)
@@ -248,7 +240,6 @@ seal_plan(struct keys_vault *v, struct plan *plan, uint8_t **ret_file, size_t *r
 
 	if (plan->n > KEYS_MAX)
 		return ERR_LIMIT;
-	qsort(plan->keys, plan->n, sizeof(plan->keys[0]), by_name);
 	content = encode(plan);
 	if (content == NULL)
 		return -ENOMEM;
@@ -306,27 +297,40 @@ plan_of(const struct keys_vault *v)
 {
 	struct plan plan = { .n = v->n };
 
-	memcpy(plan.keys, v->keys, v->n * sizeof(v->keys[0]));
+	for (size_t i = 0; i < v->n; i++)
+		plan.keys[i] = v->keys[i];
 	return plan;
+}
+
+static void
+plan_add(struct plan *plan, struct keys_key *key)
+{
+	size_t at = plan->n++;
+
+	for (; at > 0 && strcmp(plan->keys[at - 1]->name, key->name) > 0; at--)
+		plan->keys[at] = plan->keys[at - 1];
+	plan->keys[at] = key;
 }
 
 static void
 plan_drop(struct plan *plan, const char *name)
 {
+	size_t kept = 0;
+
 	for (size_t i = 0; i < plan->n; i++)
-		if (strcmp(plan->keys[i]->name, name) == 0) {
-			plan->keys[i] = plan->keys[--plan->n];
-			return;
-		}
+		if (strcmp(plan->keys[i]->name, name) != 0)
+			plan->keys[kept++] = plan->keys[i];
+	plan->n = kept;
 }
 
 static int
 plan_generate(struct plan *plan, const char *name, enum sshkey_type type, unsigned bits)
 {
-	int r = keys_key_generate(name, type, bits, &plan->keys[plan->n]);
+	struct keys_key *key = NULL;
+	int r = keys_key_generate(name, type, bits, &key);
 
 	if (r == 0)
-		plan->n++;
+		plan_add(plan, key);
 	return r;
 }
 
@@ -390,7 +394,7 @@ keys_vault_add(struct keys_vault *v, struct keys_key *key)
 		return ERR_ORDER;
 	if (keys_vault_find(v, key->name) != NULL)
 		return ERR_EXISTS;
-	plan.keys[plan.n++] = key;
+	plan_add(&plan, key);
 	return carry_out(v, &plan);
 }
 
@@ -443,8 +447,8 @@ keys_vault_rotate(struct keys_vault *v, const char *name)
 		goto out;
 	plan_drop(&plan, name);
 	plan_drop(&plan, old_name);
-	plan.keys[plan.n++] = old;
-	plan.keys[plan.n++] = new;
+	plan_add(&plan, old);
+	plan_add(&plan, new);
 	r = carry_out(v, &plan);
 out:
 	keys_key_unref(old);

@@ -37,16 +37,16 @@ struct sshkey {
 
 struct curve {
 	enum sshkey_type type;
-	const char *ssh_name, *group, *digest;
 	unsigned bits;
 	size_t number_len; /* bytes of one coordinate */
+	const char *ssh_name, *group, *digest;
 };
 
 static const struct curve curves[] = {
-	{ SSHKEY_ECDSA_256, "nistp256", "prime256v1", "SHA256", 256, 32 },
-	{ SSHKEY_ECDSA_384, "nistp384", "secp384r1", "SHA384", 384, 48 },
-	{ SSHKEY_ECDSA_521, "nistp521", "secp521r1", "SHA512", 521, 66 },
-	{ SSHKEY_SK_ECDSA, "nistp256", "prime256v1", "SHA256", 256, 32 },
+	{ SSHKEY_ECDSA_256, 256, 32, "nistp256", "prime256v1", "SHA256" },
+	{ SSHKEY_ECDSA_384, 384, 48, "nistp384", "secp384r1", "SHA384" },
+	{ SSHKEY_ECDSA_521, 521, 66, "nistp521", "secp521r1", "SHA512" },
+	{ SSHKEY_SK_ECDSA, 256, 32, "nistp256", "prime256v1", "SHA256" },
 };
 
 static const char *const type_names[SSHKEY_N_TYPES] = {

@@ -675,11 +675,11 @@ test_another_login_than_the_granted_one_is_refused(void **state)
 static void
 test_what_is_no_login_is_not_signed(void **state)
 {
-	static const char *const datas[] = { "", "SSHSIG\0\0\0\4file",
+	static const char *const others[] = { "", "SSHSIG\0\0\0\4file",
 		"0123456789abcdef0123456789abcdef", "tree 4b825dc" };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(datas) / sizeof(datas[0]); i++) {
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		struct buf *b = buf_new(4096);
 		struct leg l;
 
@@ -687,7 +687,7 @@ test_what_is_no_login_is_not_signed(void **state)
 		leg_bind(&l);
 		assert_int_equal(buf_put_u8(b, 13), 0);
 		assert_int_equal(buf_put_str(b, l.key, 51), 0);
-		assert_int_equal(buf_put_cstr(b, datas[i]), 0);
+		assert_int_equal(buf_put_cstr(b, others[i]), 0);
 		assert_int_equal(buf_put_u32(b, 0), 0);
 		leg_send(&l, b);
 		leg_expect_cut(&l, "not a userauth request");
