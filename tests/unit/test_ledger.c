@@ -1,0 +1,388 @@
+/* The rules of the link, one broken after another. */
+#include "config.h"
+
+#include "lib/buf.h"
+#include "recorder/event.h"
+#include "recorder/ledger.h"
+#include "tests/lib/test.h"
+
+#define F LEDGER_FRONT
+#define B LEDGER_BACK
+#define SESSION "\0\0\0\7session", 11
+#define FORWARD "\0\0\0\14direct-tcpip", 16
+#define AGENT "\0\0\0\26auth-agent@openssh.com", 26
+
+static int
+setup(void **state)
+{
+	*state = ledger_new();
+	return *state == NULL ? -1 : 0;
+}
+
+static int
+teardown(void **state)
+{
+	ledger_free(*state);
+	return 0;
+}
+
+static const char *why;
+
+static enum ledger_answer
+judge(struct ledger *l, enum ledger_side side, uint16_t type, uint32_t ch, const void *data,
+    size_t len)
+{
+	why = "";
+	return ledger_judge(l, side, type, ch, data, len, &why);
+}
+
+#define PASS(...) assert_int_equal(judge(l, __VA_ARGS__), LEDGER_PASS)
+#define ASK(...) assert_int_equal(judge(l, __VA_ARGS__), LEDGER_ASK)
+#define DROP(...) assert_int_equal(judge(l, __VA_ARGS__), LEDGER_DROP)
+#define BROKEN(...)                                                                                \
+	do {                                                                                       \
+		assert_int_equal(judge(l, __VA_ARGS__), LEDGER_BROKEN);                            \
+		assert_true(strlen(why) > 5);                                                      \
+	} while (0)
+
+static void
+open_session(struct ledger *l, uint32_t ch)
+{
+	PASS(F, LINK_OPEN, ch, SESSION);
+	PASS(B, LINK_OPEN_OK, ch, "", 0);
+}
+
+static void
+test_a_whole_session_passes(void **state)
+{
+	struct ledger *l = *state;
+
+	PASS(F, LINK_NOTE, 0, "\1\0\0\0\0\0\0\0\0", 9);
+	PASS(F, LINK_OPEN, 1, SESSION);
+	PASS(F, LINK_WINDOW, 1, "\0\0\0\1", 4);
+	PASS(F, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\3env\0\0\0\0\1A\0\0\0\1B", 22);
+	PASS(B, LINK_NOTE, 0, "\3", 1);
+	PASS(B, LINK_WINDOW, 1, "\0\0\0\1", 4);
+	PASS(B, LINK_OPEN_OK, 1, "", 0);
+	ASK(F, LINK_REQUEST, 1, "\0\0\0\2\0\0\0\5shell\1", 14);
+	PASS(B, LINK_REPLY, 1, "\0\0\0\2\1", 5);
+	PASS(F, LINK_DATA, 1, "ls\n", 3);
+	PASS(B, LINK_DATA, 1, "x", 1);
+	PASS(B, LINK_DATA_EXT, 1, "\0\0\0\1e", 5);
+	PASS(B, LINK_EOF, 1, "", 0);
+	PASS(B, LINK_EXIT_STATUS, 1, "\0\0\0\0", 4);
+	PASS(B, LINK_CLOSE, 1, "", 0);
+	PASS(F, LINK_EOF, 1, "", 0);
+	PASS(F, LINK_CLOSE, 1, "", 0);
+	PASS(F, LINK_END, 0, "\1\0\0\0\0", 5);
+	PASS(B, LINK_END, 0, "\2\0\0\0\0", 5);
+}
+
+static void
+test_what_needs_a_verdict(void **state)
+{
+	struct ledger *l = *state;
+	static const char *const pass[] = { "env", "window-change", "signal", "break",
+		"eow@openssh.com", "xon-xoff", "keepalive@openssh.com" };
+	static const char *const ask[] = { "shell", "exec", "subsystem", "pty-req", "x11-req",
+		"auth-agent-req@openssh.com", "ENV", "env2", "en", "unheard-of@example.com" };
+	struct buf *b = buf_new(200);
+	uint32_t n = 0;
+
+	open_session(l, 1);
+	for (size_t i = 0; i < N_OF(pass) + N_OF(ask); i++) {
+		const char *name = i < N_OF(pass) ? pass[i] : ask[i - N_OF(pass)];
+
+		buf_reset(b);
+		assert_int_equal(buf_put_u32(b, ++n), 0);
+		assert_int_equal(buf_put_cstr(b, name), 0);
+		assert_int_equal(buf_put_u8(b, 1), 0);
+		assert_int_equal(judge(l, F, LINK_REQUEST, 1, buf_ptr(b), buf_len(b)),
+		    i < N_OF(pass) ? LEDGER_PASS : LEDGER_ASK);
+	}
+	ASK(F, LINK_OPEN, 2, FORWARD);
+	ASK(B, LINK_OPEN, LINK_FROM_BACK + 1, AGENT);
+	ASK(B, LINK_OPEN, LINK_FROM_BACK + 2, SESSION);
+	ASK(F, LINK_GLOBAL, 0, "\0\0\0\1\0\0\0\15tcpip-forward\1", 22);
+	PASS(F, LINK_GLOBAL, 0, "\0\0\0\2\0\0\0\25keepalive@openssh.com\1", 30);
+	ASK(B, LINK_GLOBAL, 0, "\0\0\0\1\0\0\0\27hostkeys-00@openssh.com\0", 32);
+	buf_free(b);
+}
+
+static void
+test_frames_that_a_side_may_not_send(void **state)
+{
+	struct ledger *l = *state;
+
+	open_session(l, 1);
+	BROKEN(F, LINK_EXIT_STATUS, 1, "\0\0\0\0", 4);
+	BROKEN(F, LINK_EXIT_SIGNAL, 1, "\0\0\0\1X\0\0\0\0\0\0\0\0\0", 14);
+	BROKEN(F, LINK_NOTE, 0, "\2", 1);
+	BROKEN(F, LINK_NOTE, 0, "\3", 1);
+	BROKEN(F, LINK_NOTE, 0, "\5", 1);
+	BROKEN(B, LINK_NOTE, 0, "\1", 1);
+	BROKEN(F, LINK_NOTE, 0, "\6", 1);
+	BROKEN(B, LINK_NOTE, 0, "\6", 1);
+	BROKEN(B, LINK_NOTE, 0, "\0", 1);
+	BROKEN(B, LINK_NOTE, 0, "\7", 1);
+	PASS(F, LINK_NOTE, 0, "\4", 1);
+	PASS(B, LINK_NOTE, 1, "\4", 1);
+	BROKEN(F, 0, 0, "", 0);
+	BROKEN(F, 15, 0, "", 0);
+	BROKEN(F, 32, 0, "", 0);
+	BROKEN(F, 0xffff, 0, "", 0);
+}
+
+static void
+test_channel_numbers_belong_to_their_side_and_are_not_used_twice(void **state)
+{
+	struct ledger *l = *state;
+
+	BROKEN(F, LINK_OPEN, 0, SESSION);
+	BROKEN(F, LINK_OPEN, LINK_FROM_BACK + 1, SESSION);
+	BROKEN(B, LINK_OPEN, 1, AGENT);
+	open_session(l, 5);
+	BROKEN(F, LINK_OPEN, 5, SESSION);
+	BROKEN(F, LINK_OPEN, 4, SESSION);
+	PASS(F, LINK_CLOSE, 5, "", 0);
+	PASS(B, LINK_CLOSE, 5, "", 0);
+	BROKEN(F, LINK_OPEN, 5, SESSION);
+	PASS(F, LINK_OPEN, 6, SESSION);
+}
+
+static void
+test_nothing_on_a_channel_that_is_not_there(void **state)
+{
+	struct ledger *l = *state;
+
+	BROKEN(F, LINK_DATA, 1, "x", 1);
+	BROKEN(B, LINK_OPEN_OK, 1, "", 0);
+	BROKEN(B, LINK_DATA, 0, "x", 1);
+	open_session(l, 1);
+	BROKEN(F, LINK_DATA, 2, "x", 1);
+	BROKEN(F, LINK_GLOBAL, 1, "\0\0\0\1\0\0\0\1x\1", 10);
+	BROKEN(F, LINK_END, 1, "\1\0\0\0\0", 5);
+}
+
+static void
+test_a_channel_is_confirmed_once_by_the_other_side(void **state)
+{
+	struct ledger *l = *state;
+
+	PASS(F, LINK_OPEN, 1, SESSION);
+	BROKEN(F, LINK_OPEN_OK, 1, "", 0);
+	BROKEN(F, LINK_OPEN_FAIL, 1, "\0\0\0\1\0\0\0\0", 8);
+	BROKEN(B, LINK_DATA, 1, "x", 1);
+	BROKEN(B, LINK_EOF, 1, "", 0);
+	PASS(F, LINK_DATA, 1, "x", 1);
+	PASS(B, LINK_OPEN_OK, 1, "", 0);
+	BROKEN(B, LINK_OPEN_OK, 1, "", 0);
+	BROKEN(B, LINK_OPEN_FAIL, 1, "\0\0\0\1\0\0\0\0", 8);
+}
+
+static void
+test_a_refused_channel_drops_what_is_under_way(void **state)
+{
+	struct ledger *l = *state;
+
+	PASS(F, LINK_OPEN, 1, SESSION);
+	PASS(B, LINK_OPEN_FAIL, 1, "\0\0\0\1\0\0\0\2no", 10);
+	DROP(F, LINK_DATA, 1, "x", 1);
+	DROP(F, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\5shell\1", 14);
+	BROKEN(B, LINK_DATA, 1, "x", 1);
+	DROP(F, LINK_CLOSE, 1, "", 0);
+	BROKEN(F, LINK_CLOSE, 1, "", 0);
+	ASK(F, LINK_OPEN, 2, FORWARD);
+	ledger_refuse(l, 2);
+	ledger_refuse(l, 2);
+	ledger_refuse(l, 77);
+	DROP(F, LINK_WINDOW, 2, "\0\0\0\1", 4);
+}
+
+/* A client that opens and is refused for ever does not make the ledger grow. */
+static void
+test_refused_channels_are_forgotten(void **state)
+{
+	struct ledger *l = *state;
+
+	open_session(l, 1);
+	for (uint32_t ch = 2; ch < 20000; ch++) {
+		ASK(F, LINK_OPEN, ch, FORWARD);
+		ledger_refuse(l, ch);
+	}
+	DROP(F, LINK_WINDOW, 19999, "\0\0\0\1", 4);
+	BROKEN(F, LINK_WINDOW, 2, "\0\0\0\1", 4);
+	PASS(F, LINK_DATA, 1, "x", 1);
+}
+
+static void
+test_channels_have_a_limit(void **state)
+{
+	struct ledger *l = *state;
+
+	for (uint32_t ch = 1; ch <= LEDGER_CHANNELS_MAX; ch++)
+		PASS(F, LINK_OPEN, ch, SESSION);
+	BROKEN(F, LINK_OPEN, LEDGER_CHANNELS_MAX + 1, SESSION);
+}
+
+static void
+test_nothing_follows_close_eof_and_end(void **state)
+{
+	struct ledger *l = *state;
+
+	open_session(l, 1);
+	PASS(F, LINK_EOF, 1, "", 0);
+	BROKEN(F, LINK_EOF, 1, "", 0);
+	BROKEN(F, LINK_DATA, 1, "x", 1);
+	BROKEN(F, LINK_DATA_EXT, 1, "\0\0\0\1x", 5);
+	PASS(F, LINK_WINDOW, 1, "\0\0\0\1", 4);
+	PASS(F, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\6signal\0", 15);
+	PASS(F, LINK_CLOSE, 1, "", 0);
+	BROKEN(F, LINK_CLOSE, 1, "", 0);
+	BROKEN(F, LINK_WINDOW, 1, "\0\0\0\1", 4);
+	PASS(B, LINK_DATA, 1, "still", 5);
+	PASS(F, LINK_END, 0, "\1\0\0\0\0", 5);
+	BROKEN(F, LINK_END, 0, "\1\0\0\0\0", 5);
+	BROKEN(F, LINK_NOTE, 0, "\4", 1);
+	PASS(B, LINK_DATA, 1, "still", 5);
+}
+
+static void
+spend(struct ledger *l, enum ledger_side side, uint64_t n)
+{
+	static uint8_t data[LINK_DATA_MAX];
+
+	for (; n > LINK_DATA_MAX; n -= LINK_DATA_MAX)
+		PASS(side, LINK_DATA, 1, data, LINK_DATA_MAX);
+	PASS(side, LINK_DATA, 1, data, n);
+}
+
+static void
+test_data_needs_credit(void **state)
+{
+	struct ledger *l = *state;
+
+	open_session(l, 1);
+	spend(l, F, LINK_CREDIT + LEDGER_SLACK);
+	BROKEN(F, LINK_DATA, 1, "x", 1);
+	/* The directions are apart. */
+	spend(l, B, LINK_CREDIT);
+}
+
+static void
+test_credit_is_given_by_the_other_side(void **state)
+{
+	struct ledger *l = *state;
+
+	open_session(l, 1);
+	spend(l, F, LINK_CREDIT + LEDGER_SLACK);
+	PASS(B, LINK_WINDOW, 1, "\0\0\0\2", 4);
+	PASS(F, LINK_DATA, 1, "x", 1);
+	PASS(F, LINK_DATA_EXT, 1, "\0\0\0\1x", 5);
+	BROKEN(F, LINK_DATA_EXT, 1, "\0\0\0\1x", 5);
+}
+
+static void
+test_credit_does_not_overflow(void **state)
+{
+	struct ledger *l = *state;
+
+	open_session(l, 1);
+	BROKEN(B, LINK_WINDOW, 1, "\377\377\377\377", 4);
+}
+
+static void
+test_lengths_have_both_ends(void **state)
+{
+	static uint8_t big[EVENT_DATA_MAX + 1];
+	struct ledger *l = *state;
+
+	open_session(l, 1);
+	BROKEN(F, LINK_DATA, 1, big, 0);
+	BROKEN(F, LINK_DATA, 1, big, LINK_DATA_MAX + 1);
+	BROKEN(F, LINK_DATA_EXT, 1, big, 4);
+	BROKEN(F, LINK_DATA_EXT, 1, big, LINK_DATA_MAX + 5);
+	BROKEN(F, LINK_WINDOW, 1, big, 3);
+	BROKEN(F, LINK_WINDOW, 1, big, 5);
+	BROKEN(F, LINK_EOF, 1, big, 1);
+	BROKEN(F, LINK_CLOSE, 1, big, 1);
+	BROKEN(B, LINK_REPLY, 1, big, 4);
+	BROKEN(B, LINK_EXIT_STATUS, 1, big, 5);
+	BROKEN(F, LINK_REQUEST, 1, big, 9);
+	BROKEN(F, LINK_REQUEST, 1, big, sizeof(big));
+	BROKEN(F, LINK_END, 0, "\1\0\0\0", 4);
+	BROKEN(F, LINK_END, 0, "\1\0\0\0\1", 5);
+	BROKEN(F, LINK_END, 0, "\0\0\0\0\0", 5);
+	BROKEN(F, LINK_END, 0, "\12\0\0\0\0", 5);
+	BROKEN(F, LINK_OPEN, 2, "\0\0\0\1", 4);
+	BROKEN(F, LINK_OPEN, 2, "\0\0\0\0x", 5);
+	BROKEN(F, LINK_OPEN, 2, "\0\0\0\2x", 5);
+	BROKEN(F, LINK_OPEN, 2, "\0\0\0\1\n", 5);
+	BROKEN(F, LINK_OPEN, 2, "\377\377\377\377x", 5);
+	BROKEN(F, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\3env", 11);
+	BROKEN(F, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\2\0\0\1", 11);
+}
+
+static void
+test_requests_and_replies_count_up(void **state)
+{
+	struct ledger *l = *state;
+
+	open_session(l, 1);
+	BROKEN(B, LINK_REPLY, 1, "\0\0\0\1\1", 5);
+	BROKEN(F, LINK_REQUEST, 1, "\0\0\0\0\0\0\0\3env\1", 12);
+	PASS(F, LINK_REQUEST, 1, "\0\0\0\5\0\0\0\3env\1", 12);
+	BROKEN(F, LINK_REQUEST, 1, "\0\0\0\5\0\0\0\3env\1", 12);
+	BROKEN(B, LINK_REPLY, 1, "\0\0\0\6\1", 5);
+	BROKEN(F, LINK_REPLY, 1, "\0\0\0\5\1", 5);
+	PASS(B, LINK_REPLY, 1, "\0\0\0\5\1", 5);
+	BROKEN(B, LINK_REPLY, 1, "\0\0\0\5\1", 5);
+	BROKEN(F, LINK_GLOBAL_REPLY, 0, "\0\0\0\1\1", 5);
+	ASK(B, LINK_GLOBAL, 0, "\0\0\0\1\0\0\0\1x\1", 10);
+	PASS(F, LINK_GLOBAL_REPLY, 0, "\0\0\0\1\1", 5);
+}
+
+static void
+test_the_name_of_what_is_asked(void **state)
+{
+	const uint8_t *name;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(ledger_asked(LINK_OPEN, (const uint8_t *)FORWARD, &name, &len), 0);
+	assert_int_equal(len, 12);
+	assert_memory_equal(name, "direct-tcpip", 12);
+	assert_int_equal(
+	    ledger_asked(LINK_REQUEST, (const uint8_t *)"\0\0\0\1\0\0\0\4exec\1", 13, &name, &len),
+	    0);
+	assert_memory_equal(name, "exec", 4);
+	assert_int_equal(
+	    ledger_asked(LINK_OPEN, (const uint8_t *)"\0\0", 2, &name, &len), ERR_FORMAT);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_a_whole_session_passes),
+		T(test_what_needs_a_verdict),
+		T(test_frames_that_a_side_may_not_send),
+		T(test_channel_numbers_belong_to_their_side_and_are_not_used_twice),
+		T(test_nothing_on_a_channel_that_is_not_there),
+		T(test_a_channel_is_confirmed_once_by_the_other_side),
+		T(test_a_refused_channel_drops_what_is_under_way),
+		T(test_refused_channels_are_forgotten),
+		T(test_channels_have_a_limit),
+		T(test_nothing_follows_close_eof_and_end),
+		T(test_data_needs_credit),
+		T(test_credit_is_given_by_the_other_side),
+		T(test_credit_does_not_overflow),
+		T(test_lengths_have_both_ends),
+		T(test_requests_and_replies_count_up),
+		cmocka_unit_test(test_the_name_of_what_is_asked),
+	};
+
+	return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
+}
