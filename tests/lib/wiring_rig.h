@@ -46,8 +46,14 @@ struct rig {
 	unsigned n_changed;
 	uint32_t last_leg; /* the highest that this test's policy has granted */
 	int fail_spawn;	   /* so many starts fail from now on */
+	bool tolerant;	   /* faults are injected: peers may find their edges closed */
 };
 
+/* Called with true before the rig does something as one of the peers, with false after it; NULL: nobody cares. */
+extern void (*rig_on_hold)(bool hold);
+
+/* As rig_open(), but out of memory is an answer. 0; negative. */
+int rig_try_open(struct rig *r);
 /* setting: applied to the defaults before the wiring is made; NULL: none. */
 void rig_open(struct rig *r, void (*setting)(struct settings *s));
 /* Everything away; fails the test when a descriptor is left. */
@@ -59,6 +65,8 @@ void rig_pass_time(struct rig *r, uint64_t ns);
 
 /* Start all three and answer for them until they are ready. */
 void rig_start(struct rig *r);
+/* Whoever is starting says that it is ready, for so many rounds of a tenth of a second, until all are. */
+bool rig_settle(struct rig *r, int rounds);
 /* One that was started again says that it is ready. */
 void rig_restarted(struct rig *r, const char *name);
 /* The newest living one of that name ("front"); NULL: none. */

@@ -1,0 +1,164 @@
+/*
+ * Whatever single allocation or socket call of the broker fails: it goes on, lets people in afterwards, stops when it is told
+ * to, and leaves neither memory nor descriptors. Every peer is played here (tests/lib/wiring_rig.h).
+ */
+#include "config.h"
+
+#include <signal.h>
+
+#include "fault.h"
+#include "lib/file.h"
+#include "lib/log.h"
+#include "policy/policy_proto.h"
+#include "recorder/recorder_proto.h"
+#include "tests/lib/wiring_rig.h"
+
+static struct rig rig;
+
+/* One person from connect to the running session. Whether it got that far. */
+static bool
+session(void)
+{
+	struct rig_msg msg = { .n_fds = 0 };
+	struct fake *front, *policy, *recorder;
+	const char *line;
+	uint32_t conn, leg;
+	bool linked = false;
+
+	if (!rig_settle(&rig, 200) || rig_connect(&rig, "192.0.2.1", &line, NULL) != 0 ||
+	    (front = rig_fake(&rig, "front")) == NULL ||
+	    (policy = rig_fake(&rig, "policy")) == NULL)
+		return false;
+	conn = rig.w->last_conn;
+	rig_send_text(&rig, policy->fds[0], POL_AUTHENTICATED, conn, "alice");
+	if ((policy = rig_fake(&rig, "policy")) == NULL)
+		return false;
+	leg = rig.w->last_leg + 1;
+	rig_grant(&rig, conn, leg);
+	if ((recorder = rig_fake(&rig, "recorder")) == NULL)
+		return false;
+	rig_opened(&rig, leg);
+	if ((front = rig_fake(&rig, "front")) != NULL)
+		while (rig_take(&rig, front->fds[0], &msg))
+			linked |= msg.type == BRK_FRONT_LINK;
+	rig_msg_done(&msg);
+	return linked && rig_fake(&rig, "back") != NULL;
+}
+
+static void
+end_all(const char *name)
+{
+	struct fake *f;
+
+	while ((f = rig_fake(&rig, name)) != NULL) {
+		rig_end(&rig, f, 0);
+		rig_run(&rig);
+	}
+}
+
+static void
+on_durable(void *arg, bool ok)
+{
+	(void)arg;
+	(void)ok;
+}
+
+static void
+on_status(void *arg, struct json *status)
+{
+	(void)arg;
+	json_free(status);
+}
+
+/* What administrators do, as far as it works. */
+static void
+other_requests(void)
+{
+	static const char *const args[] = { "list", NULL };
+	int fd = -1;
+
+	wiring_audit(rig.w, json_event("one"));
+	if (wiring_audit_wait(rig.w, json_event("two"), on_durable, &rig) == 0)
+		rig_run(&rig);
+	if (wiring_status(rig.w, on_status, NULL) == 0)
+		rig_pass_time(&rig, 2 * CLOCK_NS_PER_S);
+	if (wiring_reader(rig.w, args, &fd) == 0)
+		fd_close(&fd);
+	if (wiring_keys_admin(rig.w, "uid 0", &fd) == 0)
+		fd_close(&fd);
+	end_all("reader");
+}
+
+static int
+run(void *arg)
+{
+	int r = rig_try_open(&rig), good = 0;
+
+	(void)arg;
+	if (r == 0) {
+		wiring_start(rig.w);
+		for (int i = 0; i < 3; i++) {
+			good += session();
+			end_all("back");
+			end_all("front");
+			rig_pass_time(&rig, CLOCK_NS_PER_S);
+		}
+		other_requests();
+		wiring_stop(rig.w, "bye");
+		for (int i = 0; i < 60 && !wiring_stopped(rig.w); i++)
+			rig_pass_time(&rig, CLOCK_NS_PER_S);
+		/* One fault spoils one session at most. */
+		assert_true(good >= 2);
+		/* A recorder that never closed a leg keeps its row; processes are all gone. */
+		assert_null(rig.fakes);
+		assert_true(rig.w->keys.state == SERVICE_STOPPED);
+		assert_true(rig.w->policy.state == SERVICE_STOPPED);
+		assert_true(rig.w->recorder.state == SERVICE_STOPPED);
+	}
+	fault_hold();
+	rig_close(&rig);
+	fault_go();
+	return r;
+}
+
+static void
+test_every_allocation_fails_once(void **state)
+{
+	unsigned n;
+
+	(void)state;
+	n = fault_each(FAULT_MEMORY, run, NULL);
+	assert_true(n > 100);
+}
+
+static void
+test_every_socket_call_fails_once(void **state)
+{
+	unsigned n;
+
+	(void)state;
+	n = fault_each(FAULT_SOCKET, run, NULL);
+	assert_true(n > 100);
+}
+
+static void
+on_hold(bool hold)
+{
+	if (hold)
+		fault_hold();
+	else
+		fault_go();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_allocation_fails_once),
+		cmocka_unit_test(test_every_socket_call_fails_once),
+	};
+
+	rig_on_hold = on_hold;
+	log_set_level((enum log_level)0);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
