@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <pwd.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 
 #include "bastionctl/cmd.h"
 #include "bastionctl/out.h"
+#include "bastionctl/passphrase.h"
 #include "bastionctl/vault.h"
 #include "keys/keys_proto.h"
 #include "lib/buf.h"
@@ -36,6 +39,11 @@ static const char init_conf_tail[] =
     "machine\n"
     "  stall_timeout: 30s\n"
     "limits: {connections: 2000, per_source: 64, channels: 10, auth_tries: 6}\n";
+
+static const char init_conf_sealed[] =
+    "vault: {unlock: passphrase}      # after each start: bastionctl keys unlock\n";
+static const char init_conf_keyed[] = "# vault: {unlock: passphrase}    # or file:PATH, "
+				      "credential:NAME; now: state/keys/unlock.key\n";
 
 static const char init_policy_head[] =
     "# policy.yaml: who reaches what, how. See policy.yaml(5); check with: bastiond -t\n"
@@ -72,7 +80,12 @@ init_conf(const struct cmd_ctx *c, struct buf *b)
 	}
 	if ((r = buf_put(b, "]\n", 2)) != 0)
 		return r;
-	return buf_put(b, init_conf_tail, strlen(init_conf_tail));
+	if ((r = buf_put(b, init_conf_tail, strlen(init_conf_tail))) != 0)
+		return r;
+	/* credential:NAME is what systemd's LoadCredential= gives; a passphrase is asked for after each start. */
+	return strcmp(c->unlock, "passphrase") == 0
+		   ? buf_put(b, init_conf_sealed, strlen(init_conf_sealed))
+		   : buf_put(b, init_conf_keyed, strlen(init_conf_keyed));
 }
 
 /* The first line of a public key file, as "type base64", checked. */
@@ -146,33 +159,26 @@ init_policy(const struct cmd_ctx *c, struct buf *b)
 		   : cmd_fail(CMD_UNSURE, "out of memory");
 }
 
+/* Make the vault; its answer is the line of the fleet key. *ret_fleet: owned by caller. */
 static int
-init_vault(struct cmd_ctx *c)
+init_vault(struct cmd_ctx *c, char **ret_fleet)
 {
-	struct buf *request = buf_new(64);
-	char *text = NULL;
-	int fd = -1, code = CMD_UNSURE;
+	struct buf *request = buf_new(2 * PASSPHRASE_MAX);
+	struct secret *phrase = NULL;
+	int fd = -1, code = CMD_YES;
 
-	if (request == NULL || buf_put_cstr(request, "") != 0)
+	if (strcmp(c->unlock, "passphrase") == 0)
+		code = passphrase_ask_new("New passphrase of the vault", &phrase);
+	if (code != CMD_YES)
+		goto out;
+	if (request == NULL ||
+	    buf_put_cstr(request, phrase == NULL ? "" : (const char *)secret_cptr(phrase)) != 0)
 		code = cmd_fail(CMD_UNSURE, "out of memory");
 	else if ((code = vault_open(c, true, &fd)) == CMD_YES)
-		code = vault_ask(fd, KEYS_ADM_CREATE, request, -1, &text);
+		code = vault_ask(fd, KEYS_ADM_CREATE, request, -1, ret_fleet);
+out:
 	fd_close(&fd);
-	buf_free(request);
-	free(text);
-	return code;
-}
-
-static int
-init_fleet_line(struct cmd_ctx *c, char **ret_text)
-{
-	struct buf *request = buf_new(64);
-	int fd = -1, code = CMD_UNSURE;
-
-	if (request != NULL && buf_put_cstr(request, "fleet") == 0 &&
-	    (code = vault_open(c, false, &fd)) == CMD_YES)
-		code = vault_ask(fd, KEYS_ADM_PUBLIC, request, -1, ret_text);
-	fd_close(&fd);
+	secret_free(phrase);
 	buf_free(request);
 	return code;
 }
@@ -202,27 +208,58 @@ init_write(const char *path, const struct buf *b)
 		      : cmd_fail(r == ERR_EXISTS ? CMD_NO : CMD_UNSURE, "%s: %s", path, err_str(r));
 }
 
+/* The caller's own public key, only to be shown: nobody gets in without being put there on purpose. */
+static bool
+init_own_key(char *dst, size_t size)
+{
+	static const char *const names[] = { "id_ed25519", "id_ecdsa", "id_rsa" };
+	const struct passwd *pw = getpwuid(getuid());
+	char path[PATH_MAX];
+
+	for (size_t i = 0; pw != NULL && i < sizeof(names) / sizeof(names[0]); i++)
+		if (str_format(path, sizeof(path), "%s/.ssh/%s.pub", pw->pw_dir, names[i]) == 0 &&
+		    access(path, R_OK) == 0 && init_public_key(path, dst, size) == CMD_YES)
+			return true;
+	return false;
+}
+
+static void
+init_who(const struct cmd_ctx *c)
+{
+	char key[8192];
+
+	printf("3. Say who reaches it, in %s", c->policy);
+	if (cmd_opt(c, "--user") != NULL || !init_own_key(key, sizeof(key)))
+		printf(" (an example is in there)");
+	else
+		printf(": under users: for example\n     you: {principals: [you], keys: [\"%s\"]}\n"
+		       "   and under rules: as the example there shows",
+		    key);
+	printf("; then check:\n     bastiond -t -f %s\n", c->conf_file);
+}
+
 static void
 init_next_steps(const struct cmd_ctx *c, const char *fleet)
 {
+	bool sealed = strcmp(c->unlock, "passphrase") == 0;
 	char line[8192];
 
 	out_line(line, sizeof(line), fleet, strcspn(fleet, "\n"));
-	printf("made %s\n\n", c->conf_file);
-	printf("Next:\n"
+	printf("made %s\n\n"
+	       "Next:\n"
 	       "1. Let the bastion in on a host: append this line to ~LOGIN/.ssh/authorized_keys "
 	       "there:\n"
 	       "     %s\n"
 	       "2. Put the host in the inventory and pin its key:\n"
 	       "     bastionctl -f %s hosts add web1 --address ADDRESS\n"
-	       "     bastionctl -f %s hosts pin web1\n"
-	       "3. Say who reaches it, in %s (an example is in there), and check:\n"
-	       "     bastiond -t -f %s\n"
-	       "4. Start it:\n"
-	       "     bastiond -D -f %s\n"
-	       "5. Log in:\n"
-	       "     ssh -p 2222 LOGIN+web1@BASTION\n",
-	    line, c->conf_file, c->conf_file, c->policy, c->conf_file, c->conf_file);
+	       "     bastionctl -f %s hosts pin web1\n",
+	    c->conf_file, line, c->conf_file, c->conf_file);
+	init_who(c);
+	printf("4. Start it%s:\n     bastiond -D -f %s\n", sealed ? ", and unlock its vault" : "",
+	    c->conf_file);
+	if (sealed)
+		printf("     bastionctl -f %s keys unlock\n", c->conf_file);
+	printf("5. Log in:\n     ssh -p 2222 LOGIN+web1@BASTION\n");
 }
 
 /* bastiond.yaml comes last: where it stands, everything stands. */
@@ -232,11 +269,9 @@ init_make(struct cmd_ctx *c, const char *dir, const struct buf *conf, const stru
 	char *fleet = NULL;
 	int code;
 
-	if ((code = init_folders(c, dir)) != CMD_YES || (code = init_vault(c)) != CMD_YES ||
-	    (code = init_write(c->policy, policy)) != CMD_YES ||
-	    (code = init_write(c->conf_file, conf)) != CMD_YES)
-		return code;
-	if ((code = init_fleet_line(c, &fleet)) == CMD_YES)
+	if ((code = init_folders(c, dir)) == CMD_YES && (code = init_vault(c, &fleet)) == CMD_YES &&
+	    (code = init_write(c->policy, policy)) == CMD_YES &&
+	    (code = init_write(c->conf_file, conf)) == CMD_YES)
 		init_next_steps(c, fleet);
 	free(fleet);
 	return code;
@@ -250,6 +285,8 @@ init_run(struct cmd_ctx *c, int n_args, const char *const *args)
 
 	(void)n_args;
 	c->unlock[0] = '\0';
+	if (cmd_opt(c, "--passphrase") != NULL)
+		memcpy(c->unlock, "passphrase", sizeof("passphrase"));
 	if (conf == NULL || policy == NULL)
 		code = cmd_fail(CMD_UNSURE, "out of memory");
 	else if (str_format(c->conf_file, sizeof(c->conf_file), "%s/bastiond.yaml", args[0]) != 0 ||
@@ -269,6 +306,7 @@ init_run(struct cmd_ctx *c, int n_args, const char *const *args)
 }
 
 static const struct cmd_opt init_opts[] = {
+	{ "--passphrase", 0, NULL, "seal the vault with a passphrase, not with a key file" },
 	{ "--listen", 0, "ADDRESS:PORT",
 	    "where it listens (default 127.0.0.1:2222); may be repeated" },
 	{ "--user", 0, "NAME", "the first engineer" },

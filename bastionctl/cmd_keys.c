@@ -1,25 +1,22 @@
 /* keys: the vault's keys, by name. Private bytes never leave it. */
 #include "config.h"
 
-#include <sys/stat.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "bastionctl/cmd.h"
 #include "bastionctl/out.h"
+#include "bastionctl/passphrase.h"
 #include "bastionctl/vault.h"
 #include "keys/keys_proto.h"
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/secret.h"
-
-#define KEYS_PASSPHRASE_MAX 1024 /* bytes */
+#include "lib/str.h"
 
 /* A request of up to two strings, its answer on *ret_text. */
 static int
@@ -52,6 +49,15 @@ keys_show(struct cmd_ctx *c, uint16_t type, const char *a, const char *b, int pa
 	return code;
 }
 
+/* To the second; the rest of it is for programs. */
+static const char *
+keys_created(const struct json_node *key, char *dst, size_t size)
+{
+	const char *at = json_str(json_get(key, "created_at"), "-");
+
+	return str_format(dst, size, "%.*sZ", (int)strcspn(at, "."), at) == 0 ? dst : at;
+}
+
 static int
 keys_table(const char *text)
 {
@@ -67,10 +73,11 @@ keys_table(const char *text)
 	t = out_table_new(columns, sizeof(columns) / sizeof(columns[0]));
 	for (size_t i = 0; t != NULL && i < json_n(root); i++) {
 		const struct json_node *k = json_at(root, i);
+		char created[sizeof("2026-01-02T03:04:05Z")];
 		const char *cells[] = { json_str(json_get(k, "name"), "-"),
 			json_str(json_get(k, "type"), "-"),
 			json_str(json_get(k, "fingerprint"), "-"),
-			json_str(json_get(k, "created_at"), "-") };
+			keys_created(k, created, sizeof(created)) };
 
 		if (out_table_row(t, cells) != 0)
 			goto out;
@@ -111,42 +118,14 @@ keys_generate_run(struct cmd_ctx *c, int n_args, const char *const *args)
 	return keys_show(c, KEYS_ADM_GENERATE, args[0], type != NULL ? type : "ed25519", -1);
 }
 
-/* A passphrase without echo from the terminal, else one line of stdin. secret: KEYS_PASSPHRASE_MAX bytes. */
-static int
-keys_passphrase(const char *prompt, struct secret *secret)
-{
-	struct termios old, quiet;
-	bool tty = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &old) == 0;
-	char *p = (char *)secret_ptr(secret);
-	size_t n = 0;
-	char ch;
-
-	if (tty) {
-		fprintf(stderr, "%s: ", prompt);
-		quiet = old;
-		quiet.c_lflag &= ~(tcflag_t)ECHO;
-		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet); /* at worst it echoes */
-	}
-	while (n < KEYS_PASSPHRASE_MAX - 1 && read(STDIN_FILENO, &ch, 1) == 1 && ch != '\n')
-		p[n++] = ch;
-	p[n] = '\0';
-	if (tty) {
-		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
-		fputc('\n', stderr);
-	}
-	return n == 0 ? cmd_fail(CMD_USAGE, "no passphrase was given") : CMD_YES;
-}
-
 static int
 keys_with_passphrase(
     struct cmd_ctx *c, uint16_t type, const char *name, const char *prompt, int pass_fd)
 {
-	struct secret *secret = secret_new(KEYS_PASSPHRASE_MAX);
+	struct secret *secret = NULL;
 	int code;
 
-	if (secret == NULL)
-		return cmd_fail(CMD_UNSURE, "out of memory that can be locked: see ulimit -l");
-	if ((code = keys_passphrase(prompt, secret)) == CMD_YES) {
+	if ((code = passphrase_ask(prompt, &secret)) == CMD_YES) {
 		const char *phrase = (const char *)secret_cptr(secret);
 
 		code = name != NULL ? keys_show(c, type, name, phrase, pass_fd)

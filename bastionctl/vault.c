@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bastionctl/ctl_client.h"
+#include "bastionctl/passphrase.h"
 #include "bastionctl/vault.h"
 #include "bastiond/broker/broker_proto.h"
 #include "keys/keys_client.h"
@@ -104,6 +105,28 @@ vault_start_own(struct cmd_ctx *c, bool create, int *ret_fd)
 	return CMD_YES;
 }
 
+/* A vault of our own that a passphrase seals is locked when it starts, and again for the next command. */
+static int
+vault_unlock_own(struct cmd_ctx *c, int fd)
+{
+	struct buf *request = buf_new(2 * PASSPHRASE_MAX);
+	struct secret *phrase = NULL;
+	char *text = NULL;
+	int code;
+
+	if (strcmp(c->unlock, "passphrase") != 0)
+		code = CMD_YES;
+	else if ((code = passphrase_ask("Passphrase of the vault", &phrase)) == CMD_YES &&
+		 (request == NULL || buf_put_cstr(request, (const char *)secret_cptr(phrase)) != 0))
+		code = cmd_fail(CMD_UNSURE, "out of memory");
+	else if (code == CMD_YES)
+		code = vault_ask(fd, KEYS_ADM_UNLOCK, request, -1, &text);
+	free(text);
+	secret_free(phrase);
+	buf_free(request);
+	return code;
+}
+
 int
 vault_open(struct cmd_ctx *c, bool create, int *ret_fd)
 {
@@ -112,8 +135,12 @@ vault_open(struct cmd_ctx *c, bool create, int *ret_fd)
 	if (create)
 		return vault_start_own(c, true, ret_fd);
 	r = ctl_connect(c->state, &broker);
-	if (r == -ENOENT || r == -ECONNREFUSED)
-		return vault_start_own(c, false, ret_fd);
+	if (r == -ENOENT || r == -ECONNREFUSED) {
+		if ((code = vault_start_own(c, false, ret_fd)) == CMD_YES &&
+		    (code = vault_unlock_own(c, *ret_fd)) != CMD_YES)
+			fd_close(ret_fd);
+		return code;
+	}
 	if (r != 0)
 		return cmd_fail(CMD_UNSURE, "%s/control.sock: %s", c->state, err_str(r));
 	code = ctl_command(broker, CTL_KEYS, NULL, 0, ret_fd);

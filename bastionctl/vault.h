@@ -10,7 +10,8 @@
 #include "lib/buf.h"
 
 /*
- * Open an edge. Where no bastiond runs, bastiond-keys is started for this one command, as the owner of STATE/keys.
+ * Open an edge. Where no bastiond runs, bastiond-keys is started for this one command, as the owner of STATE/keys;
+ * if a passphrase seals the vault it is asked for.
  * create: for a vault that does not exist yet (then bastiond is not asked). *ret_fd: owned by caller.
  * CMD_YES; CMD_UNSURE after a line on stderr.
  */
