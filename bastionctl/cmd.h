@@ -122,6 +122,8 @@ extern const struct cmd cmd_keys_public;
 extern const struct cmd cmd_keys_rotate;
 extern const struct cmd cmd_keys_remove;
 extern const struct cmd cmd_keys_unlock;
+extern const struct cmd cmd_policy_check;
+extern const struct cmd cmd_policy_explain;
 extern const struct cmd cmd_sessions_list;
 extern const struct cmd cmd_sessions_show;
 extern const struct cmd cmd_sessions_kill;

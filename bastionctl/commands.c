@@ -17,6 +17,8 @@ const struct cmd *const cmd_table[] = {
 	&cmd_keys_rotate,
 	&cmd_keys_remove,
 	&cmd_keys_unlock,
+	&cmd_policy_check,
+	&cmd_policy_explain,
 	&cmd_sessions_list,
 	&cmd_sessions_show,
 	&cmd_sessions_kill,

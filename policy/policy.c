@@ -1,0 +1,203 @@
+/* Decisions with their reasons, for bastionctl. */
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/file.h"
+#include "lib/str.h"
+#include "policy/access.h"
+#include "policy/model.h"
+#include "policy/names.h"
+#include "policy/policy.h"
+#include "policy/rules.h"
+#include "policy/zone.h"
+
+struct policy {
+	struct zones *zones;
+	struct model *model;
+};
+
+/* What the words of access.c mean, for people. */
+static const struct {
+	const char *reason, *text;
+} reasons[] = {
+	{ "unknown-user", "no user of this name" },
+	{ "unknown-host", "no host of this name, and no pattern that holds it" },
+	{ "host-not-allowed", "no rule allows it" },
+	{ "host-denied-by-rule", "a deny rule forbids it" },
+	{ "port-not-allowed", "not a port of this host" },
+	{ "host-not-pinned", "a rule allows it, but the host has neither host_keys nor host_ca "
+			     "(bastionctl hosts pin)" },
+	{ "host-without-key", "a rule allows it, but the host has no key of the vault" },
+};
+
+int
+policy_open(const char *path, struct policy **ret_policy, struct conf_err *ret_err)
+{
+	struct policy *p = calloc(1, sizeof(*p));
+	char *data = NULL;
+	size_t len = 0;
+	int r = -ENOMEM;
+
+	if (p == NULL)
+		return r;
+	if ((r = file_read(path, POLICY_FILE_MAX, &data, &len)) != 0) {
+		/* file_read() calls what is no file malformed; here that is a file with wrong contents. */
+		if (r == ERR_FORMAT)
+			r = -EINVAL;
+		goto out;
+	}
+	if ((r = zones_load(ZONE_DIR, (int64_t)(clock_wall_ns() / CLOCK_NS_PER_S), &p->zones)) !=
+		0 ||
+	    (r = model_load(path, data, len, p->zones, &p->model, ret_err)) != 0)
+		goto out;
+	*ret_policy = p;
+	p = NULL;
+out:
+	policy_free(p);
+	free(data);
+	return r;
+}
+
+void
+policy_free(struct policy *p)
+{
+	if (p == NULL)
+		return;
+	model_free(p->model);
+	zones_free(p->zones);
+	free(p);
+}
+
+char *
+policy_summary(const struct policy *p, char *dst)
+{
+	(void)snprintf(dst, POLICY_TEXT_SIZE, "%zu users, %zu hosts, %zu rules",
+	    model_n_users(p->model), model_n_hosts(p->model), model_n_rules(p->model));
+	return dst;
+}
+
+const char *
+policy_warning(const struct policy *p, size_t i)
+{
+	return model_warning(p->model, i);
+}
+
+/* Every rule against the login that was decided on, or against any when there is none. */
+static int
+explain_rules(const struct model *m, const struct access *a, const struct access_person *who,
+    struct policy_answer *ret)
+{
+	struct rules_question q;
+
+	if (a->user == NULL || a->host == NULL)
+		return 0;
+	q = access_question(
+	    a->user, a->login[0] != '\0' ? a->login : NULL, a->host, a->host_name, who);
+	if ((ret->steps = calloc(model_n_rules(m) + 1, sizeof(*ret->steps))) == NULL)
+		return -ENOMEM;
+	for (; ret->n_steps < model_n_rules(m); ret->n_steps++) {
+		const struct model_rule *rule = model_rule_at(m, ret->n_steps);
+		enum rules_why why = rules_fit(rule, &q);
+
+		ret->steps[ret->n_steps] = (struct policy_step){ rule->name, rule->deny,
+			why == RULES_FITS, rules_why_text(why) };
+	}
+	return 0;
+}
+
+static void
+put_rights(unsigned rights, struct policy_answer *ret)
+{
+	size_t n = 0;
+
+	for (unsigned bit = 1; bit <= MODEL_ALL_RIGHTS; bit <<= 1)
+		if ((rights & bit) != 0)
+			ret->rights[n++] = model_right_name(bit);
+	ret->rights[n] = NULL;
+}
+
+static void
+put_text(const struct access *a, struct policy_answer *ret)
+{
+	if (a->outcome == ACCESS_SAY) {
+		/* Both are the size of a line. */
+		(void)snprintf(ret->text, sizeof(ret->text), "%s", a->line);
+		return;
+	}
+	for (size_t i = 0; a->reason != NULL && i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (strcmp(reasons[i].reason, a->reason) == 0)
+			(void)snprintf(ret->text, sizeof(ret->text), "%s", reasons[i].text);
+}
+
+static int
+put_answer(const struct model *m, const struct access *a, const struct access_person *who,
+    struct policy_answer *ret)
+{
+	const char *address = a->host == NULL		 ? ""
+			      : a->host->address != NULL ? a->host->address
+							 : a->host_name;
+	int r;
+
+	/* Several logins are as good an answer as one: the host can be reached. */
+	ret->allowed = a->outcome == ACCESS_ALLOWED || a->outcome == ACCESS_SAY;
+	ret->reason = a->outcome == ACCESS_DENIED ? a->reason : NULL;
+	ret->rule = a->rule != NULL ? a->rule->name : NULL;
+	ret->port = a->port;
+	put_rights(a->outcome == ACCESS_ALLOWED ? a->rights : 0, ret);
+	put_text(a, ret);
+	if ((r = str_copy(ret->login, sizeof(ret->login), a->login)) != 0 ||
+	    (r = str_copy(ret->host, sizeof(ret->host), a->host_name)) != 0 ||
+	    (r = str_copy(ret->address, sizeof(ret->address), address)) != 0)
+		return r;
+	return explain_rules(m, a, who, ret);
+}
+
+static int
+lower_host(char *dst, const char *host)
+{
+	int r = str_copy(dst, NAMES_FIELD_SIZE, host);
+
+	for (char *p = dst; *p != '\0'; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return r == 0 && names_is_host(dst) ? 0 : ERR_FORMAT;
+}
+
+int
+policy_explain(
+    const struct policy *p, const struct policy_question *q, struct policy_answer *ret_answer)
+{
+	const struct model_user *user = model_find_user(p->model, q->identity);
+	struct access_person who = { .users = &user, .n_users = 1, .now_ns = q->at_ns };
+	struct access a = { .outcome = ACCESS_DENIED, .reason = "unknown-user" };
+	char host[NAMES_FIELD_SIZE];
+	int r;
+
+	*ret_answer = (struct policy_answer){ 0 };
+	if (net_parse(q->source != NULL ? q->source : "127.0.0.1", &who.source) != 0 ||
+	    lower_host(host, q->host) != 0)
+		return ERR_FORMAT;
+	if (user != NULL) {
+		who.principals = user->principals.v;
+		who.n_principals = user->principals.n;
+		access_target(p->model, user, q->login, host, q->port, &who, &a);
+	} else if ((r = str_copy(a.host_name, sizeof(a.host_name), host)) != 0) {
+		return r;
+	}
+	if ((r = put_answer(p->model, &a, &who, ret_answer)) != 0)
+		policy_answer_done(ret_answer);
+	return r;
+}
+
+void
+policy_answer_done(struct policy_answer *a)
+{
+	free(a->steps);
+	a->steps = NULL;
+	a->n_steps = 0;
+}

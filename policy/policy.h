@@ -1,0 +1,71 @@
+/*
+ * policy.yaml for tools: the same loader and the same decision as in bastiond-policy, without a running one. This is all that
+ * bastionctl sees of this folder.
+ */
+#ifndef BASTION_POLICY_H
+#define BASTION_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/conf.h"
+#include "lib/err.h"
+
+#define POLICY_FILE_MAX CONF_FILE_MAX /* bytes */
+#define POLICY_NAME_SIZE 256u
+#define POLICY_TEXT_SIZE 640u
+
+struct policy;
+
+/*
+ * Read and check the file. *ret_policy: owned by caller. 0; ERR_FORMAT with *ret_err filled; -errno, ERR_LIMIT: it could not
+ * be read.
+ */
+int policy_open(const char *path, struct policy **ret_policy, struct conf_err *ret_err) MUST_CHECK;
+void policy_free(struct policy *p);
+/* "2 users, 3 hosts, 4 rules". dst: POLICY_TEXT_SIZE bytes. Returns dst. */
+char *policy_summary(const struct policy *p, char *dst);
+/* Things that load but look wrong, one line each; NULL behind the last. Borrowed. */
+const char *policy_warning(const struct policy *p, size_t i);
+
+/* May identity reach host? Borrowed for the call. */
+struct policy_question {
+	const char *identity;
+	const char *host;   /* as typed after the + */
+	const char *login;  /* NULL: whichever the policy gives */
+	uint16_t port;	    /* 0: the host's own */
+	const char *source; /* address the client comes from; NULL: 127.0.0.1 */
+	uint64_t at_ns;	    /* wall clock */
+};
+
+/* One rule and what became of it; strings are borrowed from the policy, why is static. */
+struct policy_step {
+	const char *rule;
+	bool deny, fits;
+	const char *why; /* the first thing that did not fit, or "fits" */
+};
+
+struct policy_answer {
+	bool allowed;
+	const char *reason;		/* a word as in audit events; NULL when allowed; static */
+	char text[POLICY_TEXT_SIZE];	/* the same for people */
+	char login[POLICY_NAME_SIZE];	/* "" when several are possible, or none */
+	char host[POLICY_NAME_SIZE];	/* in lower case */
+	char address[POLICY_NAME_SIZE]; /* as configured; "" for an unknown host */
+	uint16_t port;
+	const char *rule;	   /* that decided; NULL: none; borrowed from the policy */
+	const char *rights[8];	   /* that it gives, NULL behind the last; static */
+	struct policy_step *steps; /* one a rule, in the order of the file; owned */
+	size_t n_steps;
+};
+
+/*
+ * Decide exactly as a login would whose certificate has all principals of the identity. 0 (whatever the answer), free with
+ * policy_answer_done(); ERR_FORMAT the source is no address, or the host is no name; -ENOMEM.
+ */
+int policy_explain(const struct policy *p, const struct policy_question *q,
+    struct policy_answer *ret_answer) MUST_CHECK;
+void policy_answer_done(struct policy_answer *a);
+
+#endif
