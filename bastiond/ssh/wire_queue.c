@@ -24,7 +24,7 @@ queue_grow(struct wire_queue *q, size_t need)
 	mem = malloc(cap);
 	if (mem == NULL)
 		return -1;
-	if (q->len > 0)
+	if (q->mem != NULL)
 		memcpy(mem, q->mem + q->off, q->len);
 	free(q->mem);
 	q->mem = mem;
