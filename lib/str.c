@@ -154,6 +154,16 @@ str_base64(const void *src, size_t len)
 	return dst;
 }
 
+/* libsodium takes some bytes above 0x7f for letters of the alphabet. */
+static bool
+is_ascii(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (((unsigned char)s[i] & 0x80) != 0)
+			return false;
+	return true;
+}
+
 int
 str_unbase64(const char *s, size_t len, uint8_t **ret_data, size_t *ret_len)
 {
@@ -162,8 +172,8 @@ str_unbase64(const char *s, size_t len, uint8_t **ret_data, size_t *ret_len)
 
 	if (data == NULL)
 		return -ENOMEM;
-	if (sodium_base642bin(
-		data, size, s, len, NULL, &got, NULL, sodium_base64_VARIANT_ORIGINAL) != 0) {
+	if (!is_ascii(s, len) || sodium_base642bin(data, size, s, len, NULL, &got, NULL,
+				     sodium_base64_VARIANT_ORIGINAL) != 0) {
 		free(data);
 		return ERR_FORMAT;
 	}

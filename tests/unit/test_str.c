@@ -179,6 +179,17 @@ test_base64_is_strict(void **state)
 		assert_null(data);
 		assert_int_equal(len, 77);
 	}
+	/* Bytes above ASCII, in any place. */
+	for (int c = 0x80; c < 0x100; c++)
+		for (size_t at = 0; at < 8; at++) {
+			char text[] = "Zm9vYmFy";
+			uint8_t *data = NULL;
+			size_t len;
+
+			text[at] = (char)c;
+			if (str_unbase64(text, 8, &data, &len) != ERR_FORMAT)
+				fail_msg("byte %#x at %zu was taken", (unsigned)c, at);
+		}
 }
 
 static void
