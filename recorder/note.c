@@ -272,12 +272,15 @@ note_checkpoint_parse(const char *text, size_t len, struct note_checkpoint *ret_
 
 	if ((r = next_line(&text, &len, &line, &n)) != 0 || n == 0 || n >= sizeof(c.origin))
 		return ERR_FORMAT;
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)line[i] < ' ')
+			return ERR_FORMAT;
 	memcpy(c.origin, line, n);
 	if ((r = next_line(&text, &len, &line, &n)) != 0 || n == 0 || n >= sizeof(number))
 		return ERR_FORMAT;
 	memcpy(number, line, n);
 	number[n] = '\0';
-	if (strlen(c.origin) == 0 || num_parse(number, 0, INT64_MAX, &c.size) != 0)
+	if (num_parse(number, 0, INT64_MAX, &c.size) != 0)
 		return ERR_FORMAT;
 	if (next_line(&text, &len, &line, &n) != 0)
 		return ERR_FORMAT;

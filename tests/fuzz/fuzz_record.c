@@ -1,0 +1,144 @@
+/*
+ * Every value that the store holds, of any content; the first byte says as what it is read. What can be written again
+ * comes out as it was.
+ */
+#include "config.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/buf.h"
+#include "recorder/block.h"
+#include "recorder/head.h"
+#include "recorder/journal.h"
+#include "recorder/mlog.h"
+#include "recorder/sess.h"
+#include "recorder/tree.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+must(int condition)
+{
+	if (!condition)
+		abort();
+}
+
+static void
+as_header(const uint8_t *data, size_t size)
+{
+	uint8_t bytes[BLOCK_HDR_LEN];
+	struct block_hdr h;
+
+	if (block_hdr_parse(data, size, &h) != 0)
+		return;
+	block_hdr_encode(&h, bytes);
+	must(size == sizeof(bytes) && memcmp(bytes, data, size) == 0);
+}
+
+/* Two bytes: the length that its header would say. */
+static void
+as_block(const uint8_t *data, size_t size)
+{
+	struct block_codec_ctx *c = block_codec_new();
+	struct buf *out = buf_new(BLOCK_RAW_MAX);
+	uint8_t salt[BLOCK_SALT_LEN];
+	size_t raw_len;
+
+	must(c != NULL && out != NULL);
+	if (size >= 2) {
+		raw_len = (size_t)data[0] << 8 | data[1];
+		if (block_unseal(c, data + 2, size - 2, raw_len, salt, out) == 0)
+			must(buf_len(out) == raw_len);
+		else
+			must(buf_len(out) == 0);
+	}
+	buf_free(out);
+	block_codec_free(c);
+}
+
+static void
+as_journal(const uint8_t *data, size_t size)
+{
+	struct buf *b = buf_view(data, size), *again = buf_new(size + 1);
+	struct fragment f;
+	uint64_t wall;
+	int r;
+
+	must(b != NULL && again != NULL);
+	if ((r = journal_get_start(b, &wall)) == 0)
+		must(journal_put_start(again, wall) == 0);
+	while (r == 0 && (r = journal_get_fragment(b, &f)) == 0) {
+		must(f.off + f.len <= BLOCK_RAW_MAX);
+		must(journal_put_fragment(again, &f) == 0);
+	}
+	must(memcmp(buf_ptr(again), data, buf_len(again)) == 0);
+	buf_free(b);
+	buf_free(again);
+}
+
+static void
+as_head(const uint8_t *data, size_t size)
+{
+	struct head h;
+	uint8_t key[NOTE_KEY_LEN] = { 0 };
+	int r = head_parse(data, size, &h);
+
+	must(head_verify(data, size, key, &h) != 0 || r == 0);
+}
+
+static void
+as_leaf(const uint8_t *data, size_t size)
+{
+	struct mlog_leaf leaf;
+
+	if (mlog_leaf_parse(data, size, &leaf) == 0) {
+		must(mlog_type_name((unsigned)leaf.type) != NULL);
+		must(memchr(leaf.name, 0, sizeof(leaf.name)) != NULL);
+	}
+}
+
+static void
+as_session(const uint8_t *data, size_t size)
+{
+	char text[300];
+	struct sess s;
+
+	if (sess_parse(data, size, &s) != 0)
+		return;
+	must(s.state == SESS_OPEN || s.state == SESS_CLOSED || s.state == SESS_TRUNCATED);
+	for (unsigned tag = 0; tag < 20; tag++)
+		must(strlen(sess_meta_text(&s, (enum rec_meta)tag, text, sizeof(text))) <
+		     sizeof(text));
+	for (uint32_t i = 0; i < s.n_channels; i++)
+		must(s.channels[i].kind != NULL && s.channels[i].command != NULL);
+	sess_done(&s);
+}
+
+static void
+as_range(const uint8_t *data, size_t size)
+{
+	struct buf *again = buf_new(sizeof(struct tree));
+	uint8_t root[HASH_LEN];
+	struct tree t;
+
+	must(again != NULL);
+	if (tree_parse(data, size, &t) == 0) {
+		tree_root(&t, root);
+		must(tree_put(again, &t) == 0);
+		must(buf_len(again) == size && memcmp(buf_ptr(again), data, size) == 0);
+	}
+	buf_free(again);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static void (*const as[])(const uint8_t *data, size_t size) = { as_header, as_block,
+		as_journal, as_head, as_leaf, as_session, as_range };
+
+	if (size > 0)
+		as[data[0] % (sizeof(as) / sizeof(as[0]))](data + 1, size - 1);
+	return 0;
+}
