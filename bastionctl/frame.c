@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "bastionctl/frame.h"
-#include "lib/buf.h"
 #include "lib/str.h"
 
 #define FRAME_PART_SIZE 512 /* bytes of one escaped string with its NUL */
-#define FRAME_STDERR 1u	    /* data type code, RFC 4254 section 5.2 */
 #define FRAME_SIDE_MAX 65535u
+
+static const uint8_t frame_stderr[4] = { 0, 0, 0, 1 }; /* data type code, RFC 4254 section 5.2 */
 
 static const char *const frame_stream_names[FRAME_STREAMS] = { "", "in", "out", "err" };
 
@@ -38,57 +38,85 @@ frame_is_to_client(const struct event *ev)
 enum frame_stream
 frame_data(const struct event *ev, const uint8_t **ret_p, size_t *ret_len)
 {
-	uint32_t code;
-
 	if (ev->type == LINK_DATA) {
 		*ret_p = ev->data;
 		*ret_len = ev->len;
 		return frame_is_to_client(ev) ? FRAME_OUT : FRAME_IN;
 	}
-	if (ev->type != LINK_DATA_EXT || ev->len < 4 || !frame_is_to_client(ev))
-		return FRAME_NONE;
-	code = (uint32_t)ev->data[0] << 24 | (uint32_t)ev->data[1] << 16 |
-	       (uint32_t)ev->data[2] << 8 | ev->data[3];
-	if (code != FRAME_STDERR)
+	if (ev->type != LINK_DATA_EXT || ev->len < 4 || !frame_is_to_client(ev) ||
+	    memcmp(ev->data, frame_stderr, sizeof(frame_stderr)) != 0)
 		return FRAME_NONE;
 	*ret_p = ev->data + 4;
 	*ret_len = ev->len - 4;
 	return FRAME_ERR;
 }
 
-/* A string from b, escaped. 0; ERR_FORMAT. */
-static int
-frame_get_text(struct buf *b, char *dst, size_t size)
-{
+/* What is left of a payload. Nothing is allocated, so that nothing can be missed for want of memory. */
+struct frame_cursor {
 	const uint8_t *p;
 	size_t len;
-	int r = buf_get_str(b, &p, &len);
+};
 
-	if (r == 0)
-		(void)str_escape(dst, size, p, len);
-	return r;
+static int
+frame_get_u8(struct frame_cursor *b, uint8_t *ret_v)
+{
+	if (b->len < 1)
+		return ERR_FORMAT;
+	*ret_v = b->p[0];
+	b->p++;
+	b->len--;
+	return 0;
+}
+
+static int
+frame_get_u32(struct frame_cursor *b, uint32_t *ret_v)
+{
+	if (b->len < 4)
+		return ERR_FORMAT;
+	*ret_v =
+	    (uint32_t)b->p[0] << 24 | (uint32_t)b->p[1] << 16 | (uint32_t)b->p[2] << 8 | b->p[3];
+	b->p += 4;
+	b->len -= 4;
+	return 0;
+}
+
+/* A string (RFC 4251 section 5), escaped. 0; ERR_FORMAT. */
+static int
+frame_get_text(struct frame_cursor *b, char *dst, size_t size)
+{
+	struct frame_cursor before = *b;
+	uint32_t len;
+
+	if (frame_get_u32(b, &len) != 0 || len > b->len) {
+		*b = before;
+		return ERR_FORMAT;
+	}
+	(void)str_escape(dst, size, b->p, len);
+	b->p += len;
+	b->len -= len;
+	return 0;
 }
 
 /* The head of LINK_REQUEST and LINK_GLOBAL; b stands at the request's own fields afterwards. */
 static int
-frame_get_request(struct buf *b, char *ret_name, size_t size)
+frame_get_request(struct frame_cursor *b, char *ret_name, size_t size)
 {
 	uint32_t number;
 	uint8_t want_reply;
 	int r;
 
-	if ((r = buf_get_u32(b, &number)) != 0 || (r = frame_get_text(b, ret_name, size)) != 0)
+	if ((r = frame_get_u32(b, &number)) != 0 || (r = frame_get_text(b, ret_name, size)) != 0)
 		return r;
-	return buf_get_u8(b, &want_reply);
+	return frame_get_u8(b, &want_reply);
 }
 
 static int
-frame_get_size(struct buf *b, uint32_t *ret_cols, uint32_t *ret_rows)
+frame_get_size(struct frame_cursor *b, uint32_t *ret_cols, uint32_t *ret_rows)
 {
 	uint32_t cols, rows;
 	int r;
 
-	if ((r = buf_get_u32(b, &cols)) != 0 || (r = buf_get_u32(b, &rows)) != 0)
+	if ((r = frame_get_u32(b, &cols)) != 0 || (r = frame_get_u32(b, &rows)) != 0)
 		return r;
 	if (cols == 0 || cols > FRAME_SIDE_MAX || rows == 0 || rows > FRAME_SIDE_MAX)
 		return ERR_FORMAT;
@@ -100,55 +128,35 @@ frame_get_size(struct buf *b, uint32_t *ret_cols, uint32_t *ret_rows)
 bool
 frame_size(const struct event *ev, uint32_t *ret_cols, uint32_t *ret_rows)
 {
+	struct frame_cursor b = { ev->data, ev->len };
 	char name[32], term[FRAME_PART_SIZE];
-	struct buf *b;
-	bool found = false;
 
-	if (ev->type != LINK_REQUEST)
+	if (ev->type != LINK_REQUEST || frame_get_request(&b, name, sizeof(name)) != 0)
 		return false;
-	b = buf_view(ev->data, ev->len);
-	if (b == NULL || frame_get_request(b, name, sizeof(name)) != 0)
-		goto out;
 	if (strcmp(name, "window-change") == 0)
-		found = frame_get_size(b, ret_cols, ret_rows) == 0;
-	else if (strcmp(name, "pty-req") == 0)
-		found = frame_get_text(b, term, sizeof(term)) == 0 &&
-			frame_get_size(b, ret_cols, ret_rows) == 0;
-out:
-	buf_free(b);
-	return found;
+		return frame_get_size(&b, ret_cols, ret_rows) == 0;
+	return strcmp(name, "pty-req") == 0 && frame_get_text(&b, term, sizeof(term)) == 0 &&
+	       frame_get_size(&b, ret_cols, ret_rows) == 0;
 }
 
 bool
 frame_exit(const struct event *ev, uint32_t *ret_status)
 {
-	struct buf *b;
-	bool found;
+	struct frame_cursor b = { ev->data, ev->len };
 
-	if (ev->type != LINK_EXIT_STATUS)
-		return false;
-	b = buf_view(ev->data, ev->len);
-	found = b != NULL && buf_get_u32(b, ret_status) == 0;
-	buf_free(b);
-	return found;
+	return ev->type == LINK_EXIT_STATUS && frame_get_u32(&b, ret_status) == 0;
 }
 
 bool
 frame_signal(const struct event *ev, char *dst, size_t size)
 {
-	struct buf *b;
-	bool found;
+	struct frame_cursor b = { ev->data, ev->len };
 
-	if (ev->type != LINK_EXIT_SIGNAL)
-		return false;
-	b = buf_view(ev->data, ev->len);
-	found = b != NULL && frame_get_text(b, dst, size) == 0;
-	buf_free(b);
-	return found;
+	return ev->type == LINK_EXIT_SIGNAL && frame_get_text(&b, dst, size) == 0;
 }
 
 /* Text about one payload; b stands at what is to be read. 0, or negative: nothing to say. */
-typedef int (*frame_text_fn)(struct buf *b, const char *name, char *dst, size_t size);
+typedef int (*frame_text_fn)(struct frame_cursor *b, const char *name, char *dst, size_t size);
 
 /* dst may be shorter than the text: it is cut then. */
 static int
@@ -159,7 +167,7 @@ frame_say(char *dst, size_t size, const char *a, const char *b, const char *c)
 }
 
 static int
-text_req_string(struct buf *b, const char *name, char *dst, size_t size)
+text_req_string(struct frame_cursor *b, const char *name, char *dst, size_t size)
 {
 	char s[FRAME_PART_SIZE];
 	int r = frame_get_text(b, s, sizeof(s));
@@ -168,33 +176,33 @@ text_req_string(struct buf *b, const char *name, char *dst, size_t size)
 }
 
 static int
-text_req_pty(struct buf *b, const char *name, char *dst, size_t size)
+text_req_pty(struct frame_cursor *b, const char *name, char *dst, size_t size)
 {
 	char term[FRAME_PART_SIZE];
 	uint32_t cols, rows;
 	int r;
 
-	if ((r = frame_get_text(b, term, sizeof(term))) != 0 || (r = buf_get_u32(b, &cols)) != 0 ||
-	    (r = buf_get_u32(b, &rows)) != 0)
+	if ((r = frame_get_text(b, term, sizeof(term))) != 0 ||
+	    (r = frame_get_u32(b, &cols)) != 0 || (r = frame_get_u32(b, &rows)) != 0)
 		return r;
 	(void)snprintf(dst, size, "%s: %s %ux%u", name, term, cols, rows);
 	return 0;
 }
 
 static int
-text_req_window(struct buf *b, const char *name, char *dst, size_t size)
+text_req_window(struct frame_cursor *b, const char *name, char *dst, size_t size)
 {
 	uint32_t cols, rows;
 	int r;
 
-	if ((r = buf_get_u32(b, &cols)) != 0 || (r = buf_get_u32(b, &rows)) != 0)
+	if ((r = frame_get_u32(b, &cols)) != 0 || (r = frame_get_u32(b, &rows)) != 0)
 		return r;
 	(void)snprintf(dst, size, "%s: %ux%u", name, cols, rows);
 	return 0;
 }
 
 static int
-text_req_env(struct buf *b, const char *name, char *dst, size_t size)
+text_req_env(struct frame_cursor *b, const char *name, char *dst, size_t size)
 {
 	char var[FRAME_PART_SIZE], value[FRAME_PART_SIZE];
 	int r;
@@ -219,7 +227,7 @@ static const struct {
 };
 
 static int
-text_request(struct buf *b, const char *what, char *dst, size_t size)
+text_request(struct frame_cursor *b, const char *what, char *dst, size_t size)
 {
 	char name[FRAME_PART_SIZE];
 	int r = frame_get_request(b, name, sizeof(name));
@@ -229,15 +237,15 @@ text_request(struct buf *b, const char *what, char *dst, size_t size)
 	for (size_t i = 0; i < sizeof(frame_requests) / sizeof(frame_requests[0]); i++)
 		if (strcmp(frame_requests[i].name, name) == 0)
 			return frame_requests[i].text(b, name, dst, size);
-	if (buf_len(b) > 0)
-		(void)snprintf(dst, size, "%s%s (%zu bytes)", what, name, buf_len(b));
+	if (b->len > 0)
+		(void)snprintf(dst, size, "%s%s (%zu bytes)", what, name, b->len);
 	else
 		(void)frame_say(dst, size, what, name, "");
 	return 0;
 }
 
 static int
-text_string(struct buf *b, const char *what, char *dst, size_t size)
+text_string(struct frame_cursor *b, const char *what, char *dst, size_t size)
 {
 	char s[FRAME_PART_SIZE];
 	int r = frame_get_text(b, s, sizeof(s));
@@ -246,29 +254,29 @@ text_string(struct buf *b, const char *what, char *dst, size_t size)
 }
 
 static int
-text_fixed(struct buf *b, const char *what, char *dst, size_t size)
+text_fixed(struct frame_cursor *b, const char *what, char *dst, size_t size)
 {
 	(void)b;
 	return frame_say(dst, size, what, "", "");
 }
 
 static int
-text_open_fail(struct buf *b, const char *what, char *dst, size_t size)
+text_open_fail(struct frame_cursor *b, const char *what, char *dst, size_t size)
 {
 	uint32_t reason;
-	int r = buf_get_u32(b, &reason);
+	int r = frame_get_u32(b, &reason);
 
 	return r != 0 ? r : text_string(b, what, dst, size);
 }
 
 static int
-text_reply(struct buf *b, const char *what, char *dst, size_t size)
+text_reply(struct frame_cursor *b, const char *what, char *dst, size_t size)
 {
 	uint32_t number;
 	uint8_t yes;
 	int r;
 
-	if ((r = buf_get_u32(b, &number)) != 0 || (r = buf_get_u8(b, &yes)) != 0)
+	if ((r = frame_get_u32(b, &number)) != 0 || (r = frame_get_u8(b, &yes)) != 0)
 		return r;
 	if (yes != 0) /* the usual case is not worth a line */
 		return ERR_NOT_FOUND;
@@ -277,10 +285,10 @@ text_reply(struct buf *b, const char *what, char *dst, size_t size)
 }
 
 static int
-text_exit_status(struct buf *b, const char *what, char *dst, size_t size)
+text_exit_status(struct frame_cursor *b, const char *what, char *dst, size_t size)
 {
 	uint32_t status;
-	int r = buf_get_u32(b, &status);
+	int r = frame_get_u32(b, &status);
 
 	if (r == 0)
 		(void)snprintf(dst, size, "%s %u", what, status);
@@ -288,16 +296,16 @@ text_exit_status(struct buf *b, const char *what, char *dst, size_t size)
 }
 
 static int
-text_end(struct buf *b, const char *what, char *dst, size_t size)
+text_end(struct frame_cursor *b, const char *what, char *dst, size_t size)
 {
 	uint8_t code;
-	int r = buf_get_u8(b, &code);
+	int r = frame_get_u8(b, &code);
 
 	return r != 0 ? r : text_string(b, what, dst, size);
 }
 
 static int
-text_two(struct buf *b, const char *what, char *dst, size_t size)
+text_two(struct frame_cursor *b, const char *what, char *dst, size_t size)
 {
 	char first[FRAME_PART_SIZE], second[FRAME_PART_SIZE];
 	int r;
@@ -322,10 +330,10 @@ static const struct {
 };
 
 static int
-text_note(struct buf *b, const char *what, char *dst, size_t size)
+text_note(struct frame_cursor *b, const char *what, char *dst, size_t size)
 {
 	uint8_t note;
-	int r = buf_get_u8(b, &note);
+	int r = frame_get_u8(b, &note);
 
 	(void)what;
 	for (size_t i = 0; r == 0 && i < sizeof(frame_notes) / sizeof(frame_notes[0]); i++)
@@ -335,14 +343,14 @@ text_note(struct buf *b, const char *what, char *dst, size_t size)
 }
 
 static int
-text_verdict(struct buf *b, const char *what, char *dst, size_t size)
+text_verdict(struct frame_cursor *b, const char *what, char *dst, size_t size)
 {
 	static const char *const names[] = { "", "allowed ", "denied ", "replaced " };
 	uint8_t way, verdict;
 	int r;
 
 	(void)what;
-	if ((r = buf_get_u8(b, &way)) != 0 || (r = buf_get_u8(b, &verdict)) != 0)
+	if ((r = frame_get_u8(b, &way)) != 0 || (r = frame_get_u8(b, &verdict)) != 0)
 		return r;
 	if (verdict < 2 || verdict > 3) /* allowed: the request itself says it */
 		return ERR_NOT_FOUND;
@@ -373,15 +381,14 @@ static const struct {
 bool
 frame_text(const struct event *ev, char *dst, size_t size)
 {
+	struct frame_cursor b = { ev->data, ev->len };
+
 	for (size_t i = 0; i < sizeof(frame_types) / sizeof(frame_types[0]); i++)
 		if (frame_types[i].type == ev->type) {
-			struct buf *b = buf_view(ev->data, ev->len);
 			bool back = frame_is_to_client(ev) && frame_types[i].what_back != NULL;
 			const char *what = back ? frame_types[i].what_back : frame_types[i].what;
-			bool said = b != NULL && frame_types[i].text(b, what, dst, size) == 0;
 
-			buf_free(b);
-			return said;
+			return frame_types[i].text(&b, what, dst, size) == 0;
 		}
 	return false;
 }

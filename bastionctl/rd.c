@@ -177,7 +177,7 @@ rd_edge_bastion(struct cmd_ctx *c, const struct rd_place *place, enum rd_view vi
 }
 
 static struct rd *
-rd_new(int fd)
+rd_new(void)
 {
 	struct rd *rd = calloc(1, sizeof(*rd));
 
@@ -186,35 +186,43 @@ rd_new(int fd)
 	rd->fd = -1;
 	rd->space = malloc(IPC_HEADER + IPC_MAX);
 	rd->text = buf_new(RD_TEXT_MAX);
-	if (rd->space == NULL || rd->text == NULL) {
+	if (rd->space != NULL && rd->text != NULL)
+		return rd;
+	rd_close(rd);
+	return NULL;
+}
+
+int
+rd_attach(int fd, struct rd **ret_rd)
+{
+	struct rd *rd = rd_new();
+	int r = rd == NULL ? -ENOMEM : ipc_plain_hello(fd);
+
+	if (r == ERR_PEER_GONE) /* it has said all it had to say, and that can still be read */
+		r = 0;
+	if (r != 0) {
 		rd_close(rd);
-		return NULL;
+		return r;
 	}
 	rd->fd = fd;
-	return rd;
+	*ret_rd = rd;
+	return 0;
 }
 
 int
 rd_open(struct cmd_ctx *c, const struct rd_place *place, enum rd_view view, const char *const *args,
     struct rd **ret_rd)
 {
-	struct rd *rd;
 	int fd = -1, r;
 
 	r = place->copy ? rd_edge_copy(place, view, args, &fd)
 			: rd_edge_bastion(c, place, view, args, &fd);
 	if (r != CMD_YES)
 		return r;
-	r = ipc_plain_hello(fd);
-	if (r ==
-	    ERR_PEER_GONE) /* it has said all it had to say already, and that can still be read */
-		r = 0;
-	if (r != 0 || (rd = rd_new(fd)) == NULL) {
-		fd_close(&fd);
-		return cmd_fail(CMD_UNSURE, "bastiond-reader: %s", err_str(r != 0 ? r : -ENOMEM));
-	}
-	*ret_rd = rd;
-	return CMD_YES;
+	if ((r = rd_attach(fd, ret_rd)) == 0)
+		return CMD_YES;
+	fd_close(&fd);
+	return cmd_fail(CMD_UNSURE, "bastiond-reader: %s", err_str(r));
 }
 
 void

@@ -45,6 +45,8 @@ enum rd_view {
  */
 int rd_open(struct cmd_ctx *c, const struct rd_place *place, enum rd_view view,
     const char *const *args, struct rd **ret_rd) MUST_CHECK;
+/* The same on an edge that is there already; fd: owned by rd from success on. 0; -ENOMEM; -errno. */
+int rd_attach(int fd, struct rd **ret_rd) MUST_CHECK;
 void rd_close(struct rd *rd);
 
 struct rd_msg {

@@ -1,0 +1,197 @@
+/* Exports and replays with no memory at every point, and a reader's edge whose calls fail. */
+#include "config.h"
+
+#include <errno.h>
+
+#include "bastionctl/export.h"
+#include "bastionctl/play.h"
+#include "bastionctl/rd.h"
+#include "fault.h"
+#include "lib/file.h"
+#include "lib/ipc.h"
+#include "tests/lib/test.h"
+
+static const struct event events[] = {
+	{ 1, 10, EVENT_FRONT, LINK_REQUEST, 1, (const uint8_t *)"\0\0\0\1\0\0\0\5shell\1", 14 },
+	{ 2, 20, EVENT_BACK, LINK_DATA, 1, (const uint8_t *)"a\033[31mb\r\n\303", 10 },
+	{ 3, 30, EVENT_BACK, LINK_DATA_EXT, 1, (const uint8_t *)"\0\0\0\1err\377", 8 },
+	{ 4, 40, EVENT_FRONT, LINK_DATA, 1, (const uint8_t *)"x\r", 2 },
+	{ 5, 50, EVENT_BACK, LINK_EXIT_STATUS, 1, (const uint8_t *)"\0\0\0\3", 4 },
+};
+static const char session[] =
+    "{\"id\":\"00\",\"channels\":[{\"n\":1,\"pty\":true,\"term\":\"xterm\"}]}";
+
+struct job {
+	const char *format;
+	char *golden; /* what comes out when nothing fails; owned */
+};
+
+static int
+export_all(const struct job *job, FILE *out)
+{
+	struct export_view view = { NULL, 1, FRAME_NONE };
+	struct json_node *root = NULL;
+	struct export x;
+	int r;
+
+	if ((r = json_parse(session, strlen(session), &root)) != 0)
+		return r;
+	view.session = root;
+	if ((r = export_begin(&x, export_find(job->format), out, &view)) != 0)
+		goto out;
+	for (size_t i = 0; r == 0 && i < N_OF(events); i++)
+		r = export_event(&x, &events[i]);
+	if (r == 0)
+		r = export_end(&x);
+	export_free(&x);
+out:
+	json_node_free(root);
+	return r;
+}
+
+/* Whole, or an error: never a part for the whole. */
+static int
+run_export(void *arg)
+{
+	struct job *job = arg;
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	int r;
+
+	assert_non_null(out);
+	r = export_all(job, out);
+	assert_int_equal(fclose(out), 0);
+	if (job->golden == NULL)
+		job->golden = text;
+	else {
+		if (r == 0)
+			assert_string_equal(text, job->golden);
+		free(text);
+	}
+	return r;
+}
+
+static void
+test_every_export_is_whole_or_an_error(void **state)
+{
+	static const char *const formats[] = { "asciicast-v2", "json", "text", "raw" };
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(formats); i++) {
+		struct job job = { formats[i], NULL };
+
+		assert_int_equal(run_export(&job), 0);
+		assert_true(fault_each(FAULT_MEMORY, run_export, &job) >= 1);
+		free(job.golden);
+	}
+}
+
+static int
+next_event(void *arg, struct event *ret_ev)
+{
+	size_t *at = arg;
+
+	if (*at == N_OF(events))
+		return ERR_NOT_FOUND;
+	*ret_ev = events[(*at)++];
+	return 0;
+}
+
+static int
+seek_event(void *arg, uint64_t at_ns)
+{
+	(void)at_ns;
+	*(size_t *)arg = 0;
+	return 0;
+}
+
+static int
+emit(void *arg, const uint8_t *data, size_t len)
+{
+	(void)arg;
+	(void)data;
+	(void)len;
+	return 0;
+}
+
+static enum play_key
+no_key(void *arg, uint64_t max_ns, uint64_t *ret_waited_ns)
+{
+	(void)arg;
+	*ret_waited_ns = max_ns;
+	return PLAY_NONE;
+}
+
+static int
+run_play(void *arg)
+{
+	static const struct play_ops ops = { next_event, seek_event, emit, no_key };
+	const struct play_conf conf = { .channel = 1, .speed = 1 };
+	size_t at = 0;
+
+	(void)arg;
+	return play_run(&conf, &ops, &at);
+}
+
+static void
+test_a_replay_survives_every_failed_allocation(void **state)
+{
+	(void)state;
+	assert_true(fault_each(FAULT_MEMORY, run_play, NULL) >= 2);
+}
+
+/* A reader that said all it had to say. */
+static int
+reader_fd(void)
+{
+	int fds[2];
+
+	assert_int_equal(ipc_pair(fds), 0);
+	assert_int_equal(ipc_plain_hello(fds[1]), 0);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(ipc_plain_send(fds[1], RD_ITEM, i < 4, "1", 1, NULL, 0), 0);
+	assert_int_equal(ipc_plain_send(fds[1], RD_END, 0, "\0\0\0\0\0", 5, NULL, 0), 0);
+	fd_close(&fds[1]);
+	return fds[0];
+}
+
+static int
+run_rd(void *arg)
+{
+	struct rd *rd = NULL;
+	struct rd_msg m;
+	int fd, r;
+
+	(void)arg;
+	fault_hold();
+	fd = reader_fd();
+	fault_go();
+	r = rd_attach(fd, &rd);
+	if (r != 0)
+		fd_close(&fd);
+	if (r == 0 && (r = rd_next(rd, &m)) == 0)
+		r = rd_next(rd, &m) == ERR_NOT_FOUND ? rd_end(rd, ERR_NOT_FOUND) : -EIO;
+	rd_close(rd);
+	return r;
+}
+
+static void
+test_an_answer_is_whole_or_an_error(void **state)
+{
+	(void)state;
+	assert_true(fault_each(FAULT_MEMORY, run_rd, NULL) >= 4);
+	assert_true(fault_each(FAULT_SOCKET, run_rd, NULL) >= 3);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_export_is_whole_or_an_error),
+		cmocka_unit_test(test_a_replay_survives_every_failed_allocation),
+		cmocka_unit_test(test_an_answer_is_whole_or_an_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
