@@ -20,8 +20,7 @@ static const struct cmd_opt cmd_globals[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-static void PRINTF_LIKE(1, 0)
-cmd_say(const char *fmt, va_list ap)
+static void PRINTF_LIKE(1, 0) cmd_say(const char *fmt, va_list ap)
 {
 	char line[CMD_LINE_MAX], safe[CMD_LINE_MAX];
 

@@ -96,6 +96,7 @@ extern const struct export_format export_asciicast_v2;
 extern const struct export_format export_json;
 extern const struct export_format export_raw;
 extern const struct export_format export_text;
+/* NULL is allowed. */
 void export_lines_free(struct export_lines *lines);
 
 #endif

@@ -20,6 +20,7 @@ enum command_kind {
 	COMMAND_MOSH   /* mosh-server: speaks UDP, past the bastion */
 };
 
+/* What a command line is about to do; COMMAND_OTHER when it does not say so plainly. */
 enum command_kind command_classify(const char *command);
 
 /*

@@ -111,6 +111,7 @@ int model_load(const char *name, const char *data, size_t len, const struct zone
     struct model **ret_model, struct conf_err *ret_err) MUST_CHECK;
 void model_free(struct model *m);
 
+/* How many of each the file has; rules are in its order. */
 size_t model_n_users(const struct model *m);
 size_t model_n_hosts(const struct model *m);
 size_t model_n_rules(const struct model *m);

@@ -359,7 +359,9 @@ zone_parse(const char *name, const uint8_t *data, size_t len, int64_t now_s, str
 	}
 	/* Most files are mostly history. */
 	small = realloc(z, sizeof(*z) + z->n * sizeof(z->transitions[0]));
-	*ret_zone = small != NULL ? small : z;
+	if (small != NULL)
+		z = small;
+	*ret_zone = z;
 	return 0;
 }
 

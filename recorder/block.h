@@ -45,6 +45,7 @@ struct block_hdr {
 	uint8_t content[HASH_LEN];
 };
 
+/* The header as it is hashed and stored. */
 void block_hdr_encode(const struct block_hdr *h, uint8_t ret_bytes[BLOCK_HDR_LEN]);
 /* 0; ERR_FORMAT; ERR_VERSION. */
 int block_hdr_parse(const uint8_t *data, size_t len, struct block_hdr *ret_hdr) MUST_CHECK;

@@ -90,6 +90,7 @@ struct chain_stats {
 	uint64_t log_size;
 	uint32_t n_sessions;
 };
+/* Counters since the start; the store and the log's origin line, borrowed. */
 void chain_stats(const struct chain *c, struct chain_stats *ret_stats);
 struct store *chain_store(struct chain *c);
 const char *chain_origin(const struct chain *c);

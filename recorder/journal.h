@@ -42,6 +42,7 @@ struct fragment {
 	size_t len;
 };
 
+/* The key under which the record of this commit is stored; keys sort as commits do. */
 void journal_key(uint64_t commit, uint8_t ret_key[JOURNAL_KEY_LEN]);
 /* The commit number of a stored piece's key. 0; ERR_FORMAT. */
 int journal_key_parse(const uint8_t *key, size_t len, uint64_t *ret_commit) MUST_CHECK;

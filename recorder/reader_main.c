@@ -110,6 +110,7 @@ main(int argc, char **argv)
 	rd.space = malloc(IPC_HEADER + IPC_MAX);
 	if (rd.space == NULL || sandbox_prepare() != 0 || secret_init() != 0 || hash_init() != 0) {
 		log_err("reader.start_failed");
+		free(rd.space);
 		return 3;
 	}
 	code = reader_serve(&rd, argv[2], run);

@@ -19,6 +19,7 @@ struct summary {
 	char *address; /* what the back connected to; owned; NULL: not yet */
 };
 
+/* An empty one; summary_done() frees what it gathered, and may be called twice. */
 void summary_init(struct summary *s);
 void summary_done(struct summary *s);
 /*

@@ -39,6 +39,7 @@ void front_auth_done(struct front *f);
 
 /* front_chan.c: which channels and requests a client gets to the other end. */
 
+/* For the mux: what it asks before it opens a channel or passes a request on; as in bastiond/ssh/mux.h. */
 uint32_t front_may_open(void *arg, struct rd_str type, const char **ret_text);
 enum mux_answer front_may_request(
     void *arg, const struct mux_session *session, const struct mux_request *req);

@@ -24,7 +24,7 @@ begin 1
 pty 1 xterm 101 33
 shell 1
 wait 500
-out 1 $ 
+out 1 $\x20
 in 1 ls\r
 out 1 ls\r\ncaf\xc3
 out 1 \xa9 \e[31mred\e[0m \xff end\e]0;title\x07\eP$q"p\e\\\e[6n\e[c\r\n

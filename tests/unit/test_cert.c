@@ -572,7 +572,8 @@ test_outer_type(void **state)
 	} rows[] = {
 		{ "ssh-rsa-cert-v01@openssh.com", ERR_FORMAT },
 		{ "ecdsa-sha2-nistp256-cert-v01@openssh.com", ERR_FORMAT },
-		{ "sk-ssh-ed25519-cert-v01@openssh.com", ERR_DENIED }, /* all fields move by four bytes */
+		{ "sk-ssh-ed25519-cert-v01@openssh.com",
+		    ERR_DENIED }, /* all fields move by four bytes */
 		{ "ssh-ed25519", ERR_NOT_FOUND },
 		{ "rsa-sha2-512-cert-v01@openssh.com", ERR_NOT_FOUND },
 		{ "ssh-ed25519-cert-v00@openssh.com", ERR_NOT_FOUND },
