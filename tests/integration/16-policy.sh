@@ -43,7 +43,8 @@ like 'no shell' "$(bob "$(to t1)" </dev/null)" 'a shell is not allowed'
 like 'no scp in the old protocol' "$(bob "$(to t1)" 'scp -t /tmp/x')" 'scp is not allowed'
 printf 'pwd\n' >"$RIG/batch"
 # shellcheck disable=SC2046
-ok 'but sftp' env IDENTITY="$RIG/bob" sftp -q $(IDENTITY=$RIG/bob rig_opts) -P "$bastion_port" -b "$RIG/batch" "$(to t1)" >/dev/null 2>&1
+bob_sftp() { sftp -q $(IDENTITY=$RIG/bob rig_opts) -P "$bastion_port" -b "$RIG/batch" "$(to t1)" >/dev/null 2>&1; }
+ok 'but sftp' bob_sftp
 like 'another host is refused' "$(bob "$(to t2)" 'echo x')" 'Permission denied'
 like 'mosh is told why' "$(b_ssh "$(to t1)" mosh-server new 2>&1)" 'mosh is not possible here'
 like 'a tunnel is refused' "$(b_ssh -o ExitOnForwardFailure=yes -W 127.0.0.1:1 "$(to t1)" 2>&1)" 'forward|administratively|refused|prohibited'
