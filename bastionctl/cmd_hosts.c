@@ -1,6 +1,7 @@
 /* hosts: the inventory in policy.yaml, and the host keys that are pinned in it. */
 #include "config.h"
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -23,6 +24,7 @@
 #include "lib/num.h"
 #include "lib/sshkey.h"
 #include "lib/str.h"
+#include "policy/policy.h"
 
 #define HOSTS_SCAN_MAX 65536	/* bytes that a scan may say */
 #define HOSTS_SCAN_TIMEOUT "10" /* seconds */
@@ -105,20 +107,38 @@ hosts_reload(const struct cmd_ctx *c)
 	fd_close(&fd);
 }
 
-/* Parse the new text before it replaces the old one. */
+/* Put the new text in the place of the file that c->policy leads to; mode and owner stay as they are. */
+static int
+hosts_replace(const struct cmd_ctx *c, const struct buf *text)
+{
+	char *path = realpath(c->policy, NULL);
+	struct stat st;
+	int r;
+
+	if (path == NULL || stat(path, &st) != 0)
+		r = -errno;
+	else if ((r = file_replace(path, st.st_mode & 07777, buf_ptr(text), buf_len(text))) == 0 &&
+		 geteuid() == 0 && st.st_uid != 0 && chown(path, st.st_uid, st.st_gid) != 0)
+		r = -errno;
+	free(path);
+	return r;
+}
+
+/* The whole result is read as bastiond-policy would read it before it replaces the old one. */
 static int
 hosts_write(const struct cmd_ctx *c, const struct buf *text)
 {
-	struct conf_doc *doc = NULL;
+	struct policy *policy = NULL;
 	struct conf_err err;
 	int r;
 
-	if ((r = conf_parse(c->policy, (const char *)buf_ptr(text), buf_len(text), &doc, &err)) !=
-	    0)
-		return cmd_fail(
-		    CMD_UNSURE, "nothing was changed: %s", r == ERR_FORMAT ? err.text : err_str(r));
-	conf_free(doc);
-	if ((r = file_replace(c->policy, 0644, buf_ptr(text), buf_len(text))) != 0)
+	r = policy_parse(c->policy, (const char *)buf_ptr(text), buf_len(text), &policy, &err);
+	policy_free(policy);
+	if (r == ERR_FORMAT)
+		return cmd_fail(CMD_NO, "nothing was changed: %s", err.text);
+	if (r != 0)
+		return cmd_fail(CMD_UNSURE, "nothing was changed: %s", err_str(r));
+	if ((r = hosts_replace(c, text)) != 0)
 		return cmd_fail(CMD_UNSURE, "%s: %s", c->policy, err_str(r));
 	hosts_reload(c);
 	return CMD_YES;

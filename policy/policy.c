@@ -37,29 +37,35 @@ static const struct {
 };
 
 int
-policy_open(const char *path, struct policy **ret_policy, struct conf_err *ret_err)
+policy_parse(const char *name, const char *data, size_t len, struct policy **ret_policy,
+    struct conf_err *ret_err)
 {
 	struct policy *p = calloc(1, sizeof(*p));
-	char *data = NULL;
-	size_t len = 0;
-	int r = -ENOMEM;
+	int r;
 
 	if (p == NULL)
-		return r;
-	if ((r = file_read(path, POLICY_FILE_MAX, &data, &len)) != 0) {
-		/* file_read() calls what is no file malformed; here that is a file with wrong contents. */
-		if (r == ERR_FORMAT)
-			r = -EINVAL;
-		goto out;
-	}
+		return -ENOMEM;
 	if ((r = zones_load(ZONE_DIR, (int64_t)(clock_wall_ns() / CLOCK_NS_PER_S), &p->zones)) !=
 		0 ||
-	    (r = model_load(path, data, len, p->zones, &p->model, ret_err)) != 0)
-		goto out;
+	    (r = model_load(name, data, len, p->zones, &p->model, ret_err)) != 0) {
+		policy_free(p);
+		return r;
+	}
 	*ret_policy = p;
-	p = NULL;
-out:
-	policy_free(p);
+	return 0;
+}
+
+int
+policy_open(const char *path, struct policy **ret_policy, struct conf_err *ret_err)
+{
+	char *data = NULL;
+	size_t len = 0;
+	int r = file_read(path, POLICY_FILE_MAX, &data, &len);
+
+	/* file_read() calls what is no file malformed; here that is a file with wrong contents. */
+	if (r != 0)
+		return r == ERR_FORMAT ? -EINVAL : r;
+	r = policy_parse(path, data, len, ret_policy, ret_err);
 	free(data);
 	return r;
 }

@@ -23,6 +23,9 @@ struct policy;
  * be read.
  */
 int policy_open(const char *path, struct policy **ret_policy, struct conf_err *ret_err) MUST_CHECK;
+/* The same for a text that would be the file called name. */
+int policy_parse(const char *name, const char *data, size_t len, struct policy **ret_policy,
+    struct conf_err *ret_err) MUST_CHECK;
 void policy_free(struct policy *p);
 /* "2 users, 3 hosts, 4 rules". dst: POLICY_TEXT_SIZE bytes. Returns dst. */
 char *policy_summary(const struct policy *p, char *dst);
