@@ -194,8 +194,10 @@ main_run(const struct options *o, struct broker_parts *parts)
 	char log_path[PATH_MAX];
 	int lock = -1, code = 1, r;
 
-	if (main_prepare(parts, &lock) != 0)
+	if (main_prepare(parts, &lock) != 0) {
+		free(parts->settings);
 		goto out;
+	}
 	if ((r = str_format(
 		 log_path, sizeof(log_path), "%s/bastiond.log", parts->settings->state)) != 0 ||
 	    (!o->foreground && (r = daemon_start(log_path, &parts->ready_fd)) != 0) ||
