@@ -280,7 +280,7 @@ note_checkpoint_parse(const char *text, size_t len, struct note_checkpoint *ret_
 		return ERR_FORMAT;
 	memcpy(number, line, n);
 	number[n] = '\0';
-	if (num_parse(number, 0, INT64_MAX, &c.size) != 0)
+	if (strlen(number) != n || num_parse(number, 0, INT64_MAX, &c.size) != 0)
 		return ERR_FORMAT;
 	if (next_line(&text, &len, &line, &n) != 0)
 		return ERR_FORMAT;

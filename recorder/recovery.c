@@ -343,6 +343,8 @@ recovery_run(struct chain *c, struct chain_recovery *ret_recovery)
 	for (size_t i = 0; i < l.n; i++)
 		if ((r = load(&l.all[i])) != 0)
 			goto out;
+	if (l.n == 0)
+		goto out;
 	r = journal_bounds(store_pending(c->store), &first, &last);
 	if (r == 0)
 		r = journal_each(store_pending(c->store), first, last, take_fragment, &l);

@@ -231,10 +231,12 @@ test_broken_checkpoints_are_refused(void **state)
 	for (size_t i = 0; i < N_OF(bad); i++)
 		if (note_checkpoint_parse(bad[i], strlen(bad[i]), &c) == 0)
 			fail_msg("taken: %s", bad[i]);
-	/* Found by fuzz_note: a NUL made the origin another one. */
+	/* Found by fuzz_note: a NUL made the origin and the size others. */
+	static const char nul2[] = "o\n1\0002\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
 	static const char nul[] = "o\0x\n1\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
 
 	assert_int_equal(note_checkpoint_parse(nul, sizeof(nul) - 1, &c), ERR_FORMAT);
+	assert_int_equal(note_checkpoint_parse(nul2, sizeof(nul2) - 1, &c), ERR_FORMAT);
 }
 
 int
