@@ -5,6 +5,7 @@ the ratios, so that a noisy machine is noisy for all of them. Loads are bounded 
 """
 
 import asyncio
+import json
 import os
 import pty
 import select
@@ -134,11 +135,16 @@ def pss_kib(pid):
         return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
 
 
-def disk_bytes():
-    total = 0
-    for folder, _, files in os.walk(ENV["BENCH_STATE"]):
-        total += sum(os.stat(os.path.join(folder, f)).st_blocks * 512 for f in files)
-    return total
+def last_session():
+    """The newest session's description, once it has ended."""
+    for _ in range(100):
+        out = subprocess.run([ENV["BENCH_CTL"], "-f", ENV["BENCH_CONF"], "sessions", "show", "last", "--json"],
+                             stdout=subprocess.PIPE, check=True).stdout
+        session = json.loads(out)
+        if session["state"] != "open":
+            return session
+        time.sleep(0.1)
+    raise SystemExit("the session does not end")
 
 
 def bulk():
@@ -147,11 +153,11 @@ def bulk():
     for kind, path in files.items():
         for name, rate in (("down", rate_down), ("up", rate_up)):
             report(f"bulk_{name}_{kind}", "MiB/s", alternate(lambda w: rate(w, path)))
-        cpu, disk = cpu_s(recorder), disk_bytes()
+        cpu = cpu_s(recorder)
         rate_down("bastion", path)
-        time.sleep(2)
+        session = last_session()
         one(f"recorder_cpu_{kind}", "s/GB", (cpu_s(recorder) - cpu) / (BULK / 1e9))
-        one(f"disk_{kind}", "bytes/byte", (disk_bytes() - disk) / BULK)
+        one(f"disk_{kind}", "bytes/byte", session["stored_bytes"] / BULK)
     return files
 
 

@@ -19,5 +19,5 @@ BENCH_COMMON=$(echo "$common" | tr '\n' ' ')
 export BENCH_COMMON BENCH_USER="$rig_me" BENCH_DIRECT_KEY="$RIG/direct" BENCH_ALICE_KEY="$RIG/alice"
 # shellcheck disable=SC2154
 export BENCH_TARGET_PORT="$rig_port_t1" BENCH_JUMP_PORT="$rig_port_jump" BENCH_BASTION_PORT="$bastion_port"
-export BENCH_BASTION_PID="$bastion_pid" BENCH_STATE="$RIG/b/state" BENCH_DIR="$RIG"
+export BENCH_BASTION_PID="$bastion_pid" BENCH_CTL="$BASTIONCTL" BENCH_CONF="$RIG/b/bastiond.yaml" BENCH_DIR="$RIG"
 python3 "$BASTION_SRC/tests/bench/bench.py" "$@"
