@@ -52,7 +52,7 @@ note_key_parse(const char *line, size_t len, struct note_key *ret_key)
 	struct note_key key;
 	uint8_t *blob = NULL;
 	size_t name_len, blob_len;
-	char name[NOTE_NAME_MAX], hex[9];
+	char name[NOTE_NAME_MAX], hex[9], again[9];
 	uint8_t id[4];
 	int r;
 
@@ -73,7 +73,8 @@ note_key_parse(const char *line, size_t len, struct note_key *ret_key)
 		return r;
 	r = ERR_FORMAT;
 	if (blob_len == 1 + NOTE_KEY_LEN && blob[0] == ALG_ED25519 &&
-	    note_key_init(name, blob + 1, &key) == 0 && memcmp(key.id, id, sizeof(id)) == 0) {
+	    note_key_init(name, blob + 1, &key) == 0 && memcmp(key.id, id, sizeof(id)) == 0 &&
+	    strcmp(str_hex(again, id, sizeof(id)), hex) == 0) {
 		*ret_key = key;
 		r = 0;
 	}
