@@ -1,0 +1,278 @@
+/*
+ * The writer and its readers with no memory at every point: nothing leaks or crashes, and whatever was committed is in a
+ * store that verifies.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "lib/hash.h"
+#include "recorder/recording.h"
+#include "recorder/sess.h"
+#include "tests/fault/fault.h"
+#include "tests/lib/test.h"
+#include "tests/unit/store_rig.h"
+
+struct run {
+	struct rig rig;
+	uint8_t sid[REC_SID_LEN];
+	bool opened;	    /* a session was committed */
+	unsigned committed; /* events of it that were committed */
+};
+
+static int
+append(struct session *s, unsigned n)
+{
+	static uint8_t data[30000];
+
+	(void)snprintf((char *)data, sizeof(data), "%07u", n % 10000000);
+	return session_append(
+	    s, n % 2 == 0 ? EVENT_FRONT : EVENT_BACK, LINK_DATA, 1, data, 6000 + n * 1000);
+}
+
+/* A session with a channel, a dozen events (more than a block) in four commits, an audit event, its end. */
+static int
+write_session(struct run *run, struct chain *c)
+{
+	static const uint8_t open_payload[] = "\0\0\0\7session";
+	uint8_t meta[256];
+	struct session *s;
+	size_t len;
+	int r;
+
+	fault_hold();
+	len = rig_meta(meta);
+	fault_go();
+	if ((r = session_open(c, 1, 2, meta, len, &s)) != 0)
+		return r;
+	memcpy(run->sid, session_sid(s), REC_SID_LEN);
+	if ((r = session_append(
+		 s, EVENT_FRONT, LINK_OPEN, 1, open_payload, sizeof(open_payload) - 1)) != 0)
+		return r;
+	for (unsigned n = 0; n < 16; n++) {
+		if ((r = append(s, n)) != 0)
+			return r;
+		if (n % 4 != 3)
+			continue;
+		if ((r = chain_commit(c, n % 8 == 7)) != 0)
+			return r;
+		run->opened = true;
+		run->committed = n + 2;
+	}
+	if ((r = chain_audit(c, "{\"event\":\"x\"}", 13)) != 0 ||
+	    (r = session_close(s, LINK_END_CLIENT, "bye", "")) != 0)
+		return r;
+	return chain_commit(c, true);
+}
+
+static int
+write_all(struct run *run)
+{
+	struct chain_conf conf = {
+		.store = { .dir = run->rig.dir,
+		    .map_size = 32u << 20,
+		    .durability = STORE_PROCESS },
+		.signer = &run->rig.signer,
+	};
+	struct chain_recovery recovery;
+	struct chain *c;
+	int r;
+
+	if ((r = signer_load(run->rig.key_path, "test", &run->rig.signer)) != 0)
+		return r;
+	if ((r = chain_open(&conf, &c, &recovery)) != 0)
+		return r;
+	r = write_session(run, c);
+	chain_close(c);
+	return r;
+}
+
+/* Everything that a commit said was durable is there, in a store that verifies. */
+static void
+check(struct run *run)
+{
+	struct rig *rig = &run->rig;
+	struct store_snap *snap;
+	struct sess s;
+
+	if (!run->opened)
+		return;
+	rig->map_size = 32u << 20;
+	assert_int_equal(rig_verify(rig), 0);
+	rig_open(rig);
+	assert_int_equal(store_snap_new(chain_store(rig->chain), &snap), 0);
+	assert_int_equal(sess_get(snap, run->sid, &s), 0);
+	assert_true(s.n_events >= run->committed);
+	sess_done(&s);
+	store_snap_free(snap);
+	rig_close(rig);
+	assert_int_equal(rig_verify(rig), 0);
+}
+
+static struct run *
+run_new(void)
+{
+	const char *tmp = getenv("TMPDIR");
+	struct run *run = calloc(1, sizeof(*run));
+
+	assert_non_null(run);
+	(void)snprintf(run->rig.dir, sizeof(run->rig.dir), "%.80s/bastion-fault.XXXXXX",
+	    tmp != NULL ? tmp : "/tmp");
+	assert_non_null(mkdtemp(run->rig.dir));
+	(void)snprintf(run->rig.key_path, sizeof(run->rig.key_path), "%s/sign.key", run->rig.dir);
+	return run;
+}
+
+static void
+run_free(struct run *run)
+{
+	signer_done(&run->rig.signer);
+	rig_remove(run->rig.dir);
+	free(run);
+}
+
+static int
+run_writer(void *arg)
+{
+	struct run *run;
+	int r;
+
+	(void)arg;
+	fault_hold();
+	run = run_new();
+	fault_go();
+	r = write_all(run);
+	fault_hold();
+	check(run);
+	run_free(run);
+	return r;
+}
+
+static void
+test_the_writer_survives_every_failed_allocation(void **state)
+{
+	(void)state;
+	assert_true(fault_each(FAULT_MEMORY, run_writer, NULL) > 40);
+}
+
+/* Start-up over a session that was left open. */
+static int
+run_recovery(void *arg)
+{
+	struct chain_conf conf = { 0 };
+	struct chain_recovery recovery;
+	struct chain *c;
+	struct run *run;
+	int r;
+
+	(void)arg;
+	fault_hold();
+	run = run_new();
+	assert_int_equal(signer_load(run->rig.key_path, "test", &run->rig.signer), 0);
+	run->rig.map_size = 32u << 20;
+	rig_open(&run->rig);
+	rig_data(rig_session(&run->rig), 9, 30000);
+	rig_crash(&run->rig);
+	conf = (struct chain_conf){
+		.store = { .dir = run->rig.dir, .map_size = 32u << 20, .durability = STORE_STRICT },
+		.signer = &run->rig.signer,
+	};
+	fault_go();
+	r = chain_open(&conf, &c, &recovery);
+	fault_hold();
+	if (r == 0) {
+		assert_int_equal(recovery.n_truncated, 1);
+		chain_close(c);
+	}
+	/* A start that failed leaves everything for the next. */
+	assert_int_equal(rig_verify(&run->rig), 0);
+	assert_int_equal(run->rig.result.n_good, 1);
+	assert_int_equal(run->rig.result.n_truncated, r == 0);
+	run_free(run);
+	return r;
+}
+
+static void
+test_recovery_survives_every_failed_allocation(void **state)
+{
+	(void)state;
+	assert_true(fault_each(FAULT_MEMORY, run_recovery, NULL) > 15);
+}
+
+/* Reading and verifying: out of memory is an error, never a finding. */
+static int
+read_all(struct store_snap *snap, const uint8_t *sid)
+{
+	struct recording_part part;
+	struct recording *rec;
+	struct sess s;
+	int r;
+
+	if ((r = sess_get(snap, sid, &s)) != 0)
+		return r;
+	r = sess_live(snap, &s);
+	sess_done(&s);
+	if (r != 0 || (r = recording_open(snap, sid, &rec)) != 0)
+		return r;
+	while ((r = recording_next(rec, &part)) == 0)
+		continue;
+	recording_close(rec);
+	return r == ERR_NOT_FOUND ? 0 : r;
+}
+
+struct reading {
+	struct rig *rig;
+	struct store_snap *snap;
+	uint8_t sids[2][REC_SID_LEN];
+};
+
+static int
+run_readers(void *arg)
+{
+	struct reading *reading = arg;
+	struct verify_conf conf = { .key = &reading->rig->signer.key };
+	struct verify_result result;
+	int r;
+
+	for (int i = 0; i < 2; i++)
+		if ((r = read_all(reading->snap, reading->sids[i])) != 0) {
+			assert_int_equal(r, -ENOMEM);
+			return r;
+		}
+	r = verify_all(reading->snap, &conf, &result);
+	assert_int_equal(result.n_findings, 0);
+	assert_true(r == 0 || r == -ENOMEM);
+	return r;
+}
+
+static void
+test_readers_survive_every_failed_allocation(void **state)
+{
+	struct reading reading = { .rig = *state };
+	struct session *open;
+
+	rig_closed(reading.rig, 20, 10000, reading.sids[0]);
+	open = rig_session(reading.rig);
+	memcpy(reading.sids[1], session_sid(open), REC_SID_LEN);
+	rig_data(open, 20, 10000);
+	assert_int_equal(chain_commit(reading.rig->chain, true), 0);
+	assert_int_equal(store_snap_new(chain_store(reading.rig->chain), &reading.snap), 0);
+	assert_true(fault_each(FAULT_MEMORY, run_readers, &reading) > 40);
+	store_snap_free(reading.snap);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_writer_survives_every_failed_allocation),
+		cmocka_unit_test(test_recovery_survives_every_failed_allocation),
+		cmocka_unit_test_setup_teardown(
+		    test_readers_survive_every_failed_allocation, rig_setup, rig_teardown),
+	};
+
+	if (secret_init() != 0 || hash_init() != 0)
+		return 1;
+	return cmocka_run_group_tests_name("fault_chain", tests, NULL, NULL);
+}
