@@ -29,7 +29,9 @@ daemon() { # [sshd_config lines on stdin]
 	rig_key "$RIG/host"
 	rig_key "$RIG/ca"
 	rig_key "$RIG/user"
-	ssh-keygen -q -s "$RIG/ca" -I host -h -n 127.0.0.1 "$RIG/host.pub"
+	ssh-keygen -q -N '' -t rsa -b 3072 -f "$RIG/host_rsa"
+	ssh-keygen -q -N '' -t ecdsa -b 384 -f "$RIG/host_ecdsa"
+	ssh-keygen -q -s "$RIG/ca" -I host -h -n 127.0.0.1 "$RIG/host.pub" "$RIG/host_rsa.pub" "$RIG/host_ecdsa.pub"
 	cp "$RIG/user.pub" "$RIG/authorized"
 	if [ "$(id -u)" = 0 ]; then mkdir -p /run/sshd; fi
 	try=0
@@ -39,7 +41,11 @@ daemon() { # [sshd_config lines on stdin]
 			Port $sport
 			ListenAddress 127.0.0.1
 			HostKey $RIG/host
+			HostKey $RIG/host_rsa
+			HostKey $RIG/host_ecdsa
 			HostCertificate $RIG/host-cert.pub
+			HostCertificate $RIG/host_rsa-cert.pub
+			HostCertificate $RIG/host_ecdsa-cert.pub
 			PidFile $RIG/sshd.pid
 			AuthorizedKeysFile $RIG/authorized
 			StrictModes no
@@ -67,7 +73,7 @@ run() { # [options] run PORT USER COMMAND
 
 ciphers='chacha20-poly1305@openssh.com aes256-gcm@openssh.com aes128-gcm@openssh.com aes256-ctr'
 
-plan 34
+plan 41
 head -c "$size" /dev/urandom >"$RIG/blob"
 sum=$(sha256sum <"$RIG/blob")
 
@@ -85,12 +91,18 @@ for c in $ciphers; do
 done
 is 'hmac-sha2-512-etm' \
 	"$(w_ssh -c aes256-ctr -m hmac-sha2-512-etm@openssh.com u@127.0.0.1 cat <"$RIG/blob" | sha256sum)" "$sum"
-ok 'a server that asks for new keys every 64 KiB' serve 3 -r 65536
+ok 'a server that asks for new keys every 64 KiB' serve 4 -r 65536
 is 'its bytes' "$(w_ssh u@127.0.0.1 cat <"$RIG/blob" | sha256sum)" "$sum"
 is 'and both asking' "$(w_ssh -o RekeyLimit=64K u@127.0.0.1 cat <"$RIG/blob" | sha256sum)" "$sum"
 like 'a cipher that is not offered is refused' "$(timeout 20 ssh -F none -o UserKnownHostsFile="$RIG/known" \
 	-o BatchMode=yes -p "$wport" -c aes128-cbc u@127.0.0.1 cat </dev/null 2>&1)" 'no matching cipher'
 not_ok 'strict key exchange is used' grep -q no-strict-kex "$RIG/serve.log"
+if command -v dbclient >/dev/null; then
+	is "dropbear's client" "$(timeout 60 dbclient -y -y -p "$wport" u@127.0.0.1 cat <"$RIG/blob" 2>"$RIG/db.log" |
+		sha256sum)" "$sum"
+else
+	pass "dropbear's client # SKIP dbclient is not installed"
+fi
 
 # The client role.
 ok 'an sshd and an agent' daemon
@@ -106,6 +118,11 @@ is 'the same with a host certificate' \
 		sha256sum)" "$sum"
 is 'the certificate arrives whole' "$(sed -n 's/^hostkey=//p' "$RIG/cert")" "$(cut -d' ' -f2 "$RIG/host-cert.pub")"
 like 'and is what was agreed on' "$(cat "$RIG/cert")" '^algorithms=.* ssh-ed25519-cert-v01@openssh.com$'
+for a in rsa-sha2-512 rsa-sha2-256 ecdsa-sha2-nistp384; do
+	is "a host key for $a" "$(run -a $a run "$sport" "$user" 'echo in' </dev/null)" in
+	is "and its certificate" \
+		"$(run -r 65536 -a $a-cert-v01@openssh.com run "$sport" "$user" 'head -c 300000 /dev/zero' </dev/null | wc -c)" 300000
+done
 for t in rsa ecdsa; do
 	ssh-add -q -D
 	ssh-keygen -q -N '' -t $t -f "$RIG/$t"

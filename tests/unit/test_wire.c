@@ -306,6 +306,34 @@ test_another_host_key_in_a_later_key_exchange_ends_it(void **state)
 	wire_pair_free(p);
 }
 
+/* CVE-2023-48795: a target under chacha20-poly1305 must do strict key exchange; AES-GCM is not concerned. */
+static void
+test_chacha20_needs_a_target_with_strict_key_exchange(void **state)
+{
+	static const char *const ciphers[] = { "chacha20-poly1305@openssh.com",
+		"aes128-gcm@openssh.com" };
+	struct wire_conf conf = { 0 };
+	struct wire_pair *p;
+
+	(void)state;
+	for (size_t i = 0; i < N(ciphers); i++) {
+		conf.ciphers = ciphers[i];
+		p = pair(&conf, &conf);
+		for (int j = 0; j < 100 && p->client.w->host_alg[0] == '\0'; j++)
+			wire_pair_turn(p);
+		assert_true(p->client.w->strict);
+		p->client.w->strict = false; /* as if the target's KEXINIT had not said it */
+		wire_pair_rest(p);
+		assert_int_equal(p->client.n_end, i == 0 ? 1 : 0);
+		assert_int_equal(p->client.n_ready, i == 0 ? 0 : 1);
+		if (i == 0)
+			assert_int_equal(p->client.end_err, ERR_DENIED);
+		else
+			assert_non_null(strstr(wire_algorithms(p->client.w), " no-strict-kex"));
+		wire_pair_free(p);
+	}
+}
+
 /* Whatever is cut or flipped during the key exchange: both never believe to be connected by different means. */
 static void
 test_flips_in_the_key_exchange(void **state)
@@ -720,6 +748,7 @@ main(void)
 		cmocka_unit_test(test_a_refused_host_key_ends_before_anything_is_sent),
 		cmocka_unit_test(test_a_signature_of_another_key_is_found),
 		cmocka_unit_test(test_another_host_key_in_a_later_key_exchange_ends_it),
+		cmocka_unit_test(test_chacha20_needs_a_target_with_strict_key_exchange),
 		cmocka_unit_test(test_flips_in_the_key_exchange),
 		cmocka_unit_test(test_a_stream_cut_anywhere_ends_both),
 		cmocka_unit_test(test_garbage_instead_of_a_version),
