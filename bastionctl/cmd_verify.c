@@ -36,16 +36,17 @@ struct verify_doc {
 static int
 verify_read(const char *file, size_t max, const char *what, char **ret_text)
 {
-	size_t len;
-	int r = file_read(file, max, ret_text, &len);
+	char *text = NULL;
+	size_t len = 0;
+	int r = file_read(file, max, &text, &len);
 
 	if (r != 0)
 		return cmd_fail(CMD_UNSURE, "%s: %s: name the %s", file, err_str(r), what);
-	if (strlen(*ret_text) != len || len == 0) {
-		free(*ret_text);
-		*ret_text = NULL;
+	if (text == NULL || len == 0 || strlen(text) != len) {
+		free(text);
 		return cmd_fail(CMD_UNSURE, "%s: not a %s", file, what);
 	}
+	*ret_text = text;
 	return CMD_YES;
 }
 

@@ -4,6 +4,7 @@
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "bastionctl/cmd.h"
 #include "bastionctl/ctl_client.h"
@@ -53,6 +54,17 @@ main_run(struct cmd_ctx *c)
 	return r;
 }
 
+/* A reader of our output that has seen enough makes writing fail, and ends nothing else. */
+static void
+main_ignore_sigpipe(void)
+{
+	struct sigaction sa;
+
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = SIG_IGN;
+	(void)sigaction(SIGPIPE, &sa, NULL);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -61,7 +73,7 @@ main(int argc, char **argv)
 
 	log_init("bastionctl", LOG_LEVEL_WARN);
 	(void)setlocale(LC_TIME, "");
-	(void)signal(SIGPIPE, SIG_IGN);
+	main_ignore_sigpipe();
 	r = cmd_parse(&c, cmd_table, argc, (const char *const *)argv);
 	if (r == CMD_YES)
 		r = main_run(&c);

@@ -146,7 +146,7 @@ term_stop(struct term *t)
 {
 	term_stop_asked = 0;
 	(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &t->before);
-	(void)signal(SIGTSTP, SIG_DFL);
+	term_signals(term_on_end, SIG_DFL);
 	(void)raise(SIGTSTP);
 	term_signals(term_on_end, term_on_stop);
 	(void)term_raw(t);
