@@ -413,10 +413,14 @@ control_new(const char *dir, const struct control_conf *conf, struct control **r
 void
 control_free(struct control *c)
 {
+	struct control_client *cl, *next;
+
 	if (c == NULL)
 		return;
-	while (!LIST_EMPTY(&c->clients))
-		control_drop(LIST_FIRST(&c->clients));
+	for (cl = LIST_FIRST(&c->clients); cl != NULL; cl = next) {
+		next = LIST_NEXT(cl, link);
+		control_drop(cl);
+	}
 	loop_del(c->io);
 	fd_close(&c->fd);
 	free(c);

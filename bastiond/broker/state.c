@@ -143,7 +143,7 @@ state_read_key(uid_t uid, char **ret_text, size_t *ret_len)
 	int fd = open("recorder/recorder.pub", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	char *text = NULL;
 	struct stat st;
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	if (fd < 0)
@@ -167,17 +167,32 @@ state_read_key(uid_t uid, char **ret_text, size_t *ret_len)
 	return 0;
 }
 
+/* Whether recorder.pub says this already. */
+static bool
+state_key_is(const char *text, size_t len)
+{
+	char *there = NULL;
+	size_t there_len = 0;
+	bool same;
+
+	if (file_read("recorder.pub", STATE_KEY_MAX, &there, &there_len) != 0)
+		return false;
+	same = there_len == len && memcmp(there, text, len) == 0;
+	free(there);
+	return same;
+}
+
 int
 state_publish_key(uid_t uid)
 {
-	char *text = NULL, *there = NULL;
-	size_t len, there_len;
+	char *text = NULL;
+	size_t len = 0;
 	int r = state_read_key(uid, &text, &len);
 
-	if (r == 0 && (file_read("recorder.pub", STATE_KEY_MAX, &there, &there_len) != 0 ||
-			  there_len != len || memcmp(there, text, len) != 0))
+	if (r != 0)
+		return r;
+	if (!state_key_is(text, len))
 		r = file_replace("recorder.pub", 0644, text, len);
-	free(there);
 	free(text);
 	return r;
 }

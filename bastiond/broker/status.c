@@ -262,6 +262,10 @@ wiring_status_forget(struct wiring *w, void *arg)
 void
 status_free(struct wiring *w)
 {
-	while (!LIST_EMPTY(&w->asks))
-		status_ask_free(LIST_FIRST(&w->asks));
+	struct status_ask *a, *next;
+
+	for (a = LIST_FIRST(&w->asks); a != NULL; a = next) {
+		next = LIST_NEXT(a, link);
+		status_ask_free(a);
+	}
 }
