@@ -142,6 +142,7 @@ static const struct sandbox_call allowed[] = {
 	{ SCMP_SYS(statfs), STORE, { 0 } },
 	{ SCMP_SYS(fstatfs), STORE, { 0 } },
 	{ SCMP_SYS(uname), STORE, { 0 } },
+	{ SCMP_SYS(ftruncate), STORE, { 0 } }, /* LMDB's lock file, when it is new */
 	{ SCMP_SYS(sched_yield), STORE, { 0 } },
 	{ SCMP_SYS(set_robust_list), STORE, { 0 } },
 	{ SCMP_SYS(pwrite64), WRITES, { 0 } },
@@ -156,7 +157,6 @@ static const struct sandbox_call allowed[] = {
 	{ SCMP_SYS(renameat2), WRITES, { 0 } },
 	{ SCMP_SYS(mkdir), WRITES, { 0 } },
 	{ SCMP_SYS(mkdirat), WRITES, { 0 } },
-	{ SCMP_SYS(ftruncate), REC, { 0 } },
 	{ SCMP_SYS(fallocate), REC, { 0 } },
 	{ SCMP_SYS(msync), REC, { 0 } },
 };

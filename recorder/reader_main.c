@@ -4,6 +4,8 @@
  */
 #include "config.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,14 +54,32 @@ reader_end(struct reader *rd, uint8_t code)
 	buf_free(b);
 }
 
+/*
+ * The store to read, and of it one file to write: LMDB's table of readers, which is made here when a copy came without.
+ * On a medium that cannot be written there is none, and LMDB does without.
+ */
+static int
+reader_close_sandbox(const char *dir)
+{
+	char lock[PATH_MAX];
+	const struct sandbox_path paths[] = { { .path = dir }, { .path = lock, .write = true } };
+	int fd, r;
+
+	if ((r = str_format(lock, sizeof(lock), "%s/lock.mdb", dir)) != 0)
+		return r;
+	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	r = sandbox_enter(SANDBOX_READER, paths, fd >= 0 ? 2 : 1);
+	fd_close(&fd);
+	return r;
+}
+
 static int
 reader_open(struct reader *rd, const char *dir)
 {
-	const struct sandbox_path paths[] = { { .path = dir, .write = true } };
 	int r;
 
 	/* Before the store is touched: what lies in it may be somebody's who wants to break LMDB. */
-	if ((r = sandbox_enter(SANDBOX_READER, paths, 1)) != 0) {
+	if ((r = reader_close_sandbox(dir)) != 0) {
 		reader_say(rd, "the sandbox cannot be closed: %s", err_str(r));
 		return r;
 	}
