@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -155,6 +156,8 @@ state_read_key(uid_t uid, char **ret_text, size_t *ret_len)
 	else
 		r = file_read_fd(fd, STATE_KEY_MAX, &text, &len);
 	fd_close(&fd);
+	if (r == 0 && (text == NULL || len == 0))
+		r = ERR_FORMAT;
 	for (size_t i = 0; r == 0 && i < len; i++)
 		if (text[i] < ' ' || text[i] > '~')
 			r = text[i] == '\n' && i + 1 == len ? 0 : ERR_FORMAT;
@@ -191,6 +194,7 @@ state_publish_key(uid_t uid)
 
 	if (r != 0)
 		return r;
+	assert(text != NULL);
 	if (!state_key_is(text, len))
 		r = file_replace("recorder.pub", 0644, text, len);
 	free(text);
