@@ -273,6 +273,7 @@ test_algorithms_must_agree(void **state)
 		{ rsa, { "rsa-sha2-256", "rsa-sha2-512" } } };
 	struct set *s = make_set("", "publickey");
 	struct auth_scene scene = make_scene(s);
+	struct make_request offer;
 	unsigned n_in = 0;
 
 	(void)state;
@@ -299,6 +300,10 @@ test_algorithms_must_agree(void **state)
 				auth_result_done(&r);
 			}
 	assert_int_equal(n_in, 4);
+	/* Already the offer. */
+	offer = request("root+web1", alice, "ecdsa-sha2-nistp384");
+	offer.key = NULL;
+	once(&scene, &offer, POL_AUTH_FAILURE, "algorithm-mismatch");
 	set_free(s);
 }
 
@@ -654,8 +659,12 @@ test_certificates(void **state)
 	struct set *s = make_set("", "publickey");
 	struct auth_scene scene = make_scene(s);
 	struct shown sh = shown();
+	struct buf *ca_blob = buf_new(256);
+	size_t len;
+	const uint8_t *blob = make_key_blob(ca, &len);
 
 	(void)state;
+	assert_int_equal(buf_put(ca_blob, blob, len), 0);
 	show(&scene, &sh, POL_AUTH_SUCCESS, "");
 	sh.user = "root+web1";
 	show(&scene, &sh, POL_AUTH_SUCCESS, "");
@@ -666,6 +675,10 @@ test_certificates(void **state)
 	show(&scene, &sh, POL_AUTH_FAILURE, "unknown-ca");
 	sh.spec.ca = alice; /* by a user's key */
 	show(&scene, &sh, POL_AUTH_FAILURE, "unknown-ca");
+	sh = shown();
+	sh.spec.ca_blob = ca_blob; /* says that the CA signed it */
+	sh.spec.ca = alice;
+	show(&scene, &sh, POL_AUTH_FAILURE, "bad-ca-signature");
 	sh = shown();
 	sh.spec.type = 2;
 	show(&scene, &sh, POL_AUTH_FAILURE, "certificate-type");
@@ -687,6 +700,7 @@ test_certificates(void **state)
 	show(&scene, &sh, POL_AUTH_FAILURE, "malformed-key");
 	sh.alg = "ecdsa-sha2-nistp256-cert-v01@openssh.com";
 	show(&scene, &sh, POL_AUTH_FAILURE, "algorithm-mismatch");
+	buf_free(ca_blob);
 	set_free(s);
 }
 

@@ -27,6 +27,7 @@
 	"  web2: {address: 10.0.0.2, ports: [2222], labels: {env: test}, key: fleet, host_keys: "  \
 	"[\"ssh-ed25519 "                                                                          \
 	"AAAAC3NzaC1lZDI1NTE5AAAAILLKMTZS27Q5BF8LSV+NySODX7td14TFUkPblZiHNPje\"]}\n"               \
+	"  web3: {address: 10.0.0.5, labels: {env: prod, os: bsd}, key: fleet, host_keys: []}\n"   \
 	"  bare: {address: 10.0.0.3, key: fleet}\n"                                                \
 	"  keyless: {address: 10.0.0.4, host_keys: [\"ssh-ed25519 "                                \
 	"AAAAC3NzaC1lZDI1NTE5AAAAILLKMTZS27Q5BF8LSV+NySODX7td14TFUkPblZiHNPje\"]}\n"               \
@@ -123,6 +124,7 @@ test_every_part_of_a_rule_must_fit(void **state)
 		{ { .user = "carol", .host = "web1", .login = "root" }, false },
 		{ { .user = "alice", .host = "web2", .login = "root" }, false },
 		{ { .user = "alice", .host = "bare", .login = "root" }, false },
+		{ { .user = "alice", .host = "web3", .login = "root" }, false },
 		{ { .user = "alice", .host = "web1", .login = "deploy" }, false },
 		{ { .user = "alice", .host = "web1", .login = "root", .source = "11.0.0.1" },
 		    false },
