@@ -39,6 +39,34 @@ struct back_plan {
 	uint32_t missed_max;
 };
 
+struct back {
+	struct loop *loop;
+	struct end end;
+	struct ipc *broker;
+	struct loop_timer *timer; /* first for the login, then for mux_expire() */
+	struct back_plan plan;
+	int broker_fd;	       /* the broker edge's, borrowed */
+	int link_fd, agent_fd; /* until the link and the login have them */
+	int (*close_sandbox)(void);
+	char where[NET_PORT_TEXT_SIZE];
+	char fingerprint[HASH_FINGERPRINT_SIZE];
+	struct buf *key, *sig; /* the target's proof, until the vault has seen it */
+	bool in;	       /* logged in at the target */
+	enum link_end code;    /* why it ends, once something other than the connection says so */
+	char why[700];
+};
+
+/* The descriptors that a back is started with; owned by it from back_init() on. */
+struct back_fds {
+	int broker, link, agent;
+};
+
+/* back.c */
+
+/* Everything but the loop's run. close_sandbox: called between connecting and the first byte of the target. */
+int back_init(struct back *b, const struct back_fds *fds, int (*close_sandbox)(void)) MUST_CHECK;
+void back_done(struct back *b);
+
 /* back_plan.c */
 
 /* Take BRK_BACK_START apart; copied. 0; ERR_FORMAT; -ENOMEM. Call back_plan_done() in any case. */

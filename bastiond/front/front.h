@@ -29,6 +29,18 @@ struct front {
 	char reference[FRONT_NAME_MAX];
 };
 
+/* The descriptors that a front is started with; owned by it from front_init() on. */
+struct front_fds {
+	int broker, client, policy, keys;
+};
+
+/* front.c */
+
+/* Everything but the loop's run. 0; negative: call front_done() and end the process. */
+int front_init(struct front *f, const struct front_fds *fds) MUST_CHECK;
+/* Of a front that was started in part, too, or all zero with descriptors -1. */
+void front_done(struct front *f);
+
 /* front_auth.c: RFC 4252, as far as it is ours: carrying requests to policy and its answers back. */
 
 /* A message before the user is known, or one that comes too late. */

@@ -172,7 +172,8 @@ ok 'a target that is not there' told 'bastiond: away: connection refused; refere
 ok 'an address that is none' \
 	told 'bastiond: self: its address is no address of a host; reference 0123abcd' 255 "$(to self)" true
 ok 'a target that lets the vault not in' \
-	told "bastiond: closed: it refused the bastion's login; reference 0123abcd" 255 "$(to closed)" true
+	told "bastiond: closed: it refused the login of $rig_me with the bastion's key (it offers publickey): is the key in \
+authorized_keys there?; reference 0123abcd" 255 "$(to closed)" true
 b_ssh -n "$(to strange)" true 2>"$RIG/err"
 is 'a target with another host key: exit status' $? 255
 finger() { ssh-keygen -lf "$1" | cut -d' ' -f2; }
