@@ -69,6 +69,19 @@ str_utf8_len(const void *src, size_t len)
 	return 0;
 }
 
+char *
+str_plain(char *dst, size_t size, const void *src, size_t len)
+{
+	const uint8_t *p = src;
+
+	if (len >= size)
+		len = size - 1;
+	for (size_t i = 0; i < len; i++)
+		dst[i] = p[i] >= 0x20 && p[i] < 0x7f ? (char)p[i] : '?';
+	dst[len] = '\0';
+	return dst;
+}
+
 int
 str_copy(char *dst, size_t size, const char *src)
 {

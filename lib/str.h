@@ -15,6 +15,11 @@
 char *str_escape(char *dst, size_t size, const void *src, size_t len);
 /* Length of the valid UTF-8 sequence that src begins with, 1 to 4 bytes; 0: there is none (RFC 3629). */
 size_t str_utf8_len(const void *src, size_t len);
+/*
+ * Printable ASCII stays, everything else becomes '?'; cut to fit, always terminated. For lines that are shown to users,
+ * also when they were escaped before. Returns dst.
+ */
+char *str_plain(char *dst, size_t size, const void *src, size_t len);
 /* Copy a C string. 0; ERR_LIMIT when it does not fit (dst is then the empty string). */
 int str_copy(char *dst, size_t size, const char *src) MUST_CHECK;
 /* Format. 0; ERR_LIMIT when it does not fit (dst is cut). */

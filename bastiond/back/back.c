@@ -52,7 +52,8 @@ on_peer_over(void *arg, int err, const char *why)
 {
 	struct back *b = arg;
 	char text[400];
-	bool broke = err == ERR_CRYPTO || err == ERR_FORMAT || err == ERR_SIGNATURE;
+	bool broke =
+	    b->end.broken || err == ERR_CRYPTO || err == ERR_FORMAT || err == ERR_SIGNATURE;
 
 	(void)snprintf(text, sizeof(text), "%s: %s", b->plan.host,
 	    err == ERR_PEER_GONE || err == 0 ? "the target closed the connection" : why);
@@ -77,7 +78,7 @@ on_link_over(void *arg, enum link_end code, const char *text)
 	if (b->end.wire == NULL || b->end.peer_gone)
 		end_stop(&b->end, code, text);
 	else
-		end_linger(&b->end, 0, "session ended", code == LINK_END_RECORDER ? 0 : LINGER_NS);
+		end_linger(&b->end, 0, "session ended", LINGER_NS, code == LINK_END_RECORDER);
 }
 
 /* The target's identity and our login. */

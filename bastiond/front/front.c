@@ -55,8 +55,12 @@ static void
 on_peer_over(void *arg, int err, const char *why)
 {
 	struct front *f = arg;
-	enum link_end code = err == 0 || err == ERR_PEER_GONE ? LINK_END_CLIENT : LINK_END_PROTOCOL;
+	enum link_end code = LINK_END_PROTOCOL;
 
+	if (f->told_to_end)
+		code = LINK_END_KILLED;
+	else if (!f->end.broken && (err == 0 || err == ERR_PEER_GONE))
+		code = LINK_END_CLIENT;
 	log_info("front.client_over in=%d reason=\"%s\"", (int)f->in, why);
 	end_stop(&f->end, code, why);
 }
@@ -157,6 +161,7 @@ say_and_end(struct front *f, const char *line)
 {
 	char text[600];
 
+	f->told_to_end = true;
 	if (!f->in) {
 		end_disconnect(&f->end, SSH_DISCONNECT_BY_APPLICATION, line);
 		return;
@@ -164,7 +169,7 @@ say_and_end(struct front *f, const char *line)
 	f->end.waits_for_link = false;
 	if (str_format(text, sizeof(text), "bastiond: %s", line) != 0)
 		return;
-	end_linger(&f->end, 255, text, CLOSE_NS);
+	end_linger(&f->end, 255, text, CLOSE_NS, true);
 }
 
 static int
@@ -176,7 +181,7 @@ on_close(void *arg, struct ipc_msg *msg)
 
 	if (!rd_str(&in, &line) || !rd_end(&in))
 		return ERR_FORMAT;
-	str_escape(text, sizeof(text), line.p, line.len);
+	str_plain(text, sizeof(text), line.p, line.len);
 	say_and_end(arg, text);
 	return 0;
 }

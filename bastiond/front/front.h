@@ -24,7 +24,8 @@ struct front {
 	uint32_t missed_max;
 	struct buf *asks[FRONT_ASKS_MAX]; /* login requests; policy is looking at the first */
 	uint32_t n_asks;
-	bool in; /* the user is known */
+	bool in;	  /* the user is known */
+	bool told_to_end; /* by the broker */
 	char host[FRONT_NAME_MAX];
 	char reference[FRONT_NAME_MAX];
 };

@@ -171,7 +171,7 @@ on_close(struct front *f, struct rd *in)
 
 	if (!rd_str(in, &line) || !rd_end(in))
 		return ERR_FORMAT;
-	str_escape(text, sizeof(text), line.p, line.len);
+	str_plain(text, sizeof(text), line.p, line.len);
 	end_disconnect(&f->end, SSH_DISCONNECT_NO_MORE_AUTH_METHODS, text);
 	return 0;
 }

@@ -28,7 +28,7 @@ front_end_all(struct front *f, const char *line)
 	else
 		(void)snprintf(text, sizeof(text), "bastiond: %s", line);
 	f->end.waits_for_link = false;
-	end_linger(&f->end, 255, text, LINGER_NS);
+	end_linger(&f->end, 255, text, LINGER_NS, false);
 }
 
 /* What the record says of the client, first. */
@@ -52,7 +52,7 @@ front_link_expect(struct front *f)
 	end_start_alive(&f->end, f->alive_ns, f->missed_max);
 	if (f->host[0] == '\0') {
 		f->end.waits_for_link = false;
-		end_linger(&f->end, 254, NO_HOST, LINGER_NS);
+		end_linger(&f->end, 254, NO_HOST, LINGER_NS, false);
 	} else if (note_client(f) != 0)
 		end_disconnect(&f->end, SSH_DISCONNECT_BY_APPLICATION, "out of memory");
 }
@@ -83,7 +83,7 @@ front_on_refused(void *arg, struct ipc_msg *msg)
 		return ERR_FORMAT;
 	if (!f->in || f->end.link != NULL)
 		return ERR_ORDER;
-	str_escape(text, sizeof(text), line.p, line.len);
+	str_plain(text, sizeof(text), line.p, line.len);
 	front_end_all(f, text);
 	return 0;
 }
@@ -102,7 +102,7 @@ on_verdict(struct front *f, struct rd *in)
 		return ERR_FORMAT;
 	if (verdict != POL_DENY)
 		return 0;
-	str_escape(line, sizeof(line), text.p, text.len);
+	str_plain(line, sizeof(line), text.p, text.len);
 	if (str_format(whole, sizeof(whole), "bastiond: %s", line) != 0)
 		return ERR_LIMIT;
 	return mux_deny(f->end.mux, channel, asked, whole);

@@ -149,7 +149,7 @@ on_end(void *arg, struct ipc_msg *msg)
 
 	if (!rd_u8(&in, &code) || !rd_str(&in, &text) || !rd_end(&in))
 		return ERR_FORMAT;
-	str_escape(line, sizeof(line), text.p, text.len);
+	str_plain(line, sizeof(line), text.p, text.len);
 	link_is_over(e, (enum link_end)code, line);
 	return 0;
 }
@@ -273,6 +273,7 @@ on_message(void *arg, const uint8_t *msg, size_t len)
 	if (r == 0 || e->peer_gone)
 		return;
 	broke(e, r);
+	e->broken = true;
 	why = mux_why(e->mux);
 	end_disconnect(e, SSH_DISCONNECT_PROTOCOL_ERROR, why[0] != '\0' ? why : err_str(r));
 }
@@ -554,7 +555,7 @@ on_limit(void *arg)
 		return;
 	}
 	/* As long as something moves there is somebody who listens. */
-	if (e->lingering && mux_sent(e->mux) != e->lingered) {
+	if (e->lingering && !e->hurry && mux_sent(e->mux) != e->lingered) {
 		e->lingered = mux_sent(e->mux);
 		loop_timer_arm(e->limit, e->linger_ns);
 		return;
@@ -563,13 +564,14 @@ on_limit(void *arg)
 }
 
 void
-end_linger(struct end *e, uint32_t exit_status, const char *text, uint64_t linger_ns)
+end_linger(struct end *e, uint32_t exit_status, const char *text, uint64_t linger_ns, bool hurry)
 {
 	if (e->peer_gone || e->stopping)
 		return;
-	str_escape(e->text, sizeof(e->text), text, strlen(text));
+	str_plain(e->text, sizeof(e->text), text, strlen(text));
 	e->reason = SSH_DISCONNECT_BY_APPLICATION;
 	e->lingering = true;
+	e->hurry = hurry;
 	e->lingered = mux_sent(e->mux);
 	e->linger_ns = linger_ns;
 	loop_timer_arm(e->limit, linger_ns);

@@ -71,7 +71,9 @@ struct end {
 	bool no_more;	     /* no further sessions may be opened */
 	bool peer_gone;	     /* the wire is over */
 	bool link_told;	     /* LINK_END was sent or needs not be */
+	bool broken;	     /* the peer broke a rule of the connection protocol */
 	bool lingering;
+	bool hurry;    /* the limit holds even while something moves */
 	bool stopping; /* the loop ends once the link has what was sent */
 };
 
@@ -95,8 +97,10 @@ int end_send_frame(
 /*
  * Front: tell every channel this line and exit status, then disconnect: when all channels have closed, or nothing has moved
  * for linger_ns. Back: send on what waits for the target, until nothing has moved for linger_ns, then disconnect.
+ * hurry: after linger_ns in any case.
  */
-void end_linger(struct end *e, uint32_t exit_status, const char *text, uint64_t linger_ns);
+void end_linger(
+    struct end *e, uint32_t exit_status, const char *text, uint64_t linger_ns, bool hurry);
 /* Disconnect now. reason: enum ssh_disconnect. */
 void end_disconnect(struct end *e, uint32_t reason, const char *text);
 /* Say LINK_END, and stop the loop as soon as the link has it. */

@@ -279,7 +279,7 @@ push_line(struct mux *m, struct mux_chan *c, const char *text)
 
 	if (text[0] == '\0')
 		return 0;
-	str_escape(line, sizeof(line) - 2, text, strlen(text));
+	str_plain(line, sizeof(line) - 2, text, strlen(text));
 	/* A client with a terminal has it in raw mode. */
 	memcpy(line + strlen(line), c->session.pty ? "\r\n" : "\n", c->session.pty ? 3 : 2);
 	return mux_push_data(m, c, MUX_Q_ERR, rd_bytes(line, strlen(line)));

@@ -104,7 +104,7 @@ uint64_t mux_sent(const struct mux *m);
 
 /*
  * Front: there is no other end (any more). Every channel, present or future, gets its program request granted, text as
- * one line on stderr, this exit status, EOF and CLOSE; nothing more goes to the link. text: copied, escaped.
+ * one line on stderr, this exit status, EOF and CLOSE; nothing more goes to the link. text: copied; only printable ASCII is shown.
  */
 int mux_finish(struct mux *m, uint32_t exit_status, const char *text) MUST_CHECK;
 bool mux_finished(const struct mux *m);

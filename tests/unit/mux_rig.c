@@ -14,9 +14,8 @@
 #include "lib/str.h"
 #include "tests/unit/mux_rig.h"
 
-static void
-log_put(struct rig_log *l, uint16_t type, uint32_t id, const void *a, size_t a_len, const void *b,
-    size_t b_len)
+void
+rig_log_put(struct rig_log *l, uint16_t type, uint32_t id, struct rd_str a, struct rd_str b)
 {
 	struct rig_item *it;
 
@@ -32,13 +31,13 @@ log_put(struct rig_log *l, uint16_t type, uint32_t id, const void *a, size_t a_l
 		l->size = size;
 	}
 	it = &l->items[l->n++];
-	*it = (struct rig_item){ .type = type, .id = id, .len = a_len + b_len };
+	*it = (struct rig_item){ .type = type, .id = id, .len = a.len + b.len };
 	it->data = malloc(it->len + 1);
 	assert_non_null(it->data);
-	if (a_len > 0)
-		memcpy(it->data, a, a_len);
-	if (b_len > 0)
-		memcpy(it->data + a_len, b, b_len);
+	if (a.len > 0)
+		memcpy(it->data, a.p, a.len);
+	if (b.len > 0)
+		memcpy(it->data + a.len, b.p, b.len);
 }
 
 void
@@ -65,7 +64,8 @@ on_send(void *arg, const void *head, size_t head_len, const void *body, size_t b
 	struct rig *g = arg;
 
 	if (g->send_result == 0)
-		log_put(&g->ssh, *(const uint8_t *)head, 0, head, head_len, body, body_len);
+		rig_log_put(&g->ssh, *(const uint8_t *)head, 0, (struct rd_str){ head, head_len },
+		    (struct rd_str){ body, body_len });
 	return g->send_result;
 }
 
@@ -81,7 +81,8 @@ on_frame(void *arg, uint16_t type, uint32_t id, const void *data, size_t len)
 	struct rig *g = arg;
 
 	if (g->frame_result == 0)
-		log_put(&g->link, type, id, data, len, NULL, 0);
+		rig_log_put(
+		    &g->link, type, id, (struct rd_str){ data, len }, (struct rd_str){ NULL, 0 });
 	return g->frame_result;
 }
 
@@ -159,8 +160,8 @@ put_arg(uint8_t *p, char kind, va_list *ap)
 	return 4 + n;
 }
 
-static const uint8_t *
-spell(size_t *ret_len, const char *shape, va_list *ap)
+const uint8_t *
+rig_vbytes(size_t *ret_len, const char *shape, va_list *ap)
 {
 	static uint8_t ring[4][300000];
 	static unsigned turn;
@@ -180,7 +181,7 @@ rig_bytes(size_t *ret_len, const char *shape, ...)
 	va_list ap;
 
 	va_start(ap, shape);
-	p = spell(ret_len, shape, &ap);
+	p = rig_vbytes(ret_len, shape, &ap);
 	va_end(ap);
 	return p;
 }
@@ -194,7 +195,7 @@ rig_ssh(struct rig *g, const char *shape, ...)
 	int r;
 
 	va_start(ap, shape);
-	p = spell(&len, shape, &ap);
+	p = rig_vbytes(&len, shape, &ap);
 	va_end(ap);
 	r = mux_message(g->mux, p, len);
 	return r != 0 ? r : mux_pump(g->mux);
@@ -209,7 +210,7 @@ rig_link(struct rig *g, uint16_t type, uint32_t id, const char *shape, ...)
 	int r;
 
 	va_start(ap, shape);
-	p = spell(&len, shape, &ap);
+	p = rig_vbytes(&len, shape, &ap);
 	va_end(ap);
 	r = mux_frame(g->mux, type, id, p, len);
 	return r != 0 ? r : mux_pump(g->mux);
@@ -233,23 +234,39 @@ same(const struct rig_item *it, const uint8_t *want, size_t want_len)
 	fail();
 }
 
-void
-rig_want_ssh(struct rig *g, const char *shape, ...)
+static void
+log_want(struct rig_log *l, const char *shape, va_list *ap)
 {
 	struct rig_item it;
-	const uint8_t *p;
 	size_t len;
-	va_list ap;
+	const uint8_t *p = rig_vbytes(&len, shape, ap);
 
-	va_start(ap, shape);
-	p = spell(&len, shape, &ap);
-	va_end(ap);
-	if (!rig_take(&g->ssh, &it)) {
+	if (!rig_take(l, &it)) {
 		show("nothing was sent, wanted", p, len);
 		fail();
 		return;
 	}
 	same(&it, p, len);
+}
+
+void
+rig_log_want(struct rig_log *l, const char *shape, ...)
+{
+	va_list ap;
+
+	va_start(ap, shape);
+	log_want(l, shape, &ap);
+	va_end(ap);
+}
+
+void
+rig_want_ssh(struct rig *g, const char *shape, ...)
+{
+	va_list ap;
+
+	va_start(ap, shape);
+	log_want(&g->ssh, shape, &ap);
+	va_end(ap);
 }
 
 void
@@ -261,7 +278,7 @@ rig_want_link(struct rig *g, uint16_t type, uint32_t id, const char *shape, ...)
 	va_list ap;
 
 	va_start(ap, shape);
-	p = spell(&len, shape, &ap);
+	p = rig_vbytes(&len, shape, &ap);
 	va_end(ap);
 	if (!rig_take(&g->link, &it)) {
 		print_message("no frame was sent, wanted type %u\n", type);

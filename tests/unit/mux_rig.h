@@ -5,6 +5,8 @@
 #ifndef BASTION_MUX_RIG_H
 #define BASTION_MUX_RIG_H
 
+#include <stdarg.h>
+
 #include "bastiond/ssh/mux.h"
 #include "bastiond/ssh/ssh_msg.h"
 #include "recorder/link_proto.h"
@@ -38,10 +40,15 @@ void rig_log_clear(struct rig_log *l);
 
 /* Bytes of this shape; *ret_len of them, valid until the next but three. */
 const uint8_t *rig_bytes(size_t *ret_len, const char *shape, ...);
+const uint8_t *rig_vbytes(size_t *ret_len, const char *shape, va_list *ap);
 
 /* The peer or the link says this; the answer of the engine, pumped when it was 0. */
 int rig_ssh(struct rig *g, const char *shape, ...);
 int rig_link(struct rig *g, uint16_t type, uint32_t id, const char *shape, ...);
+
+/* Keep a message or frame in two parts. The next one of a log is this; fails the test with both if not. */
+void rig_log_put(struct rig_log *l, uint16_t type, uint32_t id, struct rd_str a, struct rd_str b);
+void rig_log_want(struct rig_log *l, const char *shape, ...);
 
 /* The next thing that went out is this; fails the test with both in hex if not. */
 void rig_want_ssh(struct rig *g, const char *shape, ...);

@@ -228,10 +228,27 @@ test_utf8_sequences(void **state)
 		assert_int_equal(str_utf8_len(cases[i].bytes, cases[i].len), cases[i].want);
 }
 
+static void
+test_plain_text_has_nothing_that_a_terminal_obeys(void **state)
+{
+	char dst[8], all[256], plain[257];
+
+	(void)state;
+	for (unsigned i = 0; i < 256; i++)
+		all[i] = (char)i;
+	str_plain(plain, sizeof(plain), all, sizeof(all));
+	for (unsigned i = 0; i < 256; i++)
+		assert_int_equal(plain[i], i >= 0x20 && i < 0x7f ? (char)i : '?');
+	assert_string_equal(str_plain(dst, sizeof(dst), "a\\x1b", 5), "a\\x1b");
+	assert_string_equal(str_plain(dst, sizeof(dst), "abcdefgh", 8), "abcdefg");
+	assert_string_equal(str_plain(dst, sizeof(dst), NULL, 0), "");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_plain_text_has_nothing_that_a_terminal_obeys),
 		cmocka_unit_test(test_escape_leaves_printable_ascii_only),
 		cmocka_unit_test(test_escape_cuts_only_what_does_not_fit),
 		cmocka_unit_test(test_escape_never_writes_behind_its_end),
