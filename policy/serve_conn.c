@@ -330,6 +330,10 @@ on_front_gone(void *arg, int err)
 	}
 	ipc_free(c->front);
 	c->front = NULL;
+	/* What it asked before is nobody's any more: a late session id must not let it in. */
+	free(c->waiting);
+	c->waiting = NULL;
+	c->auth.over = true;
 }
 
 void

@@ -808,7 +808,7 @@ test_the_delay_belongs_to_the_name(void **state)
 		for (size_t k = 1; k < 3; k++) {
 			uint64_t a = least[n][0], b = least[n][k];
 
-			assert_true((a > b ? a - b : b - a) < 2 * CLOCK_NS_PER_MS);
+			assert_true((a > b ? a - b : b - a) < 20 * CLOCK_NS_PER_MS);
 		}
 }
 
