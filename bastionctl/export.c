@@ -194,6 +194,31 @@ export_json_cp(struct buf *b, uint32_t cp)
 	return buf_put(b, bytes, utf8_put(bytes, cp));
 }
 
+/* Bytes at p that stand for themselves inside a string. */
+static size_t
+export_json_run(const uint8_t *p, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && p[n] >= 0x20 && p[n] < 0x7f && p[n] != '"' && p[n] != '\\')
+		n++;
+	return n;
+}
+
+/* One byte more, or the end of a sequence that is cut short (then *taken is false). */
+static int
+export_json_step(struct buf *b, struct utf8 *u, uint8_t byte, uint64_t *bad_bytes, bool *taken)
+{
+	uint32_t cp = UTF8_REPLACEMENT;
+	uint64_t seen = u->seen;
+	enum utf8_step step = utf8_step(u, byte, &cp);
+
+	*taken = step != UTF8_BAD_CUT;
+	if (step == UTF8_BAD || step == UTF8_BAD_CUT)
+		*bad_bytes += step == UTF8_BAD ? 1 : seen;
+	return step != UTF8_MORE ? export_json_cp(b, cp) : 0;
+}
+
 int
 export_json_chars(struct buf *b, struct utf8 *u, const uint8_t *data, size_t len, bool finish,
     uint64_t *bad_bytes)
@@ -201,15 +226,14 @@ export_json_chars(struct buf *b, struct utf8 *u, const uint8_t *data, size_t len
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < len;) {
-		uint32_t cp = UTF8_REPLACEMENT;
-		uint64_t seen = u->seen;
-		enum utf8_step step = utf8_step(u, data[i], &cp);
+		size_t run = utf8_is_partial(u) ? 0 : export_json_run(data + i, len - i);
+		bool taken = false;
 
-		i += step != UTF8_BAD_CUT;
-		if (step == UTF8_BAD || step == UTF8_BAD_CUT)
-			*bad_bytes += step == UTF8_BAD ? 1 : seen;
-		if (step != UTF8_MORE)
-			r = export_json_cp(b, cp);
+		if (run > 0)
+			r = buf_put(b, data + i, run);
+		else
+			r = export_json_step(b, u, data[i], bad_bytes, &taken);
+		i += run > 0 ? run : taken;
 	}
 	if (r == 0 && finish && utf8_is_partial(u)) {
 		*bad_bytes += u->seen;

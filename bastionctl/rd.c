@@ -417,7 +417,8 @@ rd_end(struct rd *rd, int r)
 		return (int)rd->end_code;
 	}
 	if (r == ERR_PEER_GONE)
-		return cmd_fail(CMD_UNSURE, "the reader ended too early: see bastiond's log");
+		return cmd_fail(CMD_UNSURE, "the reader ended too early: the store may be cut or "
+					    "damaged, see bastiond's log");
 	if (r == ERR_VERSION)
 		return cmd_fail(CMD_UNSURE,
 		    "the reader is of another version: use the bastionctl of this bastiond");

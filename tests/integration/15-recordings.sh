@@ -64,7 +64,7 @@ SCRIPT
 { read -r alice && read -r bob && read -r carol && read -r dave; } <"$dir/ids"
 cp -a "$dir/state" "$dir/whole"
 
-plan 99
+plan 106
 
 # sessions list and show
 is 'list: yes' "$(code ctl sessions list)" 0
@@ -212,6 +212,18 @@ for how in flip cut swap remove; do
 	is "verify: $how: no" "$(code ctl verify --all)" 1
 	like "verify: $how: and which session" "$(say)" "$bob"
 done
+for how in half empty zeros; do
+	rm -rf "$dir/broken" && cp -a "$dir/whole" "$dir/broken"
+	size=$(stat -c %s "$dir/broken/recorder/data.mdb")
+	case $how in
+	half) truncate -s $((size / 2)) "$dir/broken/recorder/data.mdb" ;;
+	empty) : >"$dir/broken/recorder/data.mdb" ;;
+	zeros) head -c "$size" /dev/zero >"$dir/broken/recorder/data.mdb" ;;
+	esac
+	is "verify: a file that is $how: not found out" "$(code "$BASTION_BIN/bastionctl" --store "$dir/broken" verify)" 3
+	is "list: a file that is $how: not found out" "$(code "$BASTION_BIN/bastionctl" --store "$dir/broken" sessions list)" 3
+done
+is 'verify: no store at all: not found out' "$(code "$BASTION_BIN/bastionctl" --store "$dir/nothing" verify)" 3
 is 'list: goes on beside a removed session' "$(ctl sessions list --json | jq length)" 3
 rm -rf "$dir/state" && cp -a "$dir/whole" "$dir/state"
 is 'log: JSON lines' "$(ctl log | jq -r .event | sort -u | tr '\n' ' ')" 'auth.accepted recorder.recovery session.closed session.opened '
