@@ -333,7 +333,6 @@ on_front_gone(void *arg, int err)
 	/* What it asked before is nobody's any more: a late session id must not let it in. */
 	free(c->waiting);
 	c->waiting = NULL;
-	c->auth.over = true;
 }
 
 void
