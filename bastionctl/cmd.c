@@ -11,9 +11,7 @@
 #define CMD_LINE_MAX 4096 /* bytes of one message */
 
 static const struct cmd_opt cmd_globals[] = {
-	{ "--file", 'f', "FILE",
-	    "the server's configuration (default: $BASTIOND_CONFIG, then " SYSCONFDIR
-	    "/bastiond/bastiond.yaml)" },
+	{ "--file", 'f', "FILE", "the server's configuration (else $BASTIOND_CONFIG)" },
 	{ "--json", 0, NULL, "one JSON document instead of text" },
 	{ "--help", 'h', NULL, "explain the command" },
 	{ "--version", 0, NULL, "print the version" },

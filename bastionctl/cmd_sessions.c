@@ -382,21 +382,42 @@ static const struct cmd_opt sessions_show_opts[] = {
 const struct cmd cmd_sessions_show = { "sessions", "show", "ID", "one session in detail",
 	CMD_NOTHING, 1, 1, sessions_show_opts, sessions_show_run };
 
+/* The whole id of the session that text names, through a reader of the running bastion, which c->broker_fd is connected to then. */
+static int
+kill_resolve(struct cmd_ctx *c, const char *text, char *dst, size_t size)
+{
+	const char *ask[] = { "show", text, NULL };
+	struct rd_place place;
+	struct rd *rd = NULL;
+	struct rd_msg m;
+	int code, r;
+
+	if ((code = rd_find(c, &place)) == CMD_YES &&
+	    (code = rd_open(c, &place, RD_CONTENT, ask, &rd)) == CMD_YES &&
+	    (code = view_close_sandbox()) == CMD_YES) {
+		if ((r = rd_next(rd, &m)) == 0)
+			r = str_copy(dst, size, json_str(json_get(m.json, "id"), ""));
+		code = rd_end(rd, r);
+	}
+	rd_close(rd);
+	return code;
+}
+
 static int
 sessions_kill_run(struct cmd_ctx *c, int n_args, const char *const *args)
 {
 	struct buf *b = buf_new(256);
-	int code;
+	char id[64];
+	int code = kill_resolve(c, args[0], id, sizeof(id));
 
 	(void)n_args;
-	if (b == NULL || buf_put_cstr(b, args[0]) != 0)
-		code = cmd_fail(
-		    CMD_USAGE, "%.40s: not a session: see bastionctl sessions list", args[0]);
-	else
+	if (code == CMD_YES && (b == NULL || buf_put_cstr(b, id) != 0))
+		code = cmd_fail(CMD_UNSURE, "out of memory");
+	if (code == CMD_YES)
 		code = ctl_command(c->broker_fd, CTL_KILL, buf_ptr(b), buf_len(b), NULL);
 	buf_free(b);
 	return code;
 }
 
 const struct cmd cmd_sessions_kill = { "sessions", "kill", "ID", "end a running session",
-	CMD_BROKER, 1, 1, NULL, sessions_kill_run };
+	CMD_NOTHING, 1, 1, NULL, sessions_kill_run };
