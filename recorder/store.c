@@ -98,19 +98,19 @@ static int
 store_new(bool writer, uint64_t map_size, struct store **ret_store)
 {
 	struct store *s = calloc(1, sizeof(*s));
-	int rc;
+	int r;
 
 	if (s == NULL)
 		return -ENOMEM;
 	s->writer = writer;
 	s->lock_fd = -1;
 	s->pending.store = s;
-	if ((rc = mdb_env_create(&s->env)) != 0 ||
-	    (rc = mdb_env_set_maxdbs(s->env, STORE_DB_COUNT)) != 0 ||
-	    (rc = mdb_env_set_maxreaders(s->env, STORE_READERS_MAX)) != 0 ||
-	    (map_size != 0 && (rc = mdb_env_set_mapsize(s->env, map_size)) != 0)) {
+	if ((r = store_err(mdb_env_create(&s->env))) != 0 ||
+	    (r = store_err(mdb_env_set_maxdbs(s->env, STORE_DB_COUNT))) != 0 ||
+	    (r = store_err(mdb_env_set_maxreaders(s->env, STORE_READERS_MAX))) != 0 ||
+	    (map_size != 0 && (r = store_err(mdb_env_set_mapsize(s->env, map_size))) != 0)) {
 		store_close(s);
-		return store_err(rc);
+		return r;
 	}
 	*ret_store = s;
 	return 0;
@@ -214,14 +214,14 @@ int
 store_snap_new(struct store *s, struct store_snap **ret_snap)
 {
 	struct store_snap *snap = calloc(1, sizeof(*snap));
-	int rc;
+	int r;
 
 	if (snap == NULL)
 		return -ENOMEM;
 	snap->store = s;
-	if ((rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &snap->txn)) != 0) {
+	if ((r = store_err(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &snap->txn))) != 0) {
 		free(snap);
-		return store_err(rc);
+		return r;
 	}
 	*ret_snap = snap;
 	return 0;
@@ -275,10 +275,10 @@ store_get(struct store_snap *snap, enum store_db db, const void *key, size_t key
     const uint8_t **ret_data, size_t *ret_len)
 {
 	MDB_val k = val(key, key_len), v;
-	int rc = mdb_get(snap->txn, snap->store->dbi[db], &k, &v);
+	int r = store_err(mdb_get(snap->txn, snap->store->dbi[db], &k, &v));
 
-	if (rc != 0)
-		return store_err(rc);
+	if (r != 0)
+		return r;
 	*ret_data = v.mv_data;
 	*ret_len = v.mv_size;
 	return 0;
@@ -362,13 +362,14 @@ store_iter_new(struct store_snap *snap, enum store_db db, const void *from, size
     bool backwards, struct store_iter **ret_iter)
 {
 	struct store_iter *it = calloc(1, sizeof(*it));
-	int rc;
+	int r;
 
 	if (it == NULL)
 		return -ENOMEM;
-	if ((rc = mdb_cursor_open(snap->txn, snap->store->dbi[db], &it->cursor)) != 0) {
+	r = store_err(mdb_cursor_open(snap->txn, snap->store->dbi[db], &it->cursor));
+	if (r != 0) {
 		free(it);
-		return store_err(rc);
+		return r;
 	}
 	it->next = backwards ? MDB_PREV : MDB_NEXT;
 	it->first = backwards ? iter_find_back(it, from, from_len) : iter_find(it, from, from_len);
