@@ -46,7 +46,7 @@ broker_say_refused(struct broker *b, const struct wiring_peer *peer, const char 
 	b->n_unsaid++;
 	if (b->said_ns != 0 && now - b->said_ns < BROKER_SAY_NS)
 		return;
-	log_notice("conn.refused source=%s reason=%s refused_since_last_line=%llu",
+	log_notice("conn.refused source=%s reason=\"%s\" refused_since_last_line=%llu",
 	    net_port_text(text, sizeof(text), &peer->source, peer->source_port), name,
 	    (unsigned long long)b->n_unsaid);
 	b->said_ns = now;
@@ -62,12 +62,11 @@ broker_on_client(void *arg, int fd, const struct wiring_peer *peer)
 
 	if (r == 0)
 		return;
-	if (r == ERR_DENIED) {
-		broker_say_refused(b, peer, name);
-	} else {
-		log_err("conn.not_started reason=\"%s\"", err_str(r));
+	if (r != ERR_DENIED) {
+		name = err_str(r);
 		line = "The bastion cannot serve another connection now";
 	}
+	broker_say_refused(b, peer, name);
 	refuse_client(b->refuse, fd, line);
 }
 
