@@ -231,8 +231,9 @@ load_swap(struct serve *s)
 {
 	const char *warning;
 
+	/* The broker says what came of it: only it knows whether this was a check, a start or a reload. */
 	if (s->next_bad) {
-		log_err("policy.refused reason=\"%s\" effect=\"%s\"", s->load_err,
+		log_debug("policy.refused reason=\"%s\" effect=\"%s\"", s->load_err,
 		    s->set != NULL ? "the old one stays" : "nobody can log in");
 		set_free(s->next);
 	} else {
@@ -245,7 +246,7 @@ load_swap(struct serve *s)
 		    "%zu users, %zu hosts, %zu rules, %zu user CAs, %zu revoked", model_n_users(m),
 		    model_n_hosts(m), model_n_rules(m), s->set->n_cas,
 		    s->set->krl != NULL ? krl_count(s->set->krl) : 0);
-		log_notice("policy.loaded %s", s->summary);
+		log_debug("policy.loaded %s", s->summary);
 		for (size_t i = 0; (warning = model_warning(m, i)) != NULL; i++)
 			log_warn("policy.warning text=\"%s\"", warning);
 	}
