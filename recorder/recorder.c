@@ -138,6 +138,13 @@ commit(struct recorder *rec)
 	}
 }
 
+void
+recorder_relieve(struct recorder *rec)
+{
+	if (!rec->failed && chain_pending(rec->chain) >= COMMIT_BYTES)
+		commit(rec);
+}
+
 /*
  * Everything that was ready has been read once. Look again before a commit, so that it serves
  * whoever came meanwhile; a pass that finds nothing costs a microsecond, a commit a hundred.

@@ -68,8 +68,10 @@ void recorder_done(struct recorder *rec);
 /* End all sessions in order, then the loop. text: for the users. */
 void recorder_stop(struct recorder *rec, const char *text);
 
-/* For recorder_link.c: something was appended; commit soon, or now when much is waiting. */
+/* For recorder_link.c: something was appended, commit soon. */
 void recorder_wake(struct recorder *rec);
+/* Commit now when very much is waiting, so that memory stays bounded however many ends are ready at once. */
+void recorder_relieve(struct recorder *rec);
 /* The store does not work any more: nothing is released from here on, and the process ends. */
 void recorder_fail(struct recorder *rec, int err, const char *what);
 /* Add an audit event about a leg; j: taken. */

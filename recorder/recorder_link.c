@@ -361,6 +361,7 @@ on_frame(void *arg, struct ipc_msg *msg)
 		take_end(e, msg->data, msg->len);
 	else if (msg->type == LINK_NOTE && msg->data[0] == LINK_NOTE_REFUSED)
 		audit_refused(e, msg->data, msg->len);
+	recorder_relieve(leg->rec);
 	return 0;
 }
 
