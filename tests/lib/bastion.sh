@@ -140,6 +140,8 @@ rig_policy() {
 
 # rig_start: run the bastion until the ready line; sets bastion_pid and bastion_port.
 rig_start() {
+	# The redirection below happens in the child: the ready line of an earlier run must be gone before.
+	: >"$RIG/bastiond.log"
 	"$BASTIOND" -D -f "$RIG/b/bastiond.yaml" >"$RIG/bastiond.log" 2>&1 &
 	bastion_pid=$!
 	rig_pids="$bastion_pid $rig_pids"
