@@ -3,7 +3,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 38
+plan 39
 rig_init && rig_target t1 && rig_target t2 || exit 1
 rig_key "$RIG/bob"
 rig_key "$RIG/ca"
@@ -92,5 +92,7 @@ sed 's/deny: true/dney: true/' "$RIG/b/policy.yaml" >"$RIG/wrong.yaml"
 text=$(ctl policy check "$RIG/wrong.yaml" 2>&1)
 is 'check: no' $? 1
 like 'where, and what was meant' "$text" 'wrong.yaml:[0-9]+:[0-9]+: rules\[2\].dney: expected a known key \(did you mean "deny"\?\)'
+examples() { for f in "$BASTION_SRC"/contrib/policies/*.yaml; do ctl policy check "$f" || return 1; done; }
+ok 'the example policies are good' examples
 
 tap_end

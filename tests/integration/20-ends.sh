@@ -182,7 +182,7 @@ ok 'a target with another host key: both keys are named' grep -Fq \
 	"$RIG/err"
 not_ok 'a target with another host key: it heard of no login' grep -q 'userauth\|Accepted\|Failed\|user ' "$RIG/sshd-strange.log"
 not_ok 'a tunnel through a session' b_ssh -n -W 127.0.0.1:22 "$(to t1)" 2>/dev/null
-ok 'and the record knows that too' grep -q 'front type=30 channel=0 .*direct-tcpip' "$RIG/link.log"
+ok 'and the record knows that too' wait_for 10 grep -q 'front type=30 channel=0 .*direct-tcpip' "$RIG/link.log"
 
 # Sudden ends.
 talk() {

@@ -670,8 +670,8 @@ test_a_client_that_breaks_the_rules_is_disconnected(void **state)
 	wire_fake_says("bus", SSH_CHANNEL_DATA, 9u, "x");
 	want_disconnect(SSH_DISCONNECT_PROTOCOL_ERROR, "a message for a channel that is not open");
 	turn(&w);
-	end_rig_want_frame(
-	    w.link, LINK_END, 0, "bs", LINK_END_PROTOCOL, "a message for a channel that is not open");
+	end_rig_want_frame(w.link, LINK_END, 0, "bs", LINK_END_PROTOCOL,
+	    "a message for a channel that is not open");
 	done(&w);
 	running(&w);
 	wire_fake_ends(ERR_CRYPTO, "a packet that does not authenticate");
