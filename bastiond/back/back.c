@@ -291,8 +291,7 @@ connect_and_close(struct back *b)
 		give_up(b, LINK_END_HOST_KEY, why);
 		return 0;
 	}
-	r = back_connect(
-	    &b->plan, BRK_FD_BROKER, &fd, b->where, sizeof(b->where), why, sizeof(why));
+	r = back_connect(&b->plan, b->broker_fd, &fd, b->where, sizeof(b->where), why, sizeof(why));
 	if (r != 0) {
 		log_info("back.not_connected host=%s reason=\"%s\"", b->plan.host, err_str(r));
 		give_up(b, LINK_END_CONNECT, why);
