@@ -16,26 +16,36 @@
  */
 #define KEYS_PROGRAM "bastiond-keys"
 
-#define KEYS_NAME_MAX 64u    /* bytes of a key's name: [A-Za-z0-9._-] */
-#define KEYS_HOST_KEY "host" /* the name of the bastion's own host key in the vault */
+#define KEYS_NAME_MAX 64u      /* bytes of a key's name: [A-Za-z0-9._-] */
+#define KEYS_HOST_KEY "host"   /* the name of the bastion's own host key in the vault */
+#define KEYS_HOST_CA "host-ca" /* signs the host certificates of targets' keys */
+/*
+ * The host keys that clients see behind ssh -J: one for each target, derived from this key and the target's name, so that
+ * they stay the same for ever and nothing is stored for each. Rotating it changes all of them.
+ */
+#define KEYS_JUMP_KEY "jump"
 
 /* broker <-> vault */
 enum keys_type {
 	KEYS_READY =
 	    1, /* vault: string public blob of the host key, u32 number of keys; or locked: both empty */
 	KEYS_FRONT =
-	    2, /* broker, id: conn, 1 fd (SEQPACKET edge to the front): u8 1: the session id is known already, rekeys only */
+	    2, /* broker, id: conn, 1 fd (SEQPACKET edge to the front): u8 1: the session id is known already, rekeys only;
+		* string target ("": the bastion's own host key; else the host behind ssh -J), u32 n + n strings: names for
+		* its host certificate. With a target and not rekeys only: KEYS_FRONT_KEY follows */
 	KEYS_FRONT_GONE = 3, /* broker, id: conn */
 	/*
 	 * broker, id: leg, 1 fd (stream, agent protocol): the grant's vault part: string login, string key name, string host
 	 * (inventory name), u32 port, u32 n + n strings: pinned host key blobs, u32 n + n strings: host CA blobs
 	 */
 	KEYS_BACK = 4,
-	KEYS_BACK_GONE = 5,   /* broker, id: leg */
-	KEYS_ADMIN = 6,	      /* broker, 1 fd: an edge to bastionctl; string who (uid) */
-	KEYS_POLICY_EDGE = 7, /* broker, 1 fd: a new edge to policy */
-	KEYS_STATUS = 8,      /* broker asks; id echoed */
-	KEYS_STATUS_REPLY = 9 /* vault: JSON object */
+	KEYS_BACK_GONE = 5,    /* broker, id: leg */
+	KEYS_ADMIN = 6,	       /* broker, 1 fd: an edge to bastionctl; string who (uid) */
+	KEYS_POLICY_EDGE = 7,  /* broker, 1 fd: a new edge to policy */
+	KEYS_STATUS = 8,       /* broker asks; id echoed */
+	KEYS_STATUS_REPLY = 9, /* vault: JSON object */
+	/* vault, id: conn: string plain key blob, string certificate blob ("" when there is none); or both empty: it cannot */
+	KEYS_FRONT_KEY = 10
 };
 
 /* front <-> vault */

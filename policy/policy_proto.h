@@ -21,14 +21,30 @@ enum pol_type {
 	    7, /* policy: string identity: login is over, the grace timer may stop */
 	POL_GRANT =
 	    8, /* policy, id: leg (from 1, never reused): u32 conn, string recorder part (session metadata),
-			      * string vault part (payload of KEYS_BACK), string back part (see below) */
+			      * string vault part (payload of KEYS_BACK), string back part (see below), u8 enum pol_back,
+			      * u32 via: 0 the connection's front gets the link, else the leg whose shell does */
 	POL_FAILED = 9,		/* policy: u8 enum pol_failure: what the source is charged with */
 	POL_KEYS_EDGE = 10,	/* broker, 1 fd: a new edge to the vault */
 	POL_RECORDER_EDGE = 11, /* broker, 1 fd: a new edge to the recorder */
 	POL_STATUS = 12,	/* broker asks; id echoed */
 	POL_STATUS_REPLY = 13,	/* policy: JSON object */
-	POL_LEG_GONE = 14	/* broker, id: leg: its grant is void */
+	POL_LEG_GONE = 14,	/* broker, id: leg: its grant is void */
+	/*
+	 * broker, id: a new connection, 1 fd (edge to its front): u32 the connection whose client wants to jump, string host,
+	 * u32 port. Its login is then this connection's: method "none" is enough, and nobody else can be proved on it.
+	 */
+	POL_JUMP = 15,
+	/*
+	 * policy, id: of the JUMP: u8 1, string host (the name that its host key belongs to: the inventory's, or what was typed
+	 * for a pattern), u32 n + n strings: names for the host certificate; or u8 0, string one line for the user: the
+	 * connection is forgotten
+	 */
+	POL_JUMPED = 16,
+	POL_SHELL_EDGE = 17 /* broker, id: leg, 1 fd: a new edge to the leg's shell */
 };
+
+/* What serves a leg. */
+enum pol_back { POL_BACK_SSH = 1, POL_BACK_SHELL = 2 };
 
 enum pol_file { POL_FILE_POLICY = 1, POL_FILE_USER_CA = 2, POL_FILE_REVOKED = 3 };
 
@@ -62,17 +78,45 @@ enum pol_auth {
 	POL_AUTH_CLOSE = 4
 };
 
+/* shell <-> policy. One question at a time. */
+enum pol_shell_type {
+	/* shell: string verb ("hosts", "whoami", "explain"), string argument -> POL_SHELL_ANSWER */
+	POL_SHELL_ASK = 80,
+	/* policy: u8 exit code as of bastionctl (0 1 2), string: JSON, or one line when the code is not 0 */
+	POL_SHELL_ANSWER = 81,
+	/* shell: string target ("web1", "root+web1", "root+web1+2222") -> POL_SHELL_CONNECTED; the leg's link follows from the broker */
+	POL_SHELL_CONNECT = 82,
+	POL_SHELL_CONNECTED = 83 /* policy: u32 leg, or 0; string one line when it is 0 */
+};
+
 /* recorder <-> policy. id: the leg. */
 enum pol_rec_type {
 	POL_ASK =
 	    48, /* recorder: u32 ask number, u32 channel, u8 from_back, u16 link type, string payload of the frame */
 	POL_VERDICT =
 	    49, /* policy: u32 ask number, u8 enum pol_verdict, string text for the user and the record,
-			   * string replacement payload (REPLACE only) */
+			   * string replacement payload (REPLACE only), string terms ("" or as below) */
 	POL_AUDIT = 50 /* policy, id 0: the event's JSON */
 };
 
 enum pol_verdict { POL_ALLOW = 1, POL_DENY = 2, POL_REPLACE = 3 };
+
+/*
+ * Terms: how the recorder reads what a program (shell, exec, subsystem) or a channel that was allowed then carries:
+ * u8 enum pol_stream, u8 enum pol_files, u8 enum pol_file_rights (SFTP only), u32 n + n strings: absolute path prefixes that
+ * SFTP operations are held to (none: any path). "" is POL_STREAM_PLAIN.
+ */
+enum pol_stream {
+	POL_STREAM_PLAIN = 0, /* kept as it is */
+	POL_STREAM_SFTP = 1,  /* SFTP version 3 */
+	POL_STREAM_SCP =
+	    2, /* the old protocol of scp; the command has the exact form of its clients */
+	POL_STREAM_RSYNC = 3,  /* rsync --server; likewise */
+	POL_STREAM_AGENT = 4,  /* agent protocol: signatures that the target asks for */
+	POL_STREAM_FORWARD = 5 /* a forwarded connection: one that opens with "SSH-" is cut */
+};
+enum pol_files { POL_FILES_HASH = 1, POL_FILES_KEEP = 2 };
+enum pol_file_rights { POL_FILES_READ = 1, POL_FILES_WRITE = 2 };
 
 /* vault <-> policy. id: the connection (SESSION_ID) or the leg. */
 enum pol_keys_type {

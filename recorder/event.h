@@ -46,7 +46,16 @@ enum event_mark {
 	 * cross. 3 (replace): the event after this one, with the recorder's own way, crossed
 	 * instead.
 	 */
-	EVENT_VERDICT = 1
+	EVENT_VERDICT = 1,
+	/*
+	 * File content that crossed here, with the way and channel of the frame that it was in: u32 number of the file operation
+	 * (EVENT_FILE), u64 offset in that file, u32 bytes, 32 bytes SHA-256 of them. The bytes themselves are not kept.
+	 */
+	EVENT_CONTENT = 2,
+	/* A file operation is over: u32 number in this session, from 1; string JSON object (recorder/watch.h). */
+	EVENT_FILE = 3,
+	/* What a stream was found to be or asked: string word ("agent-sign", "unfollowed", "refused", ...), string text. */
+	EVENT_REMARK = 4
 };
 
 struct event {

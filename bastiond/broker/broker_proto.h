@@ -5,6 +5,7 @@
 /*
  * Descriptors of a front: 3 broker edge, 4 client socket, 5 policy edge, 6 vault edge.
  * Descriptors of a back: 3 broker edge, 4 link, 5 agent socket of the vault.
+ * Descriptors of a shell: 3 broker edge, 4 link, 5 policy edge.
  * Long-lived programs (recorder, keys, policy): 3 broker edge; all other edges arrive in messages.
  * A reader: 3 edge to bastionctl.
  */
@@ -14,19 +15,28 @@ enum brk_fd {
 	BRK_FD_POLICY = 5,
 	BRK_FD_KEYS = 6,
 	BRK_FD_LINK = 4,
-	BRK_FD_AGENT = 5
+	BRK_FD_AGENT = 5,
+	BRK_FD_SHELL_POLICY = 5
 };
 
 /* broker <-> front. id: the connection; for LINK and REFUSED the leg. */
 enum brk_front_type {
-	/* broker, first: string host key blob, u32 channels limit, u64 keepalive interval in ns (0 off), u32 keepalives missed
+	/* broker, first: u32 n + n strings: host key blobs (the plain key, then perhaps a certificate of it), u32 channels limit, u64 keepalive interval in ns (0 off), u32 keepalives missed
 	 * before the client counts as gone, u64 rekey bytes (0 default), u32 n + n strings: env name patterns let through */
 	BRK_FRONT_START = 1,
 	BRK_FRONT_LINK = 2, /* broker, 1 fd: the link of a leg; legs follow a login on their own */
 	BRK_FRONT_REFUSED = 3, /* broker: string one line for the user: there will be no link */
 	BRK_FRONT_KEYS = 4,    /* broker, 1 fd: a new edge to a restarted vault */
 	BRK_FRONT_CLOSE =
-	    5 /* broker: string one line: say it and end (grace time over, shutdown) */
+	    5, /* broker: string one line: say it and end (grace time over, shutdown) */
+	/*
+	 * front, id: a number of its own, never used twice: its client opens a direct-tcpip channel (RFC 4254 section 7.2) on a
+	 * login without a host: string host, u32 port, both as the client sent them. Answered once, by one of the two below.
+	 */
+	BRK_FRONT_JUMP = 6,
+	/* broker, id: of the JUMP, 1 fd (stream): a nested front serves the other end of it as its client */
+	BRK_FRONT_JUMPED = 7,
+	BRK_FRONT_JUMP_REFUSED = 8 /* broker, id: of the JUMP: string one line for the user */
 };
 
 /* broker <-> back */
@@ -35,6 +45,19 @@ enum brk_back_type {
 	 * target), u32 n + n strings: denied networks for resolved names, u64 keepalive interval in ns, u32 keepalives missed,
 	 * u64 longest time to connect in ns (the grant may say less) */
 	BRK_BACK_START = 1
+};
+
+/* broker <-> shell: the bastion's own shell, the back of a leg whose grant says POL_BACK_SHELL */
+enum brk_shell_type {
+	BRK_SHELL_START = 1, /* broker, first, id: leg: string back part of the grant */
+	/* broker, id: the new leg, 1 fd: its front's link; the shell asked policy for it (POL_SHELL_CONNECT) */
+	BRK_SHELL_LINK = 2,
+	BRK_SHELL_REFUSED = 3, /* broker, id: the new leg: string one line for the user */
+	/* shell, id: its own number: the sessions of the one who logged in -> BRK_SHELL_EDGE, or BRK_SHELL_NO_EDGE */
+	BRK_SHELL_SESSIONS = 4,
+	BRK_SHELL_EDGE =
+	    5, /* broker, id: of the question, 1 fd: an edge to a reader (recorder_proto.h) */
+	BRK_SHELL_NO_EDGE = 6 /* broker, id: of the question: string one line */
 };
 
 /* bastionctl <-> broker, on STATE/control.sock; the peer is known by SO_PEERCRED. id: echoed. */
