@@ -40,7 +40,10 @@ enum pol_type {
 	 * connection is forgotten
 	 */
 	POL_JUMPED = 16,
-	POL_SHELL_EDGE = 17 /* broker, id: leg, 1 fd: a new edge to the leg's shell */
+	POL_SHELL_EDGE = 17, /* broker, id: leg, 1 fd: a new edge to the leg's shell */
+	POL_WANT_SHELL =
+	    18, /* broker: the bastion's own shell is wanted -> POL_GRANT, or POL_NO_SHELL */
+	POL_NO_SHELL = 19 /* policy: string one line for the user */
 };
 
 /* What serves a leg. */

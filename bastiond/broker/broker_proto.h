@@ -36,6 +36,8 @@ enum brk_front_type {
 	BRK_FRONT_JUMP = 6,
 	/* broker, id: of the JUMP, 1 fd (stream): a nested front serves the other end of it as its client */
 	BRK_FRONT_JUMPED = 7,
+	BRK_FRONT_SHELL =
+	    9, /* front, once: a session channel was opened on a login without a host; a link follows */
 	BRK_FRONT_JUMP_REFUSED = 8 /* broker, id: of the JUMP: string one line for the user */
 };
 
