@@ -121,10 +121,34 @@ take_host_key(struct wire *w, const uint8_t *blob, size_t len)
 	return 0;
 }
 
+/* Only that it is one, of this key: clients read the rest (PROTOCOL.certkeys). */
+static int
+take_host_cert(struct wire *w, const uint8_t *blob, size_t len)
+{
+	struct buf *b = buf_view(blob, len);
+	const uint8_t *name, *nonce, *pub;
+	size_t name_len = 0, nonce_len, pub_len = 0;
+	int r = b == NULL ? -ENOMEM : buf_get_str(b, &name, &name_len);
+
+	if (r == 0)
+		r = buf_get_str(b, &nonce, &nonce_len);
+	if (r == 0)
+		r = buf_get_str(b, &pub, &pub_len);
+	buf_free(b);
+	if (r == -ENOMEM)
+		return r;
+	if (r != 0 || name_len != strlen("ssh-ed25519-cert-v01@openssh.com") ||
+	    memcmp(name, "ssh-ed25519-cert-v01@openssh.com", name_len) != 0 ||
+	    pub_len != sizeof(w->host_pub) || memcmp(pub, w->host_pub, pub_len) != 0)
+		return ERR_ORDER;
+	return wire_blob_set(&w->host_cert, blob, len);
+}
+
 static int
 take_conf(struct wire *w, const struct wire_conf *conf)
 {
 	const char *algs;
+	int r;
 
 	if (conf->role == WIRE_CLIENT) {
 		algs = conf->host_key_algs == NULL ? wire_host_default : conf->host_key_algs;
@@ -135,7 +159,10 @@ take_conf(struct wire *w, const struct wire_conf *conf)
 	w->user_algs = strdup(algs);
 	if (w->user_algs == NULL)
 		return -ENOMEM;
-	return take_host_key(w, conf->host_key, conf->host_key_len);
+	r = take_host_key(w, conf->host_key, conf->host_key_len);
+	if (r == 0 && conf->host_cert != NULL)
+		r = take_host_cert(w, conf->host_cert, conf->host_cert_len);
+	return r;
 }
 
 static void
@@ -144,6 +171,7 @@ wire_drop(struct wire *w)
 	wire_libssh_close(w);
 	wire_queue_free(&w->in);
 	wire_queue_free(&w->out);
+	wire_blob_free(&w->host_cert);
 	wire_blob_free(&w->proof_key);
 	wire_blob_free(&w->proof_sig);
 	wire_blob_free(&w->first_key);
@@ -315,8 +343,7 @@ wire_check_ready(struct wire *w)
 	if (w->state != WIRE_KEX || w->over || !wire_libssh_encrypted(w))
 		return;
 	if (wire_libssh_ready(w) != 0 || wire_libssh_names(w, names, sizeof(names)) != 0 ||
-	    str_format(w->algorithms, sizeof(w->algorithms), "%s %s%s", names,
-		w->role == WIRE_SERVER ? "ssh-ed25519" : w->host_alg,
+	    str_format(w->algorithms, sizeof(w->algorithms), "%s %s%s", names, w->host_alg,
 		w->strict ? "" : " no-strict-kex") != 0) {
 		wire_fail(w, -ENOMEM, "cannot finish the key exchange");
 		return;

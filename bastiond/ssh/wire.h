@@ -86,6 +86,9 @@ struct wire_conf {
 	const char *host_key_algs;
 	const uint8_t *host_key; /* server: public key blob of the host key (ssh-ed25519) */
 	size_t host_key_len;
+	/* Server: a host certificate of that key (ssh-ed25519-cert-v01@openssh.com), offered besides it; NULL: none. */
+	const uint8_t *host_cert;
+	size_t host_cert_len;
 	const char
 	    *user_key_algs;   /* server: for server-sig-algs (RFC 8308); NULL: the default list */
 	uint64_t rekey_bytes; /* 0: libssh's own limit */

@@ -39,6 +39,9 @@ static const struct {
 const char wire_host_default[] = "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,"
 				 "ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256";
 
+const char wire_host_plain_only[] = "ssh-ed25519";
+const char wire_host_with_cert[] = "ssh-ed25519" CERT ",ssh-ed25519";
+
 /* The next name of a comma-separated list. false at its end. */
 static bool
 next_name(const char **list, size_t *left, const char **ret, size_t *ret_len)
@@ -108,13 +111,34 @@ wire_host_plain(const char *list)
 	return ret;
 }
 
+/* RFC 4253 section 7.1: the first name of the client's list that the server has too. */
+static void
+agree(struct wire *w, const char *theirs, size_t theirs_len)
+{
+	const char *mine = w->host_algs, *first, *second, *name;
+	size_t first_len, second_len, n;
+
+	if (w->role == WIRE_SERVER)
+		mine = w->host_cert.len > 0 ? wire_host_with_cert : wire_host_plain_only;
+	first = w->role == WIRE_CLIENT ? mine : theirs;
+	first_len = w->role == WIRE_CLIENT ? strlen(mine) : theirs_len;
+	second = w->role == WIRE_CLIENT ? theirs : mine;
+	second_len = w->role == WIRE_CLIENT ? theirs_len : strlen(mine);
+	w->host_alg[0] = '\0';
+	while (next_name(&first, &first_len, &name, &n))
+		if (n < sizeof(w->host_alg) && wire_list_has(second, second_len, name, n)) {
+			memcpy(w->host_alg, name, n);
+			w->host_alg[n] = '\0';
+			break;
+		}
+}
+
 int
 wire_host_kexinit(struct wire *w, const uint8_t *msg, size_t len)
 {
-	const char *mine = w->role == WIRE_CLIENT ? w->host_algs : "ssh-ed25519", *name;
 	const char *marker = w->role == WIRE_CLIENT ? "kex-strict-s-v00@openssh.com"
 						    : "kex-strict-c-v00@openssh.com";
-	size_t mine_len = strlen(mine), n, i, list_len[N_LISTS];
+	size_t i, list_len[N_LISTS];
 	const uint8_t *list[N_LISTS];
 	struct buf *b = buf_view(msg, len);
 	int r = b == NULL ? -ENOMEM : buf_skip(b, 1 + 16);
@@ -128,14 +152,7 @@ wire_host_kexinit(struct wire *w, const uint8_t *msg, size_t len)
 	if (w->state == WIRE_KEX)
 		w->strict = wire_list_has(
 		    (const char *)list[LIST_KEX], list_len[LIST_KEX], marker, strlen(marker));
-	w->host_alg[0] = '\0';
-	while (next_name(&mine, &mine_len, &name, &n))
-		if (n < sizeof(w->host_alg) && wire_list_has((const char *)list[LIST_HOST_KEY],
-						   list_len[LIST_HOST_KEY], name, n)) {
-			memcpy(w->host_alg, name, n);
-			w->host_alg[n] = '\0';
-			break;
-		}
+	agree(w, (const char *)list[LIST_HOST_KEY], list_len[LIST_HOST_KEY]);
 	return 0;
 }
 

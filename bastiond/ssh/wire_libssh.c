@@ -190,13 +190,50 @@ __wrap_ssh_pki_signature_verify(
 	return wire_host_verify(w, in, len) == 0 ? SSH_OK : SSH_ERROR;
 }
 
-/* In a client's key exchange this makes the list of host key algorithms, and would drop all certificates. */
+/*
+ * In a key exchange this makes the list of host key algorithms, and would drop all certificates. A server's own list is
+ * the one plain name, or what was made of it here.
+ */
 char *
 __wrap_ssh_find_all_matching(const char *available, const char *preferred)
 {
 	if (current != NULL && current->offering)
 		return strdup(current->host_algs);
+	if (current != NULL && current->host_cert.len > 0 &&
+	    (strcmp(preferred, wire_host_plain_only) == 0 ||
+		strcmp(preferred, wire_host_with_cert) == 0))
+		return strdup(wire_host_with_cert);
 	return __real_ssh_find_all_matching(available, preferred);
+}
+
+/* A server with a certificate was asked to show it: its key is the plain one all the same. */
+enum ssh_keytypes_e
+__wrap_ssh_key_type_from_signature_name(const char *name)
+{
+	struct wire *w = current;
+
+	if (w == NULL || w->role != WIRE_SERVER)
+		return __real_ssh_key_type_from_signature_name(name);
+	w->shows_cert =
+	    w->host_cert.len > 0 && strcmp(name, "ssh-ed25519-cert-v01@openssh.com") == 0;
+	return w->shows_cert ? SSH_KEYTYPE_ED25519 : __real_ssh_key_type_from_signature_name(name);
+}
+
+/* What is sent as the host key and goes into the exchange hash: RFC 4253 section 8, K_S. */
+int
+__wrap_ssh_dh_import_next_pubkey_blob(ssh_session session, ssh_string blob)
+{
+	const struct wire *w = current;
+	ssh_string cert;
+	int r = SSH_ERROR;
+
+	if (w == NULL || w->role != WIRE_SERVER || !w->shows_cert)
+		return __real_ssh_dh_import_next_pubkey_blob(session, blob);
+	cert = ssh_string_new(w->host_cert.len);
+	if (cert != NULL && ssh_string_fill(cert, w->host_cert.p, w->host_cert.len) == 0)
+		r = __real_ssh_dh_import_next_pubkey_blob(session, cert);
+	ssh_string_free(cert);
+	return r;
 }
 
 /* The first to be asked about every packet that libssh's filter lets through. */
@@ -291,7 +328,8 @@ server_options(const struct wire *w, const struct wire_lists *l, ssh_bind bind, 
 	(void)w;
 	if (ssh_bind_options_set(bind, SSH_BIND_OPTIONS_PROCESS_CONFIG, &no) != 0 ||
 	    ssh_bind_options_set(bind, SSH_BIND_OPTIONS_BANNER, WIRE_SERVER_VERSION) != 0 ||
-	    ssh_bind_options_set(bind, SSH_BIND_OPTIONS_HOSTKEY_ALGORITHMS, "ssh-ed25519") != 0 ||
+	    ssh_bind_options_set(bind, SSH_BIND_OPTIONS_HOSTKEY_ALGORITHMS, wire_host_plain_only) !=
+		0 ||
 	    ssh_bind_options_set(bind, SSH_BIND_OPTIONS_KEY_EXCHANGE, l->kex) != 0 ||
 	    ssh_bind_options_set(bind, SSH_BIND_OPTIONS_CIPHERS_C_S, l->ciphers) != 0 ||
 	    ssh_bind_options_set(bind, SSH_BIND_OPTIONS_CIPHERS_S_C, l->ciphers) != 0 ||

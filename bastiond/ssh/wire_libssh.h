@@ -41,6 +41,10 @@ int __real_ssh_pki_signature_verify(
     ssh_session session, ssh_signature sig, const ssh_key key, const unsigned char *in, size_t len);
 char *__wrap_ssh_find_all_matching(const char *available, const char *preferred);
 char *__real_ssh_find_all_matching(const char *available, const char *preferred);
+enum ssh_keytypes_e __wrap_ssh_key_type_from_signature_name(const char *name);
+enum ssh_keytypes_e __real_ssh_key_type_from_signature_name(const char *name);
+int __wrap_ssh_dh_import_next_pubkey_blob(ssh_session session, ssh_string blob);
+int __real_ssh_dh_import_next_pubkey_blob(ssh_session session, ssh_string blob);
 
 /* Stood in for, in wire_socket.c. */
 typedef struct ssh_socket_struct *ssh_socket;

@@ -37,6 +37,14 @@ on_sign(void *arg, const uint8_t *hash, size_t hash_len, uint8_t *ret_sig, size_
 	return r;
 }
 
+static bool
+shown(const struct wire_pair *p, const uint8_t *key, size_t len)
+{
+	if (p->host_cert_len > 0)
+		return len == p->host_cert_len && memcmp(key, p->host_cert, len) == 0;
+	return len == sizeof(p->host_key) && memcmp(key, p->host_key, len) == 0;
+}
+
 static int
 on_proof(void *arg, const uint8_t *hash, size_t hash_len, const uint8_t *key, size_t key_len,
     const uint8_t *sig, size_t sig_len)
@@ -46,8 +54,7 @@ on_proof(void *arg, const uint8_t *hash, size_t hash_len, const uint8_t *key, si
 	(void)hash;
 	(void)sig;
 	s->n_proof++;
-	if (hash_len < 32 || sig_len != 83 || key_len != sizeof(s->pair->host_key) ||
-	    memcmp(key, s->pair->host_key, key_len) != 0)
+	if (hash_len < 32 || sig_len != 83 || !shown(s->pair, key, key_len))
 		return ERR_SIGNATURE;
 	return s->answer_err;
 }
@@ -127,6 +134,35 @@ make_key(struct wire_pair *p)
 	memcpy(p->host_key, head, sizeof(head));
 	p->key = key;
 	EVP_PKEY_CTX_free(ctx);
+	return r;
+}
+
+/* All fields of a certificate (PROTOCOL.certkeys), signed by nobody: that is its reader's matter. */
+static int
+make_cert(struct wire_pair *p)
+{
+	const uint8_t *pub = p->host_key + sizeof(p->host_key) - 32;
+	struct buf *b = buf_new(sizeof(p->host_cert));
+	uint8_t sig[83] = { 0, 0, 0, 11 };
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	memcpy(sig + 4, "ssh-ed25519\0\0\0\100", 15);
+	if ((r = buf_put_cstr(b, "ssh-ed25519-cert-v01@openssh.com")) == 0 &&
+	    (r = buf_put_str(b, pub, 32)) == 0 && (r = buf_put_str(b, pub, 32)) == 0 &&
+	    (r = buf_put_u64(b, 0)) == 0 && (r = buf_put_u32(b, 2)) == 0 &&
+	    (r = buf_put_cstr(b, "test")) == 0 && (r = buf_put_str(b, "\0\0\0\1h", 5)) == 0 &&
+	    (r = buf_put_u64(b, 0)) == 0 && (r = buf_put_u64(b, UINT64_MAX)) == 0 &&
+	    (r = buf_put_cstr(b, "")) == 0 && (r = buf_put_cstr(b, "")) == 0 &&
+	    (r = buf_put_cstr(b, "")) == 0 &&
+	    (r = buf_put_str(b, p->host_key, sizeof(p->host_key))) == 0)
+		r = buf_put_str(b, sig, sizeof(sig));
+	if (r == 0) {
+		memcpy(p->host_cert, buf_ptr(b), buf_len(b));
+		p->host_cert_len = buf_len(b);
+	}
+	buf_free(b);
 	return r;
 }
 
@@ -219,6 +255,10 @@ wire_pair_start(struct wire_pair *p, const struct wire_conf *server, const struc
 	sc.role = WIRE_SERVER;
 	sc.host_key = p->host_key;
 	sc.host_key_len = sizeof(p->host_key);
+	if (r == 0 && p->certify && (r = make_cert(p)) == 0) {
+		sc.host_cert = p->host_cert;
+		sc.host_cert_len = p->host_cert_len;
+	}
 	cc.role = WIRE_CLIENT;
 	if (r == 0)
 		r = start_side(&p->server, &sc);

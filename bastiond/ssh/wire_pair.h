@@ -33,7 +33,10 @@ struct wire_pair {
 	struct buf *from_client;  /* the first bytes that the client sent */
 	void *key;		  /* the host's key, EVP_PKEY */
 	uint8_t host_key[51];	  /* its public blob */
-	uint64_t up, down;	  /* bytes that passed towards the server, towards the client */
+	bool certify;		  /* between the two steps: the server has a certificate, too */
+	uint8_t host_cert[320];
+	size_t host_cert_len;
+	uint64_t up, down;	     /* bytes that passed towards the server, towards the client */
 	uint64_t flip_up, flip_down; /* flip a bit of this byte when it passes; UINT64_MAX: never */
 };
 

@@ -89,6 +89,8 @@ struct wire {
 	uint8_t session_id[WIRE_HASH_MAX];
 	size_t session_id_len;
 	uint8_t host_pub[32];	    /* server: the ssh-ed25519 host key */
+	struct wire_blob host_cert; /* server: its certificate; empty: there is none */
+	bool shows_cert;	    /* server: it was agreed on, in the key exchange that runs */
 	char *host_algs;	    /* client: what it proposes */
 	char host_alg[64];	    /* what was agreed on for the key exchange that runs */
 	bool strict;		    /* the peer does strict key exchange */
@@ -176,6 +178,8 @@ int wire_host_verify(struct wire *w, const uint8_t *hash, size_t len) MUST_CHECK
 /* The plain signature algorithms behind a list of host key algorithms; NULL: unknown name or no memory. */
 char *wire_host_plain(const char *algs);
 extern const char wire_host_default[];
+/* What a server offers: with and without a certificate. */
+extern const char wire_host_with_cert[], wire_host_plain_only[];
 /* Is name one of a comma-separated list? */
 bool wire_list_has(const char *list, size_t list_len, const char *name, size_t len);
 /* Keep a copy, in place of what was kept. 0; -ENOMEM. */

@@ -232,6 +232,26 @@ alone(bool (*run)(struct wire_pair *p))
 	return ok;
 }
 
+/* A server with a certificate shows it to who asks for it, in later key exchanges too. */
+static bool
+test_certificate(void)
+{
+	struct wire_conf server = { 0 }, client = { .host_key_algs = wire_host_with_cert };
+	struct wire_pair *p = NULL;
+	bool ok = wire_pair_prepare(&p) == 0;
+
+	if (ok)
+		p->certify = true;
+	ok = ok && wire_pair_start(p, &server, &client) == 0 && wire_pair_login(p) &&
+	     p->client.n_proof == 1 &&
+	     strstr(wire_algorithms(p->server.w), "ssh-ed25519-cert-v01@openssh.com") != NULL &&
+	     wire_libssh_rekey(p->server.w) == 0 && wire_pair_until(p, &p->server.n_sign, 2) &&
+	     crosses(p, &p->client, &p->server, 94, 100) &&
+	     crosses(p, &p->server, &p->client, 94, 100);
+	wire_pair_free(p);
+	return ok;
+}
+
 static const char *
 run_steps(void)
 {
@@ -262,6 +282,8 @@ wire_selftest(char *err, size_t err_len)
 		failed = "INFO_RESPONSE to the owner";
 	if (failed == NULL && !alone(test_too_early))
 		failed = "a channel message before the login ends the connection";
+	if (failed == NULL && !test_certificate())
+		failed = "a host certificate";
 	for (i = 0; i < sizeof(flips) / sizeof(flips[0]) && failed == NULL; i++)
 		for (how = 0; how < 4 && failed == NULL; how++)
 			if (!flip(flips[i].cipher, flips[i].mac, (how & 1) != 0, (how & 2) != 0))

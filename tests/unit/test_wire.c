@@ -198,6 +198,88 @@ test_new_refuses_a_malformed_host_key(void **state)
 	assert_null(w);
 }
 
+static int
+new_with_cert(const struct wire_pair *p, const uint8_t *cert, size_t len)
+{
+	struct wire_conf conf = { .role = WIRE_SERVER,
+		.host_key = p->host_key,
+		.host_key_len = sizeof(p->host_key),
+		.host_cert = cert,
+		.host_cert_len = len };
+	static const struct wire_ops quiet;
+	struct wire *w = NULL;
+	int fds[2], r;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	r = wire_new(&conf, fds[0], &quiet, NULL, &w);
+	if (r == 0)
+		wire_free(w);
+	else
+		close(fds[0]);
+	close(fds[1]);
+	return r;
+}
+
+static void
+test_new_refuses_a_certificate_of_another_key(void **state)
+{
+	struct wire_pair *p = NULL;
+	uint8_t cert[320];
+	size_t len;
+
+	(void)state;
+	assert_int_equal(wire_pair_prepare(&p), 0);
+	p->certify = true;
+	assert_int_equal(wire_pair_start(p, &none, &none), 0);
+	len = p->host_cert_len;
+	memcpy(cert, p->host_cert, len);
+	assert_int_equal(new_with_cert(p, cert, len), 0);
+	for (size_t n = 0; n < 4 + 32 + 4 + 32 + 4 + 32; n++)
+		assert_int_equal(new_with_cert(p, cert, n), ERR_ORDER);
+	cert[4] ^= 1; /* the type */
+	assert_int_equal(new_with_cert(p, cert, len), ERR_ORDER);
+	cert[4] ^= 1;
+	cert[4 + 32 + 4 + 32 + 4] ^= 1; /* the key in it */
+	assert_int_equal(new_with_cert(p, cert, len), ERR_ORDER);
+	wire_pair_free(p);
+}
+
+/* Who does not ask for certificates gets the plain key of a server that has one. */
+static void
+test_a_certificate_is_shown_to_who_asks(void **state)
+{
+	static const struct {
+		const char *asks, *agreed;
+	} cases[] = {
+		{ "ssh-ed25519-cert-v01@openssh.com", "ssh-ed25519-cert-v01@openssh.com" },
+		{ "rsa-sha2-512,ssh-ed25519-cert-v01@openssh.com,ssh-ed25519",
+		    "ssh-ed25519-cert-v01@openssh.com" },
+		{ "ssh-ed25519,ssh-ed25519-cert-v01@openssh.com", "ssh-ed25519" },
+		{ "ssh-ed25519", "ssh-ed25519" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N(cases); i++) {
+		struct wire_conf server = { 0 }, client = { .host_key_algs = cases[i].asks };
+		bool plain = strcmp(cases[i].agreed, "ssh-ed25519") == 0;
+		struct wire_pair *p = NULL;
+		size_t len;
+
+		assert_int_equal(wire_pair_prepare(&p), 0);
+		p->certify = true;
+		assert_int_equal(wire_pair_start(p, &server, &client), 0);
+		len = p->host_cert_len;
+		if (plain)
+			p->host_cert_len = 0; /* what the client is to see */
+		assert_true(wire_pair_up(p));
+		assert_int_equal(p->client.n_proof, 1);
+		assert_non_null(strstr(wire_algorithms(p->server.w), cases[i].agreed));
+		assert_non_null(strstr(wire_algorithms(p->client.w), cases[i].agreed));
+		p->host_cert_len = len;
+		wire_pair_free(p);
+	}
+}
+
 static void
 test_every_cipher_and_mac_talks(void **state)
 {
@@ -742,6 +824,8 @@ main(void)
 		cmocka_unit_test(test_accepting_happens_once),
 		cmocka_unit_test(test_new_refuses_algorithms_that_are_not_for_us),
 		cmocka_unit_test(test_new_refuses_a_malformed_host_key),
+		cmocka_unit_test(test_new_refuses_a_certificate_of_another_key),
+		cmocka_unit_test(test_a_certificate_is_shown_to_who_asks),
 		cmocka_unit_test(test_every_cipher_and_mac_talks),
 		cmocka_unit_test(test_every_key_exchange_talks),
 		cmocka_unit_test(test_a_refused_signature_ends_the_key_exchange),
