@@ -40,7 +40,7 @@ struct watch_range {
 	uint64_t from, to; /* first byte, and the one behind the last */
 };
 
-/* A file operation that is over. Borrowed for the call. Numbers begin at 1 on each channel. */
+/* A file operation that is over. Borrowed for the call. Numbers begin at 1 (but see watch_share_numbers()). */
 struct watch_file {
 	uint32_t number;
 	enum watch_op op;
@@ -85,6 +85,11 @@ struct watch;
 int watch_new(uint8_t kind, const char *command, const struct watch_sink *sink, void *arg,
     struct watch **ret_watch) MUST_CHECK;
 void watch_free(struct watch *w);
+/*
+ * Number operations on from *last, and leave the last number there: one count for all watches that are given the same
+ * place. last: borrowed for the life of the watch. To be called before the first byte.
+ */
+void watch_share_numbers(struct watch *w, uint32_t *last);
 /*
  * Bytes of one way (EVENT_FRONT: to the target; EVENT_BACK: from it; stdout only). 0; what a sink function answered; -ENOMEM.
  * What does not fit the protocol is no error: see above.
