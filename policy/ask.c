@@ -19,10 +19,10 @@
 
 /* What is judged, taken apart. */
 struct judge {
-	const struct leg *leg;
+	struct leg *leg;
 	const struct set *set;
 	const struct ask *ask;
-	struct buf *replacement;
+	struct buf *replacement, *terms;
 	struct ask_verdict *out;
 	struct buf *b;	 /* the frame behind its name (and want_reply) */
 	uint32_t number; /* of the request */
@@ -346,12 +346,15 @@ judge_frame(struct judge *j, size_t f)
 }
 
 int
-ask_judge(const struct leg *leg, const struct set *set, const struct ask *ask,
-    struct buf *replacement, struct ask_verdict *ret)
+ask_judge(struct leg *leg, const struct set *set, const struct ask *ask, struct buf *replacement,
+    struct buf *terms, struct ask_verdict *ret)
 {
-	struct judge j = {
-		.leg = leg, .set = set, .ask = ask, .replacement = replacement, .out = ret
-	};
+	struct judge j = { .leg = leg,
+		.set = set,
+		.ask = ask,
+		.replacement = replacement,
+		.terms = terms,
+		.out = ret };
 	size_t f = 0;
 	int r;
 

@@ -37,10 +37,11 @@ struct ask_verdict {
 };
 
 /*
- * set: NULL when nothing is in force (everything is denied then). replacement: an empty buffer; holds the whole new payload
- * of the frame for POL_REPLACE. 0; -ENOMEM. A frame that does not parse is denied.
+ * leg: remembers what the target may open because of this. set: NULL when nothing is in force (everything is denied then). replacement, terms: empty buffers; replacement holds the
+ * whole new payload of the frame for POL_REPLACE, terms how its stream is read (policy_proto.h; empty: plain). 0; -ENOMEM.
+ * A frame that does not parse is denied.
  */
-int ask_judge(const struct leg *leg, const struct set *set, const struct ask *ask,
-    struct buf *replacement, struct ask_verdict *ret) MUST_CHECK;
+int ask_judge(struct leg *leg, const struct set *set, const struct ask *ask,
+    struct buf *replacement, struct buf *terms, struct ask_verdict *ret) MUST_CHECK;
 
 #endif

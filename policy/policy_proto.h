@@ -98,16 +98,21 @@ enum pol_rec_type {
 	    48, /* recorder: u32 ask number, u32 channel, u8 from_back, u16 link type, string payload of the frame */
 	POL_VERDICT =
 	    49, /* policy: u32 ask number, u8 enum pol_verdict, string text for the user and the record,
-			   * string replacement payload (REPLACE only), string terms ("" or as below) */
+			   * string replacement payload (REPLACE only), string terms ("" or as below,
+			   * at most POL_TERMS_MAX bytes) */
 	POL_AUDIT = 50 /* policy, id 0: the event's JSON */
 };
+
+#define POL_TERMS_MAX 16384u /* bytes */
 
 enum pol_verdict { POL_ALLOW = 1, POL_DENY = 2, POL_REPLACE = 3 };
 
 /*
- * Terms: how the recorder reads what a program (shell, exec, subsystem) or a channel that was allowed then carries:
- * u8 enum pol_stream, u8 enum pol_files, u8 enum pol_file_rights (SFTP only), u32 n + n strings: absolute path prefixes that
- * SFTP operations are held to (none: any path). "" is POL_STREAM_PLAIN.
+ * Terms: how the recorder reads what a program (exec, subsystem) or a channel then carries, with ALLOW and with REPLACE (they
+ * are about the replacement): u8 enum pol_stream, u8 enum pol_files, u8 enum pol_file_rights (SFTP; else 0), u32 n + n
+ * strings: path prefixes that SFTP operations which read are held to, u32 n + n strings: the same for those which write
+ * (none: any path). A prefix begins with /, has no empty, "." or ".." component and no slash at its end (but "/" itself); it holds
+ * itself and what lies below it: /srv holds /srv and /srv/a, not /srvx. "" is POL_STREAM_PLAIN, always with DENY.
  */
 enum pol_stream {
 	POL_STREAM_PLAIN = 0, /* kept as it is */

@@ -11,7 +11,7 @@
 #include "lib/str.h"
 #include "policy/serve_int.h"
 
-#define VERDICT_MAX (ASK_FRAME_MAX + ASK_TEXT_SIZE + 64u)
+#define VERDICT_MAX (ASK_FRAME_MAX + ASK_TEXT_SIZE + POL_TERMS_MAX + 64u)
 #define KEYS_TEXT_SIZE 1024u /* bytes of a text from the vault */
 #define CERT_REPLY_MAX 8192u
 
@@ -80,7 +80,7 @@ serve_legs_free(struct serve *s)
 
 static int
 verdict_send(struct serve *s, uint32_t leg, uint32_t number, const struct ask_verdict *v,
-    const struct buf *replacement)
+    const struct buf *replacement, const struct buf *terms)
 {
 	struct buf *b = buf_new(VERDICT_MAX);
 	int r = -ENOMEM;
@@ -90,7 +90,7 @@ verdict_send(struct serve *s, uint32_t leg, uint32_t number, const struct ask_ve
 	if ((r = buf_put_u32(b, number)) == 0 && (r = buf_put_u8(b, (uint8_t)v->verdict)) == 0 &&
 	    (r = buf_put_cstr(b, v->text)) == 0 && v->verdict == POL_REPLACE)
 		r = buf_put_str(b, buf_ptr(replacement), buf_len(replacement));
-	if (r == 0)
+	if (r == 0 && (r = buf_put_str(b, buf_ptr(terms), buf_len(terms))) == 0)
 		r = ipc_send_buf(s->recorder, POL_VERDICT, leg, b);
 	buf_free(b);
 	return r;
@@ -114,16 +114,16 @@ get_ask(struct buf *b, uint32_t *ret_number, uint32_t *ret_channel, struct ask *
 static int
 answer(struct serve *s, uint32_t id, uint32_t number, uint32_t channel, const struct ask *ask)
 {
-	const struct leg *leg = serve_leg_find(s, id);
+	struct leg *leg = serve_leg_find(s, id);
 	struct ask_verdict v = { .verdict = POL_DENY, .text = "this session has ended" };
-	struct buf *replacement = buf_new(ASK_FRAME_MAX);
+	struct buf *replacement = buf_new(ASK_FRAME_MAX), *terms = buf_new(POL_TERMS_MAX);
 	char *text = NULL;
 	size_t len = 0;
 	int r = -ENOMEM;
 
-	if (replacement == NULL)
-		return r;
-	if (leg != NULL && (r = ask_judge(leg, s->set, ask, replacement, &v)) != 0)
+	if (replacement == NULL || terms == NULL)
+		goto out;
+	if (leg != NULL && (r = ask_judge(leg, s->set, ask, replacement, terms, &v)) != 0)
 		goto out;
 	s->n_asks++;
 	s->n_asks_denied += v.verdict == POL_DENY;
@@ -133,8 +133,9 @@ answer(struct serve *s, uint32_t id, uint32_t number, uint32_t channel, const st
 		r = audit_ask(leg, ask, channel, &v, &text, &len);
 		serve_audit(s, r, text, len);
 	}
-	r = verdict_send(s, id, number, &v, replacement);
+	r = verdict_send(s, id, number, &v, replacement, terms);
 out:
+	buf_free(terms);
 	buf_free(replacement);
 	return r;
 }

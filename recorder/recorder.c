@@ -296,8 +296,8 @@ on_verdict(void *arg, struct ipc_msg *msg)
 {
 	struct recorder *rec = arg;
 	struct buf *b = buf_view(msg->data, msg->len);
-	const uint8_t *text, *replacement = NULL;
-	size_t text_len, replacement_len = 0;
+	const uint8_t *text, *replacement = NULL, *terms;
+	size_t text_len, replacement_len = 0, terms_len;
 	uint8_t verdict;
 	uint32_t ask;
 	int r = -ENOMEM;
@@ -309,7 +309,7 @@ on_verdict(void *arg, struct ipc_msg *msg)
 		goto out;
 	if (verdict == POL_REPLACE && (r = buf_get_str(b, &replacement, &replacement_len)) != 0)
 		goto out;
-	if ((r = buf_end(b)) != 0)
+	if ((r = buf_get_str(b, &terms, &terms_len)) != 0 || (r = buf_end(b)) != 0)
 		goto out;
 	leg_verdict(rec, msg->id, ask, verdict, text, text_len, replacement, replacement_len);
 out:
@@ -324,7 +324,7 @@ on_policy_audit(void *arg, struct ipc_msg *msg)
 }
 
 static const struct ipc_rule policy_rules[] = {
-	{ POL_VERDICT, "verdict", 9, IPC_MAX, 0, IPC_ANY_STATE, on_verdict },
+	{ POL_VERDICT, "verdict", 13, IPC_MAX, 0, IPC_ANY_STATE, on_verdict },
 	{ POL_AUDIT, "audit", 2, REC_AUDIT_MAX, 0, IPC_ANY_STATE, on_policy_audit },
 };
 

@@ -66,7 +66,7 @@ note(struct world *w, enum peer peer, const struct ipc_msg *msg)
 	}
 	if (peer == POLICY && msg->type == POL_ASK) {
 		uint8_t allow[] = { msg->data[0], msg->data[1], msg->data[2], msg->data[3],
-			POL_ALLOW, 0, 0, 0, 0 };
+			POL_ALLOW, 0, 0, 0, 0, 0, 0, 0, 0 };
 
 		say(w->fds[POLICY], POL_VERDICT, 1, allow, sizeof(allow), NULL, 0);
 	}

@@ -48,7 +48,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char command[] = "uptime";
 	struct leg leg = { .id = 1, .identity = "alice", .login = "root", .host = "web1" };
 	struct ask_verdict v;
-	struct buf *replacement;
+	struct buf *replacement, *terms;
 	struct ask ask;
 
 	if (all == NULL) {
@@ -64,14 +64,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.data = data + 2,
 		.len = size - 2,
 		.now_ns = 1 };
-	if ((replacement = buf_new(ASK_FRAME_MAX)) == NULL)
+	if ((replacement = buf_new(ASK_FRAME_MAX)) == NULL ||
+	    (terms = buf_new(POL_TERMS_MAX)) == NULL)
 		abort();
-	if (ask_judge(&leg, (data[0] & 4) != 0 ? some : all, &ask, replacement, &v) != 0)
+	if (ask_judge(&leg, (data[0] & 4) != 0 ? some : all, &ask, replacement, terms, &v) != 0)
 		abort();
 	if (v.verdict == POL_REPLACE)
 		check_replacement(replacement);
 	else if (buf_len(replacement) > 0 || (v.verdict == POL_DENY && v.text[0] == '\0'))
 		abort();
+	buf_free(terms);
 	buf_free(replacement);
 	return 0;
 }

@@ -66,8 +66,8 @@ frame(uint16_t type, const char *name, const char *const *strings, size_t n_stri
 }
 
 static void
-judge(const struct leg *leg, const struct set *s, bool from_back, uint16_t type,
-    const struct buf *b, struct ask_verdict *v, struct buf *replacement)
+judge(struct leg *leg, const struct set *s, bool from_back, uint16_t type, const struct buf *b,
+    struct ask_verdict *v, struct buf *replacement)
 {
 	struct ask a = { .from_back = from_back,
 		.type = type,
@@ -75,7 +75,10 @@ judge(const struct leg *leg, const struct set *s, bool from_back, uint16_t type,
 		.len = buf_len(b),
 		.now_ns = 1795428000ull * 1000000000u };
 
-	assert_int_equal(ask_judge(leg, s, &a, replacement, v), 0);
+	struct buf *terms = buf_new(POL_TERMS_MAX);
+
+	assert_int_equal(ask_judge(leg, s, &a, replacement, terms, v), 0);
+	buf_free(terms);
 }
 
 struct row {
@@ -88,7 +91,7 @@ struct row {
 };
 
 static void
-check_rows(const struct leg *leg, const struct set *s, const struct row *rows, size_t n)
+check_rows(struct leg *leg, const struct set *s, const struct row *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		size_t n_strings = rows[i].strings[0] == NULL	? 0

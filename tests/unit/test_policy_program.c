@@ -890,6 +890,8 @@ expect_verdict(struct rig *rig, uint32_t leg, uint16_t type, const char *name, c
 	MUST(buf_get_cstr(b, got, sizeof(got)));
 	if (want == POL_DENY && text != NULL)
 		assert_string_equal(got, text);
+	MUST(buf_get_cstr(b, got, sizeof(got)));
+	assert_string_equal(got, "");
 	MUST(buf_end(b));
 	buf_free(b);
 }
@@ -971,6 +973,8 @@ test_a_forced_command(void **state)
 	assert_int_equal(v, POL_REPLACE);
 	MUST(buf_get_cstr(b, text, sizeof(text)));
 	MUST(buf_get_str(b, &p, &len));
+	MUST(buf_get_cstr(b, text, sizeof(text)));
+	assert_string_equal(text, "");
 	MUST(buf_end(b));
 	assert_int_equal(len, 4 + 4 + 4 + 1 + 4 + 6);
 	assert_memory_equal(p, "\0\0\0\5\0\0\0\4exec\1\0\0\0\6uptime", len);

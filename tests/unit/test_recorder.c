@@ -512,6 +512,7 @@ answer_as(struct world *w, uint8_t verdict, const char *text, const void *data, 
 	assert_int_equal(buf_put_cstr(b, text), 0);
 	if (verdict == POL_REPLACE)
 		assert_int_equal(buf_put_str(b, data, len), 0);
+	assert_int_equal(buf_put_cstr(b, ""), 0);
 	send_to(w, POLICY, POL_VERDICT, 1, buf_ptr(b), buf_len(b));
 	buf_free(b);
 }
