@@ -281,15 +281,42 @@ tell_ready(void *arg)
 		log_notice("keys.ready host_key=%s keys=%zu", host->fingerprint, n);
 }
 
+/* Names of certificates have nobody to sign them yet. */
+static int
+get_front(struct buf *b, uint8_t *ret_known, size_t *ret_target_len)
+{
+	const uint8_t *p;
+	uint32_t n;
+	size_t len;
+	int r;
+
+	if ((r = buf_get_u8(b, ret_known)) != 0 || (r = buf_get_str(b, &p, ret_target_len)) != 0 ||
+	    (r = buf_get_u32(b, &n)) != 0)
+		return r;
+	for (; n > 0; n--)
+		if ((r = buf_get_str(b, &p, &len)) != 0)
+			return r;
+	return buf_end(b);
+}
+
 static int
 on_front(void *arg, struct ipc_msg *msg)
 {
 	struct keys *k = arg;
 	struct keys_key *host = keys_vault_find(k->vault, KEYS_HOST_KEY);
-	int r = ERR_ORDER;
+	struct buf *b = buf_view(msg->data, msg->len);
+	size_t target_len = 0;
+	uint8_t known = 0;
+	int r = b != NULL ? get_front(b, &known, &target_len) : -ENOMEM;
 
-	if (host != NULL)
-		r = keys_fronts_add(k->fronts, msg->id, msg->fds[0], msg->data[0] == 1, host);
+	buf_free(b);
+	if (r != 0)
+		return r;
+	if (target_len > 0 && known == 0)
+		return ipc_send(k->broker, KEYS_FRONT_KEY, msg->id, "\0\0\0\0\0\0\0", 8);
+	r = ERR_ORDER;
+	if (host != NULL && target_len == 0)
+		r = keys_fronts_add(k->fronts, msg->id, msg->fds[0], known == 1, host);
 	if (r == 0)
 		msg->fds[0] = -1;
 	else
@@ -378,7 +405,7 @@ on_status(void *arg, struct ipc_msg *msg)
 }
 
 static const struct ipc_rule broker_rules[] = {
-	{ KEYS_FRONT, "front", 1, 1, 1, IPC_ANY_STATE, on_front },
+	{ KEYS_FRONT, "front", 9, IPC_MAX, 1, IPC_ANY_STATE, on_front },
 	{ KEYS_FRONT_GONE, "front-gone", 0, 0, 0, IPC_ANY_STATE, on_front_gone },
 	{ KEYS_BACK, "back", 24, IPC_MAX, 1, IPC_ANY_STATE, on_back },
 	{ KEYS_BACK_GONE, "back-gone", 0, 0, 0, IPC_ANY_STATE, on_back_gone },

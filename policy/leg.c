@@ -224,6 +224,8 @@ leg_put_grant(const struct leg *leg, const char *claim, const struct auth_result
 			e = buf_put_str(b, buf_ptr(part), buf_len(part));
 		buf_free(part);
 	}
+	if (e == 0 && (e = buf_put_u8(b, POL_BACK_SSH)) == 0)
+		e = buf_put_u32(b, 0); /* the connection's own front gets the link */
 	return e;
 }
 

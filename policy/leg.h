@@ -43,7 +43,7 @@ void leg_free(struct leg *leg);
 
 /*
  * The payload of POL_GRANT: u32 conn, string recorder part, string vault part, string back part (policy_proto.h,
- * keys_proto.h, recorder_proto.h). claim: the user name as the client sent it, escaped. 0; ERR_LIMIT; -ENOMEM.
+ * keys_proto.h, recorder_proto.h), u8 enum pol_back, u32 via. claim: the user name as the client sent it, escaped. 0; ERR_LIMIT; -ENOMEM.
  */
 int leg_put_grant(const struct leg *leg, const char *claim, const struct auth_result *r,
     struct buf *b) MUST_CHECK;

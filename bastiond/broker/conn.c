@@ -193,7 +193,8 @@ conn_send_start(struct conn *c)
 	struct buf *b = buf_new(IPC_MAX);
 	int r = -ENOMEM;
 
-	if (b != NULL && (r = buf_put_str(b, c->w->host_key, c->w->host_key_len)) == 0 &&
+	if (b != NULL && (r = buf_put_u32(b, 1)) == 0 &&
+	    (r = buf_put_str(b, c->w->host_key, c->w->host_key_len)) == 0 &&
 	    (r = buf_put_u32(b, (uint32_t)s->channels)) == 0 &&
 	    (r = buf_put_u64(b, s->keepalive_ns)) == 0 &&
 	    (r = buf_put_u32(b, (uint32_t)s->keepalive_missed)) == 0 &&
@@ -226,8 +227,14 @@ conn_tell_policy(struct conn *c, int fd)
 static int
 conn_tell_keys(struct conn *c, int fd, uint8_t known)
 {
-	int r = ipc_send_fds(c->w->keys.edge, KEYS_FRONT, c->id, &known, sizeof(known), &fd, 1);
+	struct buf *b = buf_new(64);
+	int r = -ENOMEM;
 
+	if (b != NULL && (r = buf_put_u8(b, known)) == 0 && (r = buf_put_cstr(b, "")) == 0 &&
+	    (r = buf_put_u32(b, 0)) == 0)
+		r = ipc_send_fds(
+		    c->w->keys.edge, KEYS_FRONT, c->id, buf_ptr(b), buf_len(b), &fd, 1);
+	buf_free(b);
 	if (r == 0)
 		c->keys_generation = c->w->keys.generation;
 	return r;

@@ -125,12 +125,17 @@ policy_on_grant(void *arg, struct ipc_msg *msg)
 	struct buf *b = buf_view(msg->data, msg->len), *vault = NULL, *back = NULL;
 	const uint8_t *meta;
 	size_t meta_len;
-	uint32_t conn;
+	uint32_t conn, via;
+	uint8_t kind;
 	int r = -ENOMEM;
 
 	if (b == NULL || (r = buf_get_u32(b, &conn)) != 0 ||
 	    (r = buf_get_str(b, &meta, &meta_len)) != 0 || (r = policy_get_part(b, &vault)) != 0 ||
-	    (r = policy_get_part(b, &back)) != 0 || (r = buf_end(b)) != 0)
+	    (r = policy_get_part(b, &back)) != 0 || (r = buf_get_u8(b, &kind)) != 0 ||
+	    (r = buf_get_u32(b, &via)) != 0 || (r = buf_end(b)) != 0)
+		goto out;
+	r = ERR_FORMAT;
+	if (kind != POL_BACK_SSH || via != 0)
 		goto out;
 	r = ERR_LIMIT;
 	if (meta_len > REC_META_MAX)
@@ -170,7 +175,7 @@ static const struct ipc_rule policy_rules[] = {
 	{ POL_LOADED, "loaded", 5, IPC_MAX, 0, IPC_ANY_STATE, policy_on_loaded },
 	{ POL_AUTHENTICATED, "authenticated", 4, 4 + POLICY_IDENTITY_MAX, 0, IPC_ANY_STATE,
 	    policy_on_authenticated },
-	{ POL_GRANT, "grant", 16, IPC_MAX, 0, IPC_ANY_STATE, policy_on_grant },
+	{ POL_GRANT, "grant", 21, IPC_MAX, 0, IPC_ANY_STATE, policy_on_grant },
 	{ POL_FAILED, "failed", 1, 1, 0, IPC_ANY_STATE, policy_on_failed },
 	{ POL_STATUS_REPLY, "status-reply", 0, IPC_MAX, 0, IPC_ANY_STATE, policy_on_status },
 };

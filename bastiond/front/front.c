@@ -127,11 +127,12 @@ on_start(void *arg, struct ipc_msg *msg)
 	struct rd in = rd_over(msg->data, msg->len);
 	struct front *f = arg;
 	struct rd_str key;
-	uint32_t channels;
+	uint32_t channels, n_keys;
 	int r;
 
-	if (!rd_str(&in, &key) || !rd_u32(&in, &channels) || !rd_u64(&in, &f->alive_ns) ||
-	    !rd_u32(&in, &f->missed_max) || !rd_u64(&in, &conf.rekey_bytes))
+	if (!rd_u32(&in, &n_keys) || n_keys != 1 || !rd_str(&in, &key) || !rd_u32(&in, &channels) ||
+	    !rd_u64(&in, &f->alive_ns) || !rd_u32(&in, &f->missed_max) ||
+	    !rd_u64(&in, &conf.rekey_bytes))
 		return ERR_FORMAT;
 	if ((r = take_patterns(f, &in)) != 0)
 		return r;
@@ -189,7 +190,7 @@ on_close(void *arg, struct ipc_msg *msg)
 #define IN(state) (1u << (state))
 
 static const struct ipc_rule broker_rules[] = {
-	{ BRK_FRONT_START, "START", 28, IPC_MAX, 0, IN(WANTS_START), on_start },
+	{ BRK_FRONT_START, "START", 32, IPC_MAX, 0, IN(WANTS_START), on_start },
 	{ BRK_FRONT_LINK, "LINK", 0, 0, 1, IN(STARTED), front_on_link },
 	{ BRK_FRONT_REFUSED, "REFUSED", 4, IPC_MAX, 0, IN(STARTED), front_on_refused },
 	{ BRK_FRONT_KEYS, "KEYS", 0, 0, 1, IN(STARTED), on_new_keys },

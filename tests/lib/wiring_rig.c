@@ -466,6 +466,8 @@ rig_grant(struct rig *r, uint32_t conn, uint32_t leg)
 	assert_int_equal(buf_put_cstr(b, "metadata"), 0);
 	assert_int_equal(buf_put_cstr(b, "vault part"), 0);
 	assert_int_equal(buf_put_cstr(b, "back part"), 0);
+	assert_int_equal(buf_put_u8(b, POL_BACK_SSH), 0);
+	assert_int_equal(buf_put_u32(b, 0), 0);
 	rig_hold(false);
 	rig_send(r, rig_fake(r, "policy")->fds[0], POL_GRANT, leg, buf_ptr(b), buf_len(b));
 	buf_free(b);

@@ -47,8 +47,8 @@ static void
 start(struct world *w)
 {
 	init(w);
-	end_rig_say(w->f.loop, w->broker, BRK_FRONT_START, -1, "suuuuuuuss", "host key blob", 4u,
-	    6u, 4230196224u, 2u, 0u, 0u, 2u, "LC_*", "LANG");
+	end_rig_say(w->f.loop, w->broker, BRK_FRONT_START, -1, "usuuuuuuuss", 1u, "host key blob",
+	    4u, 6u, 4230196224u, 2u, 0u, 0u, 2u, "LC_*", "LANG");
 	assert_non_null(wire_fake);
 	assert_int_equal(wire_fake->role, WIRE_SERVER);
 }
@@ -163,8 +163,8 @@ test_a_malformed_start_ends_the_front(void **state)
 
 	(void)state;
 	init(&w);
-	end_rig_say(w.f.loop, w.broker, BRK_FRONT_START, -1, "suuuuuuus", "host key blob", 4u, 6u,
-	    0u, 2u, 0u, 0u, 2u, "LC_*");
+	end_rig_say(w.f.loop, w.broker, BRK_FRONT_START, -1, "usuuuuuuus", 1u, "host key blob", 4u,
+	    6u, 0u, 2u, 0u, 0u, 2u, "LC_*");
 	end_rig_want_gone(w.broker);
 	done(&w);
 }

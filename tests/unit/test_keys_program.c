@@ -206,9 +206,10 @@ connect_policy(struct vault *v)
 static int
 front(struct vault *v, uint32_t conn, uint8_t known)
 {
+	const uint8_t msg[9] = { known }; /* no target, no names */
 	int theirs, fd = edge(&theirs);
 
-	give(v, KEYS_FRONT, conn, &known, 1, theirs);
+	give(v, KEYS_FRONT, conn, msg, sizeof(msg), theirs);
 	return fd;
 }
 

@@ -454,6 +454,10 @@ test_a_login_and_its_grant(void **state)
 	assert_true(ns == 7000000000ull);
 	MUST(buf_end(part));
 	buf_free(part);
+	MUST(buf_get_u8(b, &byte));
+	assert_int_equal(byte, POL_BACK_SSH);
+	MUST(buf_get_u32(b, &v));
+	assert_int_equal(v, 0);
 	MUST(buf_end(b));
 	buf_free(b);
 

@@ -135,12 +135,12 @@ test_a_front_gets_exactly_its_descriptors(void **state)
 	assert_int_equal(ipc_plain_send(msg.fds[0], 99, 0, NULL, 0, NULL, 0), 0);
 	assert_int_equal(recv(front->fds[2], &byte, 1, MSG_DONTWAIT), 1);
 	rig_expect(&rig, edge("keys"), KEYS_FRONT, &msg);
-	assert_int_equal(msg.len, 1);
-	assert_int_equal(msg.data[0], 0);
+	assert_int_equal(msg.len, 9);
+	assert_memory_equal(msg.data, "\0\0\0\0\0\0\0\0\0", 9);
 	assert_int_equal(ipc_plain_send(msg.fds[0], 99, 0, NULL, 0, NULL, 0), 0);
 	assert_int_equal(recv(front->fds[3], &byte, 1, MSG_DONTWAIT), 1);
 	rig_expect(&rig, front->fds[0], BRK_FRONT_START, &msg);
-	assert_memory_equal(msg.data, "\0\0\0\015" RIG_HOST_KEY "\0\0\0\012", 21);
+	assert_memory_equal(msg.data, "\0\0\0\1\0\0\0\015" RIG_HOST_KEY "\0\0\0\012", 25);
 }
 
 static void
@@ -512,6 +512,8 @@ test_broken_rules_end_the_peer_only(void **state)
 	} rows[] = {
 		{ "policy", POL_GRANT, "\0\0\0\1", 4 },
 		{ "policy", POL_GRANT, "\0\0\0\1\377\377\377\377aaaaaaaaaaaaaaaa", 24 },
+		{ "policy", POL_GRANT, "\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\3\0\0\0\0", 21 },
+		{ "policy", POL_GRANT, "\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\1", 21 },
 		{ "policy", POL_AUTHENTICATED, "\0\0\0\5a", 5 },
 		{ "policy", POL_FAILED, "\0", 1 },
 		{ "policy", POL_FAILED, "\4", 1 },
