@@ -115,6 +115,8 @@ extern const struct cmd cmd_hosts_list;
 extern const struct cmd cmd_hosts_add;
 extern const struct cmd cmd_hosts_scan;
 extern const struct cmd cmd_hosts_pin;
+extern const struct cmd cmd_hosts_ca;
+extern const struct cmd cmd_hosts_known;
 extern const struct cmd cmd_keys_list;
 extern const struct cmd cmd_keys_generate;
 extern const struct cmd cmd_keys_import;

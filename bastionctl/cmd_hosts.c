@@ -14,6 +14,7 @@
 
 #include "bastionctl/cmd.h"
 #include "bastionctl/ctl_client.h"
+#include "bastionctl/hosts.h"
 #include "bastionctl/inventory.h"
 #include "bastionctl/out.h"
 #include "bastiond/broker/broker_proto.h"
@@ -30,21 +31,14 @@
 #define HOSTS_SCAN_TIMEOUT "10" /* seconds */
 #define HOSTS_LINE_MAX 16384	/* bytes of a host's line in policy.yaml */
 
-/* policy.yaml in memory, as text and parsed. */
-struct hosts_file {
-	char *text; /* owned */
-	size_t len;
-	struct conf_doc *doc; /* owned */
-};
-
-static void
+void
 hosts_done(struct hosts_file *f)
 {
 	conf_free(f->doc);
 	free(f->text);
 }
 
-static int
+int
 hosts_read(const struct cmd_ctx *c, struct hosts_file *f)
 {
 	struct conf_err err;
@@ -58,8 +52,7 @@ hosts_read(const struct cmd_ctx *c, struct hosts_file *f)
 	return CMD_YES;
 }
 
-/* The map of hosts; NULL when there is none. */
-static const struct conf_node *
+const struct conf_node *
 hosts_map(const struct hosts_file *f)
 {
 	const struct conf_node *root = conf_root(f->doc);
@@ -70,7 +63,7 @@ hosts_map(const struct hosts_file *f)
 	return n != NULL && conf_node_type(n) == CONF_MAP ? n : NULL;
 }
 
-static const struct conf_node *
+const struct conf_node *
 hosts_find(const struct hosts_file *f, const char *name)
 {
 	const struct conf_node *map = hosts_map(f);
@@ -79,8 +72,7 @@ hosts_find(const struct hosts_file *f, const char *name)
 	return n != NULL && conf_node_type(n) == CONF_MAP ? n : NULL;
 }
 
-/* A host's setting as text; fallback where it is missing. */
-static const char *
+const char *
 hosts_setting(const struct conf_node *host, const char *key, const char *fallback)
 {
 	const struct conf_node *n = conf_get(host, key);

@@ -18,30 +18,12 @@
 #include "lib/secret.h"
 #include "lib/str.h"
 
-/* A request of up to two strings, its answer on *ret_text. */
-static int
-keys_request(
-    struct cmd_ctx *c, uint16_t type, const char *a, const char *b, int pass_fd, char **ret_text)
-{
-	struct buf *request = buf_new(4096);
-	int fd = -1, code;
-
-	if (request == NULL || (a != NULL && buf_put_cstr(request, a) != 0) ||
-	    (b != NULL && buf_put_cstr(request, b) != 0))
-		code = cmd_fail(CMD_USAGE, "%.40s: too long", a != NULL ? a : "");
-	else if ((code = vault_open(c, false, &fd)) == CMD_YES)
-		code = vault_ask(fd, type, request, pass_fd, ret_text);
-	fd_close(&fd);
-	buf_free(request);
-	return code;
-}
-
-/* The same for commands whose answer is just shown. */
+/* One request, for commands whose answer is just shown. */
 static int
 keys_show(struct cmd_ctx *c, uint16_t type, const char *a, const char *b, int pass_fd)
 {
 	char *text = NULL;
-	int code = keys_request(c, type, a, b, pass_fd, &text);
+	int code = vault_request(c, type, a, b, pass_fd, &text);
 
 	if (code == CMD_YES && text != NULL && text[0] != '\0')
 		out_text(stdout, text);
@@ -100,7 +82,7 @@ keys_list_run(struct cmd_ctx *c, int n_args, const char *const *args)
 
 	(void)n_args;
 	(void)args;
-	code = keys_request(c, KEYS_ADM_LIST, NULL, NULL, -1, &text);
+	code = vault_request(c, KEYS_ADM_LIST, NULL, NULL, -1, &text);
 	if (code == CMD_YES && c->json)
 		puts(text);
 	else if (code == CMD_YES)

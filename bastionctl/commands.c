@@ -10,6 +10,8 @@ const struct cmd *const cmd_table[] = {
 	&cmd_hosts_add,
 	&cmd_hosts_scan,
 	&cmd_hosts_pin,
+	&cmd_hosts_ca,
+	&cmd_hosts_known,
 	&cmd_keys_list,
 	&cmd_keys_generate,
 	&cmd_keys_import,

@@ -200,3 +200,20 @@ vault_ask(int fd, uint16_t type, const struct buf *request, int pass_fd, char **
 	free(space);
 	return code;
 }
+
+int
+vault_request(
+    struct cmd_ctx *c, uint16_t type, const char *a, const char *b, int pass_fd, char **ret_text)
+{
+	struct buf *request = buf_new(4096);
+	int fd = -1, code;
+
+	if (request == NULL || (a != NULL && buf_put_cstr(request, a) != 0) ||
+	    (b != NULL && buf_put_cstr(request, b) != 0))
+		code = cmd_fail(CMD_USAGE, "%.40s: too long", a != NULL ? a : "");
+	else if ((code = vault_open(c, false, &fd)) == CMD_YES)
+		code = vault_ask(fd, type, request, pass_fd, ret_text);
+	fd_close(&fd);
+	buf_free(request);
+	return code;
+}

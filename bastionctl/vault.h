@@ -23,5 +23,8 @@ int vault_open(struct cmd_ctx *c, bool create, int *ret_fd) MUST_CHECK;
  */
 int vault_ask(
     int fd, uint16_t type, const struct buf *request, int pass_fd, char **ret_text) MUST_CHECK;
+/* Both for one request of up to two strings (NULL: none), on an edge of its own. Results as vault_ask(). */
+int vault_request(struct cmd_ctx *c, uint16_t type, const char *a, const char *b, int pass_fd,
+    char **ret_text) MUST_CHECK;
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "keys/keys_admin.h"
 #include "keys/keys_import.h"
+#include "keys/keys_jump.h"
 #include "keys/keys_proto.h"
 #include "lib/buf.h"
 #include "lib/clock.h"
@@ -40,7 +41,7 @@ struct keys_admins {
 
 /* What a request carries, in the order of its fields. */
 struct request {
-	char name[KEYS_NAME_MAX + 1], type[16];
+	char name[KEYS_NAME_MAX + 1], type[16], host[KEYS_TARGET_MAX + 1];
 	struct secret *passphrase; /* NULL: empty */
 	struct secret *file;
 };
@@ -81,7 +82,7 @@ reply_error(struct admin *a, uint32_t id, const char *name, int err)
 		    a, id, NO, "%s: a key of this name exists: rotate or remove it", name);
 	if (err == ERR_DENIED)
 		return replyf(
-		    a, id, NO, "%s: the bastion's own host key is not removed: rotate it", name);
+		    a, id, NO, "%s: a key of the bastion itself is not removed: rotate it", name);
 	if (err == ERR_LIMIT)
 		return replyf(a, id, NO, "%s: the vault is full (%u keys)", name, KEYS_MAX);
 	if (err == -ENOMEM)
@@ -126,7 +127,7 @@ get_passphrase(struct buf *b, struct secret **ret_passphrase)
 	return *ret_passphrase != NULL ? 0 : -ENOMEM;
 }
 
-/* fields: one letter each: n a name, t a type, p a passphrase. Negative: the edge ends. */
+/* fields: one letter each: n a name, t a type, h a host, p a passphrase. Negative: the edge ends. */
 static int
 open_request(const struct ipc_msg *msg, const char *fields, struct request *ret_req)
 {
@@ -138,6 +139,8 @@ open_request(const struct ipc_msg *msg, const char *fields, struct request *ret_
 			r = buf_get_cstr(b, ret_req->name, sizeof(ret_req->name));
 		else if (*fields == 't')
 			r = buf_get_cstr(b, ret_req->type, sizeof(ret_req->type));
+		else if (*fields == 'h')
+			r = buf_get_cstr(b, ret_req->host, sizeof(ret_req->host));
 		else
 			r = get_passphrase(b, &ret_req->passphrase);
 	}
@@ -291,6 +294,27 @@ on_public(struct admin *a, struct ipc_msg *msg, struct request *req)
 			   : reply_public(a, msg->id, key);
 }
 
+/* What clients see behind ssh -J as this host's key. */
+static int
+on_jump(struct admin *a, struct ipc_msg *msg, struct request *req)
+{
+	struct keys_key *root, *key = NULL;
+	struct keys_vault *v;
+	int r = 0;
+
+	if ((v = open_vault(a, msg->id, &r)) == NULL)
+		return r;
+	if ((root = keys_vault_find(v, KEYS_JUMP_KEY)) == NULL)
+		return reply_error(a, msg->id, KEYS_JUMP_KEY, ERR_NOT_FOUND);
+	if ((r = keys_jump_key(root, req->host, &key)) == ERR_FORMAT)
+		return reply(a, msg->id, USAGE, "that is no host name");
+	if (r != 0)
+		return reply_error(a, msg->id, KEYS_JUMP_KEY, r);
+	r = reply_public(a, msg->id, key);
+	keys_key_unref(key);
+	return r;
+}
+
 static int
 on_remove(struct admin *a, struct ipc_msg *msg, struct request *req)
 {
@@ -390,6 +414,7 @@ static const struct {
 	{ KEYS_ADM_ROTATE, "n", on_rotate },
 	{ KEYS_ADM_UNLOCK, "p", on_unlock },
 	{ KEYS_ADM_CREATE, "p", on_create },
+	{ KEYS_ADM_JUMP, "h", on_jump },
 };
 
 static int
@@ -419,6 +444,7 @@ static const struct ipc_rule rules[] = {
 	{ KEYS_ADM_ROTATE, "rotate", 4, NAMED, 0, IPC_ANY_STATE, on_request },
 	{ KEYS_ADM_UNLOCK, "unlock", 4, 4 + PASSPHRASE_MAX, 0, IPC_ANY_STATE, on_request },
 	{ KEYS_ADM_CREATE, "create", 4, 4 + PASSPHRASE_MAX, 0, IPC_ANY_STATE, on_request },
+	{ KEYS_ADM_JUMP, "jump", 4, 4 + KEYS_TARGET_MAX, 0, IPC_ANY_STATE, on_request },
 };
 
 static void

@@ -10,6 +10,7 @@
 
 #include "keys/keys_check.h"
 #include "keys/keys_front.h"
+#include "keys/keys_jump.h"
 #include "keys/keys_proto.h"
 #include "lib/clock.h"
 #include "lib/ipc.h"
@@ -25,7 +26,8 @@ struct front {
 	struct keys_fronts *all;
 	uint32_t conn;
 	struct ipc *edge;
-	struct keys_key *host; /* a reference */
+	struct keys_key *host; /* a reference; with a target the root of its key */
+	char *target;	       /* owned; NULL: host itself signs */
 	uint64_t tokens, filled_at_ns;
 	uint8_t hash[KEYS_SID_MAX]; /* waits for its turn */
 	size_t hash_len;	    /* 0: none waits */
@@ -50,6 +52,7 @@ front_free(struct front *f)
 	loop_timer_free(f->turn);
 	ipc_free(f->edge);
 	keys_key_unref(f->host);
+	free(f->target);
 	free(f);
 }
 
@@ -61,12 +64,25 @@ front_alarm(struct front *f, const char *what)
 }
 
 static int
+sign_for_target(const struct front *f, const uint8_t *hash, size_t len, uint8_t sig[64])
+{
+	struct keys_key *key = NULL;
+	int r = keys_jump_key(f->host, f->target, &key);
+
+	if (r == 0)
+		r = keys_key_sign_raw(key, hash, len, sig);
+	keys_key_unref(key);
+	return r;
+}
+
+static int
 front_sign(struct front *f, uint32_t id, const uint8_t *hash, size_t len)
 {
 	uint8_t sig[64];
-	int r;
+	int r = f->target != NULL ? sign_for_target(f, hash, len, sig)
+				  : keys_key_sign_raw(f->host, hash, len, sig);
 
-	if ((r = keys_key_sign_raw(f->host, hash, len, sig)) != 0)
+	if (r != 0)
 		return r;
 	f->all->n_signed++;
 	return ipc_send(f->edge, KEYS_SIGNED, id, sig, sizeof(sig));
@@ -207,7 +223,8 @@ front_find(const struct keys_fronts *f, uint32_t conn)
 }
 
 int
-keys_fronts_add(struct keys_fronts *f, uint32_t conn, int fd, bool known, struct keys_key *host)
+keys_fronts_add(struct keys_fronts *f, uint32_t conn, int fd, bool known, struct keys_key *host,
+    const char *target)
 {
 	struct ipc_conf conf = {
 		.name = "keys-front",
@@ -227,7 +244,12 @@ keys_fronts_add(struct keys_fronts *f, uint32_t conn, int fd, bool known, struct
 	if (front == NULL)
 		return -ENOMEM;
 	conf.arg = front;
+	if (target != NULL && (front->target = strdup(target)) == NULL) {
+		free(front);
+		return -ENOMEM;
+	}
 	if ((r = ipc_new(f->loop, fd, &conf, &front->edge)) != 0) {
+		free(front->target);
 		free(front);
 		return r;
 	}

@@ -1,5 +1,6 @@
 /*
- * The edges to the fronts: signatures of the bastion's host key over exchange hashes (RFC 4253 section 8). The first hash
+ * The edges to the fronts: signatures of the host key that each shows over exchange hashes (RFC 4253 section 8): the
+ * bastion's own, or behind ssh -J the one that stands for the target (keys_jump.h). The first hash
  * of a connection is its session id (section 7.2): policy hears it before the front gets its signature.
  */
 #ifndef BASTION_KEYS_FRONT_H
@@ -31,11 +32,12 @@ struct keys_fronts *keys_fronts_new(
 void keys_fronts_free(struct keys_fronts *f);
 /*
  * Serve a front. fd: taken from success on. known: the session id is known already, only rekeys follow.
- * host: a reference is taken; this front gets signatures of this key, also after a rotation.
- * 0; ERR_EXISTS; ERR_LIMIT; -errno.
+ * host: a reference is taken; this front gets signatures of this key, also after a rotation. target: NULL, or what
+ * the key that signs follows from, with host as its root; copied.
+ * 0; ERR_EXISTS; ERR_LIMIT; -ENOMEM; -errno.
  */
-int keys_fronts_add(
-    struct keys_fronts *f, uint32_t conn, int fd, bool known, struct keys_key *host) MUST_CHECK;
+int keys_fronts_add(struct keys_fronts *f, uint32_t conn, int fd, bool known, struct keys_key *host,
+    const char *target) MUST_CHECK;
 /* The connection is over; one that is gone already is fine. */
 void keys_fronts_gone(struct keys_fronts *f, uint32_t conn);
 size_t keys_fronts_n(const struct keys_fronts *f);

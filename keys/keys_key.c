@@ -36,6 +36,17 @@ keys_key_is_name(const char *s)
 	       s[0] != '-';
 }
 
+bool
+keys_key_is_reserved(const char *name)
+{
+	static const char *const names[] = { KEYS_HOST_KEY, KEYS_HOST_CA, KEYS_JUMP_KEY };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
 int
 keys_key_kind(const char *word, enum sshkey_type *ret_type, unsigned *ret_bits)
 {

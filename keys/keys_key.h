@@ -27,6 +27,8 @@ struct keys_key {
 
 /* Whether s is a key's name: 1 to KEYS_NAME_MAX of [A-Za-z0-9._-], no leading '.' or '-'. */
 bool keys_key_is_name(const char *s);
+/* Whether a key of this name is the bastion's own (KEYS_HOST_KEY, KEYS_HOST_CA, KEYS_JUMP_KEY): no host is logged into with it. */
+bool keys_key_is_reserved(const char *name);
 
 /*
  * The type and size that a word of KEYS_ADM_GENERATE stands for: ed25519 ecdsa-256 ecdsa-384 ecdsa-521 rsa-3072 rsa-4096.

@@ -24,6 +24,7 @@
 #include "keys/keys_crypto.h"
 #include "keys/keys_front.h"
 #include "keys/keys_import.h"
+#include "keys/keys_jump.h"
 #include "keys/keys_policy.h"
 #include "keys/keys_proto.h"
 #include "keys/keys_seen.h"
@@ -256,9 +257,8 @@ open_vault(struct keys *k)
 
 /* Tell the broker the host key, or that the vault is locked. */
 static void
-tell_ready(void *arg)
+say_ready(struct keys *k)
 {
-	struct keys *k = arg;
 	struct keys_key *host = k->vault == NULL ? NULL : keys_vault_find(k->vault, KEYS_HOST_KEY);
 	size_t n = k->vault == NULL ? 0 : keys_vault_n(k->vault);
 	struct buf *b;
@@ -281,48 +281,132 @@ tell_ready(void *arg)
 		log_notice("keys.ready host_key=%s keys=%zu", host->fingerprint, n);
 }
 
-/* Names of certificates have nobody to sign them yet. */
-static int
-get_front(struct buf *b, uint8_t *ret_known, size_t *ret_target_len)
+/* Older vaults lack the keys behind ssh -J; without them the rest still works. */
+static void
+complete_vault(struct keys *k)
 {
-	const uint8_t *p;
-	uint32_t n;
-	size_t len;
 	int r;
 
-	if ((r = buf_get_u8(b, ret_known)) != 0 || (r = buf_get_str(b, &p, ret_target_len)) != 0 ||
+	if (k->vault == NULL || keys_vault_is_locked(k->vault))
+		return;
+	if ((r = keys_jump_prepare(k->vault)) != 0)
+		log_err(
+		    "keys.incomplete missing=\"%s %s\" reason=\"%s\" next=\"ssh -J is refused\"",
+		    KEYS_HOST_CA, KEYS_JUMP_KEY, err_str(r));
+}
+
+static void
+tell_ready(void *arg)
+{
+	struct keys *k = arg;
+
+	complete_vault(k);
+	say_ready(k);
+}
+
+/* KEYS_FRONT, taken apart. */
+struct front_ask {
+	uint8_t known;
+	char target[KEYS_TARGET_MAX + 1];
+	char names[KEYS_PRINCIPALS_MAX][KEYS_TARGET_MAX + 1];
+	struct keys_principals principals;
+};
+
+static int
+read_front_ask(const struct ipc_msg *msg, struct front_ask *ask)
+{
+	struct buf *b = buf_view(msg->data, msg->len);
+	struct keys_principals *p = &ask->principals;
+	uint32_t n = 0;
+	int r = -ENOMEM;
+
+	p->n = 0;
+	if (b == NULL || (r = buf_get_u8(b, &ask->known)) != 0 ||
+	    (r = buf_get_cstr(b, ask->target, sizeof(ask->target))) != 0 ||
 	    (r = buf_get_u32(b, &n)) != 0)
-		return r;
-	for (; n > 0; n--)
-		if ((r = buf_get_str(b, &p, &len)) != 0)
-			return r;
-	return buf_end(b);
+		goto out;
+	if (ask->known > 1 || n > KEYS_PRINCIPALS_MAX)
+		r = ERR_FORMAT;
+	for (; r == 0 && p->n < n; p->n++) {
+		p->names[p->n] = ask->names[p->n];
+		r = buf_get_cstr(b, ask->names[p->n], sizeof(ask->names[0]));
+	}
+	if (r == 0)
+		r = buf_end(b);
+out:
+	buf_free(b);
+	return r;
+}
+
+static int
+put_front_key(
+    const struct keys *k, const struct keys_key *root, const struct front_ask *ask, struct buf *b)
+{
+	const struct keys_key *ca = keys_vault_find(k->vault, KEYS_HOST_CA);
+	struct buf *cert = buf_new(IPC_MAX);
+	struct keys_key *key = NULL;
+	int r = -ENOMEM;
+
+	if (cert == NULL || (r = keys_jump_key(root, ask->target, &key)) != 0)
+		goto out;
+	if (ca != NULL && ask->principals.n > 0)
+		r = keys_jump_cert(
+		    ca, key, ask->target, &ask->principals, clock_wall_ns() / CLOCK_NS_PER_S, cert);
+	if (r == 0 && (r = buf_put_str(b, key->blob, key->blob_len)) == 0)
+		r = buf_put_str(b, buf_ptr(cert), buf_len(cert));
+out:
+	keys_key_unref(key);
+	buf_free(cert);
+	return r;
+}
+
+/*
+ * What the front of a target shows. served: 0 when this vault will sign for it; else, and when the key cannot be made,
+ * both are empty, and the broker refuses the connection.
+ */
+static int
+tell_front_key(struct keys *k, uint32_t conn, const struct keys_key *root,
+    const struct front_ask *ask, int served)
+{
+	static const uint8_t nothing[8];
+	struct buf *b = buf_new(IPC_MAX);
+	int r = served;
+
+	if (r == 0)
+		r = b == NULL ? -ENOMEM : put_front_key(k, root, ask, b);
+	if (r == 0)
+		r = ipc_send_buf(k->broker, KEYS_FRONT_KEY, conn, b);
+	else {
+		log_warn("keys.no_target_key conn=%u reason=\"%s\"", conn, err_str(r));
+		keys_fronts_gone(k->fronts, conn);
+		r = ipc_send(k->broker, KEYS_FRONT_KEY, conn, nothing, sizeof(nothing));
+	}
+	buf_free(b);
+	return r;
 }
 
 static int
 on_front(void *arg, struct ipc_msg *msg)
 {
+	static struct front_ask ask;
+	struct keys_key *host;
 	struct keys *k = arg;
-	struct keys_key *host = keys_vault_find(k->vault, KEYS_HOST_KEY);
-	struct buf *b = buf_view(msg->data, msg->len);
-	size_t target_len = 0;
-	uint8_t known = 0;
-	int r = b != NULL ? get_front(b, &known, &target_len) : -ENOMEM;
+	bool jump;
+	int r;
 
-	buf_free(b);
-	if (r != 0)
+	if ((r = read_front_ask(msg, &ask)) != 0)
 		return r;
-	if (target_len > 0 && known == 0)
-		return ipc_send(k->broker, KEYS_FRONT_KEY, msg->id, "\0\0\0\0\0\0\0", 8);
-	r = ERR_ORDER;
-	if (host != NULL && target_len == 0)
-		r = keys_fronts_add(k->fronts, msg->id, msg->fds[0], known == 1, host);
+	jump = ask.target[0] != '\0';
+	host = keys_vault_find(k->vault, jump ? KEYS_JUMP_KEY : KEYS_HOST_KEY);
+	r = host == NULL ? ERR_ORDER
+			 : keys_fronts_add(k->fronts, msg->id, msg->fds[0], ask.known == 1, host,
+			       jump ? ask.target : NULL);
 	if (r == 0)
 		msg->fds[0] = -1;
 	else
 		log_warn("keys.front_refused conn=%u reason=\"%s\"", msg->id,
 		    host == NULL ? "the vault is locked" : err_str(r));
-	return 0;
+	return jump && ask.known == 0 ? tell_front_key(k, msg->id, host, &ask, r) : 0;
 }
 
 static int
@@ -450,6 +534,7 @@ admin_create(void *arg, const struct secret *passphrase)
 		return r;
 	secret_free(k->unlock);
 	k->unlock = NULL;
+	complete_vault(k);
 	return 0;
 }
 
@@ -515,6 +600,7 @@ connect_edge(struct keys *k)
 	};
 	int r;
 
+	complete_vault(k);
 	if (k->opt.admin)
 		return keys_admins_add(k->admins, PROC_FD_FIRST, "whoever started it");
 	if ((r = ipc_new(k->loop, PROC_FD_FIRST, &conf, &k->broker)) == 0)

@@ -67,7 +67,9 @@ enum keys_admin_type {
 	    53, /* string name: a new key of the same type; the old one stays as name.old */
 	KEYS_ADM_UNLOCK = 54, /* string passphrase */
 	KEYS_ADM_CREATE =
-	    55, /* string passphrase ("" unless --unlock passphrase): a new vault with the keys host and fleet */
+	    55, /* string passphrase ("" unless --unlock passphrase): a new vault with the keys fleet, host, host-ca, jump */
+	KEYS_ADM_JUMP =
+	    56, /* string host: the public key that clients see behind ssh -J to this host */
 	KEYS_ADM_REPLY =
 	    63 /* vault: u8 exit code as of bastionctl (0 1 2 3), string text or JSON */
 };

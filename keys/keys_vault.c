@@ -405,7 +405,7 @@ keys_vault_remove(struct keys_vault *v, const char *name)
 
 	if (keys_vault_is_locked(v))
 		return ERR_ORDER;
-	if (strcmp(name, KEYS_HOST_KEY) == 0)
+	if (keys_key_is_reserved(name))
 		return ERR_DENIED;
 	if (keys_vault_find(v, name) == NULL)
 		return ERR_NOT_FOUND;

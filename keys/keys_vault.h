@@ -50,7 +50,7 @@ struct keys_key *keys_vault_find(
 
 /* key: the vault takes a reference of its own. 0; ERR_EXISTS; ERR_LIMIT; ERR_ORDER locked; -ENOMEM; -errno. */
 int keys_vault_add(struct keys_vault *v, struct keys_key *key) MUST_CHECK;
-/* 0; ERR_NOT_FOUND; ERR_DENIED the host key, which is only rotated; ERR_ORDER locked; -ENOMEM; -errno. */
+/* 0; ERR_NOT_FOUND; ERR_DENIED a key of the bastion itself, which is only rotated; ERR_ORDER locked; -ENOMEM; -errno. */
 int keys_vault_remove(struct keys_vault *v, const char *name) MUST_CHECK;
 /*
  * A new key of the same type under this name; the old one becomes NAME.old and replaces an earlier NAME.old.

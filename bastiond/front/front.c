@@ -120,25 +120,38 @@ rd_u64(struct rd *in, uint64_t *ret_v)
 	return true;
 }
 
+/* The plain key, and perhaps a certificate of it. Borrowed from the message. */
+static bool
+read_host_keys(struct rd *in, struct wire_conf *conf)
+{
+	struct rd_str key, cert = { 0 };
+	uint32_t n;
+
+	if (!rd_u32(in, &n) || n < 1 || n > 2 || !rd_str(in, &key) ||
+	    (n == 2 && !rd_str(in, &cert)))
+		return false;
+	conf->host_key = key.p;
+	conf->host_key_len = key.len;
+	conf->host_cert = n == 2 ? cert.p : NULL;
+	conf->host_cert_len = cert.len;
+	return true;
+}
+
 static int
 on_start(void *arg, struct ipc_msg *msg)
 {
 	struct wire_conf conf = { .role = WIRE_SERVER };
 	struct rd in = rd_over(msg->data, msg->len);
 	struct front *f = arg;
-	struct rd_str key;
-	uint32_t channels, n_keys;
+	uint32_t channels;
 	int r;
 
-	if (!rd_u32(&in, &n_keys) || n_keys != 1 || !rd_str(&in, &key) || !rd_u32(&in, &channels) ||
-	    !rd_u64(&in, &f->alive_ns) || !rd_u32(&in, &f->missed_max) ||
-	    !rd_u64(&in, &conf.rekey_bytes))
+	if (!read_host_keys(&in, &conf) || !rd_u32(&in, &channels) || !rd_u64(&in, &f->alive_ns) ||
+	    !rd_u32(&in, &f->missed_max) || !rd_u64(&in, &conf.rekey_bytes))
 		return ERR_FORMAT;
 	if ((r = take_patterns(f, &in)) != 0)
 		return r;
 	mux_set_limit(f->end.mux, channels);
-	conf.host_key = key.p;
-	conf.host_key_len = key.len;
 	if ((r = end_start_wire(&f->end, &conf, f->client_fd)) != 0)
 		return r;
 	f->client_fd = -1;

@@ -33,7 +33,7 @@ isnt 'and a line that says so' "$text" ''
 
 # While it runs.
 is 'keys list --json has every key' "$(ctl keys list --json | jq -r '.[].name' | sort | tr '\n' ' ')" \
-	'brought brought-pem fleet host k-ecdsa-256 k-ecdsa-384 k-ecdsa-521 k-rsa-3072 '
+	'brought brought-pem fleet host host-ca jump k-ecdsa-256 k-ecdsa-384 k-ecdsa-521 k-rsa-3072 '
 before=$(ctl keys public fleet)
 ok 'rotate' quiet ctl keys rotate fleet
 isnt 'another key' "$(ctl keys public fleet)" "$before"

@@ -75,7 +75,7 @@ scene_open(struct scene *s, bool known)
 	assert_non_null(s->fronts = keys_fronts_new(s->loop, s->policy, s->seen));
 	assert_int_equal(keys_key_generate(KEYS_HOST_KEY, SSHKEY_ED25519, 256, &s->host), 0);
 	s->fd = edge(&theirs);
-	assert_int_equal(keys_fronts_add(s->fronts, 7, theirs, known, s->host), 0);
+	assert_int_equal(keys_fronts_add(s->fronts, 7, theirs, known, s->host, NULL), 0);
 }
 
 static void

@@ -206,10 +206,10 @@ connect_policy(struct vault *v)
 static int
 front(struct vault *v, uint32_t conn, uint8_t known)
 {
-	const uint8_t msg[9] = { known }; /* no target, no names */
+	const uint8_t ask[9] = { known };
 	int theirs, fd = edge(&theirs);
 
-	give(v, KEYS_FRONT, conn, msg, sizeof(msg), theirs);
+	give(v, KEYS_FRONT, conn, ask, sizeof(ask), theirs);
 	return fd;
 }
 
@@ -296,6 +296,100 @@ test_a_front_gets_its_signature_after_policy_heard(void **state)
 	assert_int_equal(msg.len, 32);
 	assert_memory_equal(msg.data, sid, 32);
 	fd_close(&fd);
+}
+
+/* string key, string certificate of KEYS_FRONT_KEY; the key's 51 bytes. */
+static void
+expect_front_key(uint32_t conn, uint8_t blob[51], bool with_cert)
+{
+	const uint8_t *p;
+	struct ipc_msg msg;
+	struct buf *b;
+	size_t len;
+
+	msg = expect(shared.broker, KEYS_FRONT_KEY);
+	assert_int_equal(msg.id, conn);
+	assert_non_null(b = buf_view(msg.data, msg.len));
+	assert_int_equal(buf_get_str(b, &p, &len), 0);
+	assert_int_equal(len, 51);
+	memcpy(blob, p, len);
+	assert_int_equal(buf_get_str(b, &p, &len), 0);
+	assert_int_equal(len > 0, with_cert);
+	assert_int_equal(buf_end(b), 0);
+	buf_free(b);
+}
+
+static int
+target_front(uint32_t conn, uint8_t known, const char *target, const char *name)
+{
+	struct buf *b = buf_new(1024);
+	int theirs, fd = edge(&theirs);
+
+	assert_int_equal(buf_put_u8(b, known), 0);
+	assert_int_equal(buf_put_cstr(b, target), 0);
+	assert_int_equal(buf_put_u32(b, name != NULL), 0);
+	if (name != NULL)
+		assert_int_equal(buf_put_cstr(b, name), 0);
+	give(&shared, KEYS_FRONT, conn, buf_ptr(b), buf_len(b), theirs);
+	buf_free(b);
+	return fd;
+}
+
+/* A front behind ssh -J signs with its target's key, in later key exchanges with a restarted vault too. */
+static void
+test_a_front_of_a_target_has_its_own_key(void **state)
+{
+	uint8_t blob[51], again[51], sid[32];
+	uint32_t conn = next_id++;
+	struct ipc_msg msg;
+	int fd;
+
+	(void)state;
+	fd = target_front(conn, 0, "web1", NULL);
+	expect_front_key(conn, blob, false);
+	fd_close(&fd);
+	conn = next_id++;
+	fd = target_front(conn, 0, "web1", "web1");
+	expect_front_key(conn, again, true);
+	assert_memory_equal(again, blob, 51);
+	assert_memory_not_equal(blob, shared.host, 51);
+	for (int rekey = 0; rekey < 2; rekey++) {
+		randombytes_buf(sid, sizeof(sid));
+		assert_int_equal(ipc_plain_send(fd, KEYS_SIGN, 0, sid, 32, NULL, 0), 0);
+		msg = expect(fd, KEYS_SIGNED);
+		assert_int_equal(crypto_sign_verify_detached(msg.data, sid, 32, blob + 19), 0);
+	}
+	msg = expect(shared.policy, POL_SESSION_ID);
+	assert_int_equal(msg.id, conn);
+	fd_close(&fd);
+	conn = next_id++;
+	fd = target_front(conn, 1, "web1", "web1");
+	randombytes_buf(sid, sizeof(sid));
+	assert_int_equal(ipc_plain_send(fd, KEYS_SIGN, 0, sid, 32, NULL, 0), 0);
+	msg = expect(fd, KEYS_SIGNED);
+	assert_int_equal(crypto_sign_verify_detached(msg.data, sid, 32, blob + 19), 0);
+	fd_close(&fd);
+}
+
+/* What cannot be a target is answered with nothing, and its front gets no signature. */
+static void
+test_a_target_without_a_key(void **state)
+{
+	static const char *const cases[][2] = { { "a b", NULL }, { "*", NULL }, { "web1", "*" } };
+	struct ipc_msg msg;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint32_t conn = next_id++;
+		int fd = target_front(conn, 0, cases[i][0], cases[i][1]);
+
+		msg = expect(shared.broker, KEYS_FRONT_KEY);
+		assert_int_equal(msg.id, conn);
+		assert_int_equal(msg.len, 8);
+		expect_end(fd);
+		fd_close(&fd);
+	}
+	assert_alive(&shared);
 }
 
 static void
@@ -1478,6 +1572,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_front_gets_its_signature_after_policy_heard),
+		cmocka_unit_test(test_a_front_of_a_target_has_its_own_key),
+		cmocka_unit_test(test_a_target_without_a_key),
 		cmocka_unit_test(test_a_front_signs_hashes_only),
 		cmocka_unit_test(test_a_front_that_sends_anything_else_is_cut),
 		cmocka_unit_test(test_no_two_connections_have_one_session_id),
