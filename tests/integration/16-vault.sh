@@ -4,7 +4,7 @@
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
 quiet() { "$@" >/dev/null 2>&1; }
-plan 34
+plan 45
 rig_init && rig_target t1 || exit 1
 for t in ecdsa-256 ecdsa-384 ecdsa-521 rsa-3072; do ctl keys generate "k-$t" --type "$t" >>"$RIG/t1/authorized_keys"; done
 rig_key "$RIG/brought" && ssh-keygen -q -t rsa -b 3072 -m PEM -N 'open sesame' -f "$RIG/brought-pem"
@@ -63,6 +63,22 @@ is 'the session went on' "$(cat "$RIG/long")" 'still here'
 is 'and new ones begin' "$(b_ssh "$(to t1)" 'echo in')" in
 unlike 'without an alarm' "$(grep 'keys.alarm' "$RIG/bastiond.log")" .
 rig_stop
+
+# What clients need to know behind ssh -J.
+ca=$(ctl hosts ca)
+like 'hosts ca: for every host' "$ca" '^@cert-authority \* ssh-ed25519 AAAA'
+is 'or for a pattern' "$(ctl hosts ca '*.lab' | cut -d' ' -f2)" '*.lab'
+not_ok 'which is one word' quiet ctl hosts ca 'a b'
+known=$(ctl hosts known t1)
+like 'hosts known: name and address' "$known" '^t1,\[t1\]:[0-9]+,127\.0\.0\.1,\[127\.0\.0\.1\]:[0-9]+ ssh-ed25519 AAAA'
+like 'of every host' "$(ctl hosts known | cut -d, -f1 | tr '\n' ' ')" 't1 '
+not_ok 'not of strangers' quiet ctl hosts known nobody
+ctl keys rotate host-ca >/dev/null
+isnt 'another CA' "$(ctl hosts ca)" "$ca"
+is 'the same keys' "$(ctl hosts known t1)" "$known"
+ctl keys rotate jump >/dev/null
+isnt 'other keys' "$(ctl hosts known t1)" "$known"
+not_ok 'they are not removed' quiet ctl keys remove jump
 
 # A passphrase seals it.
 mv "$RIG/b" "$RIG/first"
