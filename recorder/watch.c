@@ -7,7 +7,12 @@
 #include "policy/policy_proto.h"
 #include "recorder/watch_priv.h"
 
-static const struct watch_kind *const kinds[] = { &watch_agent, &watch_forward, NULL };
+static const struct watch_kind *const kinds[] = {
+	&watch_sftp,
+	&watch_agent,
+	&watch_forward,
+	NULL,
+};
 
 static const struct watch_kind *
 find_kind(uint8_t stream)
