@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +24,11 @@
 #define VAULT_WAIT_MS                                                                              \
 	120000 /* making an RSA key, or Argon2id on a slow machine, may take this long */
 #define VAULT_TEXT_MAX IPC_MAX
+#define KEYS_FOLDER "keys" /* in the state directory, which is where the vault starts */
 
 /* Arguments of a vault process of our own. */
 struct vault_start {
-	char dir[PATH_MAX];
+	char dir[PATH_MAX]; /* the folder of keys, as bastionctl finds it */
 	char unlock[KEYS_UNLOCK_ARG_SIZE];
 	const char *argv[8];
 	int unlock_fd;
@@ -39,12 +41,12 @@ vault_arguments(const struct cmd_ctx *c, bool create, struct vault_start *s)
 	int r;
 
 	s->unlock_fd = -1;
-	if ((r = str_format(s->dir, sizeof(s->dir), "%s/keys", c->state)) != 0)
+	if ((r = str_format(s->dir, sizeof(s->dir), "%s/" KEYS_FOLDER, c->state)) != 0)
 		return r;
 	if ((r = keys_client_unlock(c->unlock, s->unlock, sizeof(s->unlock), &s->unlock_fd)) != 0)
 		return r;
 	s->argv[n++] = "--dir";
-	s->argv[n++] = s->dir;
+	s->argv[n++] = KEYS_FOLDER;
 	if (s->unlock[0] != '\0') {
 		s->argv[n++] = "--unlock";
 		s->argv[n++] = s->unlock;
@@ -56,15 +58,33 @@ vault_arguments(const struct cmd_ctx *c, bool create, struct vault_start *s)
 	return 0;
 }
 
+/* In the state directory, as under bastiond: the folders above it need not let the vault's user in. */
 static int
-vault_spawn(const struct vault_start *s, int edge)
+vault_spawn_in(const char *state, const struct proc_spec *spec)
+{
+	int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), pidfd = -1, r = 0;
+	pid_t pid;
+
+	if (here < 0 || chdir(state) != 0)
+		r = -errno;
+	else {
+		r = proc_spawn(spec, &pid, &pidfd);
+		if (fchdir(here) != 0 && r == 0)
+			r = -errno;
+	}
+	fd_close(&here);
+	fd_close(&pidfd);
+	return r;
+}
+
+static int
+vault_spawn(const char *state, const struct vault_start *s, int edge)
 {
 	struct proc_spec spec = { .exec_fd = -1, .name = KEYS_PROGRAM, .argv = s->argv };
 	int fds[2] = { edge, s->unlock_fd };
 	char libexec[PATH_MAX];
 	struct stat st;
-	int pidfd = -1, r;
-	pid_t pid;
+	int r;
 
 	if ((r = proc_libexec_dir(libexec, sizeof(libexec))) != 0 ||
 	    (r = proc_open(libexec, KEYS_PROGRAM, &spec.exec_fd)) != 0)
@@ -76,9 +96,8 @@ vault_spawn(const struct vault_start *s, int edge)
 	}
 	spec.fds = fds;
 	spec.n_fds = s->unlock_fd >= 0 ? 2 : 1;
-	r = proc_spawn(&spec, &pid, &pidfd);
+	r = vault_spawn_in(state, &spec);
 	fd_close(&spec.exec_fd);
-	fd_close(&pidfd);
 	return r;
 }
 
@@ -91,7 +110,7 @@ vault_start_own(struct cmd_ctx *c, bool create, int *ret_fd)
 
 	if ((r = vault_arguments(c, create, &s)) != 0)
 		return cmd_fail(CMD_UNSURE, "vault: %s: %s", c->unlock, err_str(r));
-	if ((r = ipc_pair(pair)) == 0 && (r = vault_spawn(&s, pair[1])) == 0 &&
+	if ((r = ipc_pair(pair)) == 0 && (r = vault_spawn(c->state, &s, pair[1])) == 0 &&
 	    (r = ipc_plain_hello(pair[0])) == 0) {
 		*ret_fd = pair[0];
 		pair[0] = -1;

@@ -4,7 +4,7 @@
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
 quiet() { "$@" >/dev/null 2>&1; }
-plan 45
+plan 44
 rig_init && rig_target t1 || exit 1
 for t in ecdsa-256 ecdsa-384 ecdsa-521 rsa-3072; do ctl keys generate "k-$t" --type "$t" >>"$RIG/t1/authorized_keys"; done
 rig_key "$RIG/brought" && ssh-keygen -q -t rsa -b 3072 -m PEM -N 'open sesame' -f "$RIG/brought-pem"
