@@ -9,6 +9,7 @@
 
 static const struct watch_kind *const kinds[] = {
 	&watch_sftp,
+	&watch_scp,
 	&watch_agent,
 	&watch_forward,
 	NULL,

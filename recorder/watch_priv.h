@@ -50,6 +50,12 @@ int watch_lost(
     struct watch *w, enum event_way way, const uint8_t *p, size_t len, const char *why) MUST_CHECK;
 
 /*
+ * The next word of a command as a shell would split it, quotes removed, into dst of size bytes; *p moves behind it. 0;
+ * ERR_NOT_FOUND at the end; ERR_FORMAT when a shell would do more than split; ERR_LIMIT when it does not fit.
+ */
+int watch_word(const char **p, char *dst, size_t size) MUST_CHECK;
+
+/*
  * What crossed of one file's content: a running SHA-256 as long as it comes in order from offset 0, and the ranges that
  * came.
  */
