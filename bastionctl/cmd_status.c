@@ -23,8 +23,9 @@ status_head(const struct json_node *root)
 	    (unsigned long long)json_u64(json_get(root, "uptime"), 0));
 	for (size_t i = 0; i < json_n(listen); i++)
 		printf("listening on %s\n", json_str(json_at(listen, i), "?"));
-	printf("%llu connections, %llu legs\n\n",
+	printf("%llu connections, %llu jumps through them, %llu legs\n\n",
 	    (unsigned long long)json_u64(json_get(root, "connections"), 0),
+	    (unsigned long long)json_u64(json_get(root, "jumps"), 0),
 	    (unsigned long long)json_u64(json_get(root, "legs"), 0));
 }
 

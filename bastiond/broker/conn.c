@@ -33,12 +33,21 @@ conn_find(struct wiring *w, uint32_t id)
 void
 conn_free(struct conn *c)
 {
+	struct conn *jump;
 	struct leg *l;
 
+	while ((jump = LIST_FIRST(&c->jumps)) != NULL)
+		jump_parent_gone(jump);
 	while ((l = LIST_FIRST(&c->legs)) != NULL)
 		leg_front_gone(l);
+	if (c->parent != NULL)
+		LIST_REMOVE(c, of_parent);
 	LIST_REMOVE(c, by_id);
 	c->w->n_conns--;
+	c->w->n_jumps -= c->is_jump;
+	fd_close(&c->policy_fd);
+	fd_close(&c->keys_fd);
+	buf_free(c->target);
 	limits_leave(c->w->limits, &c->ticket);
 	process_free(c->front);
 	ipc_free(c->edge);
@@ -46,8 +55,7 @@ conn_free(struct conn *c)
 	free(c);
 }
 
-/* Tell policy and vault, when they are still those that knew it. */
-static void
+void
 conn_tell_gone(struct conn *c)
 {
 	struct wiring *w = c->w;
@@ -91,6 +99,8 @@ conn_charge_end(struct conn *c, int status)
 		conn_charge(c, PENALTY_CRASH);
 	else if (c->authenticated || c->excused)
 		return;
+	else if (c->is_jump && !c->failed)
+		return; /* it is somebody who has logged in: asking twice, or not staying, is no attack */
 	else if (c->grace_exceeded)
 		conn_charge(c, PENALTY_GRACE);
 	else
@@ -152,6 +162,10 @@ conn_close(struct conn *c, const char *line)
 {
 	if (c->state == CONN_CLOSING)
 		return;
+	if (c->state < CONN_LOGIN) {
+		jump_refuse(c, line);
+		return;
+	}
 	c->state = CONN_CLOSING;
 	if (c->edge == NULL || wiring_send_text(c->edge, BRK_FRONT_CLOSE, c->id, line) != 0)
 		log_debug("conn.close_unheard conn=%u", c->id);
@@ -166,6 +180,10 @@ conn_on_timer(void *arg)
 
 	if (c->state == CONN_CLOSING) {
 		process_kill(c->front, SIGKILL);
+		return;
+	}
+	if (c->state < CONN_LOGIN) {
+		jump_refuse(c, "The bastion did not answer in time");
 		return;
 	}
 	c->grace_exceeded = true;
@@ -187,14 +205,23 @@ conn_put_words(struct buf *b, const struct settings_words *words)
 }
 
 static int
-conn_send_start(struct conn *c)
+conn_put_keys(struct buf *b, const struct conn_host_keys *keys)
+{
+	int r = buf_put_u32(b, (uint32_t)keys->n);
+
+	for (size_t i = 0; r == 0 && i < keys->n; i++)
+		r = buf_put_str(b, keys->p[i], keys->len[i]);
+	return r;
+}
+
+static int
+conn_send_start(struct conn *c, const struct conn_host_keys *keys)
 {
 	const struct settings *s = c->w->settings;
 	struct buf *b = buf_new(IPC_MAX);
 	int r = -ENOMEM;
 
-	if (b != NULL && (r = buf_put_u32(b, 1)) == 0 &&
-	    (r = buf_put_str(b, c->w->host_key, c->w->host_key_len)) == 0 &&
+	if (b != NULL && (r = conn_put_keys(b, keys)) == 0 &&
 	    (r = buf_put_u32(b, (uint32_t)s->channels)) == 0 &&
 	    (r = buf_put_u64(b, s->keepalive_ns)) == 0 &&
 	    (r = buf_put_u32(b, (uint32_t)s->keepalive_missed)) == 0 &&
@@ -224,14 +251,16 @@ conn_tell_policy(struct conn *c, int fd)
 	return r;
 }
 
-static int
+int
 conn_tell_keys(struct conn *c, int fd, uint8_t known)
 {
-	struct buf *b = buf_new(64);
+	static const uint8_t own[8] = { 0 }; /* no target, no names */
+	struct buf *b = buf_new(IPC_MAX);
 	int r = -ENOMEM;
 
-	if (b != NULL && (r = buf_put_u8(b, known)) == 0 && (r = buf_put_cstr(b, "")) == 0 &&
-	    (r = buf_put_u32(b, 0)) == 0)
+	if (b != NULL && (r = buf_put_u8(b, known)) == 0 &&
+	    (r = c->target != NULL ? buf_put(b, buf_ptr(c->target), buf_len(c->target))
+				   : buf_put(b, own, sizeof(own))) == 0)
 		r = ipc_send_fds(
 		    c->w->keys.edge, KEYS_FRONT, c->id, buf_ptr(b), buf_len(b), &fd, 1);
 	buf_free(b);
@@ -250,32 +279,70 @@ conn_spawn(struct conn *c, int edge, int client, int policy, int keys)
 	return process_start(c->w->conf.loop, c->w->conf.ops, &spec, conn_on_exit, c, &c->front);
 }
 
+static int
+conn_on_jump(void *arg, struct ipc_msg *msg)
+{
+	struct buf *b = buf_view(msg->data, msg->len);
+	struct conn *c = arg;
+	const uint8_t *host;
+	uint32_t port;
+	size_t len;
+	int r = -ENOMEM;
+
+	if (b != NULL && (r = buf_get_str(b, &host, &len)) == 0 &&
+	    (r = buf_get_u32(b, &port)) == 0 && (r = buf_end(b)) == 0)
+		r = jump_ask(c, msg->id, host, len, port);
+	buf_free(b);
+	return r;
+}
+
+static const struct ipc_rule front_rules[] = {
+	{ BRK_FRONT_JUMP, "jump", 8, IPC_MAX, 0, IPC_ANY_STATE, conn_on_jump },
+};
+
+int
+conn_run(struct conn *c, const struct conn_host_keys *keys, int client, int policy, int keys_fd)
+{
+	const struct ipc_conf edge = { .name = "front",
+		.rules = front_rules,
+		.n_rules = sizeof(front_rules) / sizeof(front_rules[0]),
+		.arg = c,
+		.gone = conn_on_gone };
+	int own[2] = { -1, -1 }, r;
+
+	if ((r = ipc_pair(own)) != 0 ||
+	    (r = ipc_new(c->w->conf.loop, own[0], &edge, &c->edge)) != 0)
+		goto out;
+	own[0] = -1;
+	if ((r = conn_send_start(c, keys)) == 0)
+		r = conn_spawn(c, own[1], client, policy, keys_fd);
+out:
+	fd_close(&own[0]);
+	fd_close(&own[1]);
+	return r;
+}
+
 /* The front and its three edges; the front comes last, so that there is none on failure. */
 static int
 conn_start(struct conn *c, int client)
 {
-	struct ipc_conf edge = { .name = "front", .arg = c, .gone = conn_on_gone };
-	int own[2] = { -1, -1 }, policy[2] = { -1, -1 }, keys[2] = { -1, -1 }, r;
+	const struct conn_host_keys host = { { c->w->host_key }, { c->w->host_key_len }, 1 };
+	int policy[2] = { -1, -1 }, keys[2] = { -1, -1 }, r;
 
-	if ((r = ipc_pair(own)) != 0 || (r = ipc_pair(policy)) != 0 || (r = ipc_pair(keys)) != 0 ||
-	    (r = ipc_new(c->w->conf.loop, own[0], &edge, &c->edge)) != 0)
+	if ((r = ipc_pair(policy)) != 0 || (r = ipc_pair(keys)) != 0)
 		goto out;
-	own[0] = -1;
-	if ((r = conn_send_start(c)) != 0 || (r = conn_tell_policy(c, policy[0])) != 0 ||
-	    (r = conn_tell_keys(c, keys[0], 0)) != 0 ||
-	    (r = conn_spawn(c, own[1], client, policy[1], keys[1])) != 0)
+	if ((r = conn_tell_policy(c, policy[0])) != 0 || (r = conn_tell_keys(c, keys[0], 0)) != 0 ||
+	    (r = conn_run(c, &host, client, policy[1], keys[1])) != 0)
 		conn_tell_gone(c);
 out:
 	for (int i = 0; i < 2; i++) {
-		fd_close(&own[i]);
 		fd_close(&policy[i]);
 		fd_close(&keys[i]);
 	}
 	return r;
 }
 
-/* What keeps new connections out at the moment; NULL: nothing. */
-static const char *
+const char *
 conn_refusal(const struct wiring *w, const char **ret_name)
 {
 	const struct {
@@ -316,23 +383,30 @@ conn_next_id(struct wiring *w)
 	return w->last_conn;
 }
 
-static struct conn *
+struct conn *
 conn_new(struct wiring *w, const struct wiring_peer *peer)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
 	if (c == NULL)
 		return NULL;
-	*c = (struct conn){ .w = w, .peer = *peer, .since_ns = clock_wall_ns() };
+	*c = (struct conn){ .w = w,
+		.peer = *peer,
+		.since_ns = clock_wall_ns(),
+		.state = CONN_LOGIN,
+		.policy_fd = -1,
+		.keys_fd = -1 };
 	if (loop_timer_new(w->conf.loop, conn_on_timer, c, &c->timer) != 0) {
 		free(c);
 		return NULL;
 	}
 	c->id = conn_next_id(w);
 	LIST_INIT(&c->legs);
+	LIST_INIT(&c->jumps);
 	net_port_text(c->source, sizeof(c->source), &peer->source, peer->source_port);
 	LIST_INSERT_HEAD(&w->conns[c->id % WIRING_BUCKETS], c, by_id);
 	w->n_conns++;
+	limits_enter(w->limits, &peer->source, &c->ticket);
 	return c;
 }
 
@@ -364,7 +438,6 @@ wiring_accept(struct wiring *w, int fd, const struct wiring_peer *peer, const ch
 	}
 	if ((c = conn_new(w, peer)) == NULL)
 		return -ENOMEM;
-	limits_enter(w->limits, &peer->source, &c->ticket);
 	conn_tune_socket(fd);
 	if ((r = conn_start(c, fd)) != 0) {
 		conn_free(c);
@@ -441,7 +514,7 @@ conn_new_keys_edge(struct conn *c, const void *arg)
 	int pair[2], r;
 
 	(void)arg;
-	if (c->state == CONN_CLOSING || c->edge == NULL ||
+	if (c->state < CONN_LOGIN || c->state == CONN_CLOSING || c->edge == NULL ||
 	    c->keys_generation == c->w->keys.generation || (r = ipc_pair(pair)) != 0)
 		return;
 	if ((r = conn_tell_keys(c, pair[0], 1)) == 0)
@@ -475,7 +548,10 @@ static void
 conn_kill(struct conn *c, const void *arg)
 {
 	(void)arg;
-	process_kill(c->front, SIGKILL);
+	if (c->state < CONN_LOGIN)
+		jump_refuse(c, "The bastion is shutting down");
+	else
+		process_kill(c->front, SIGKILL);
 }
 
 void

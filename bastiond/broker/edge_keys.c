@@ -57,6 +57,21 @@ keys_on_ready(void *arg, struct ipc_msg *msg)
 	return 0;
 }
 
+/* The answer about a jump; one that is over meanwhile is nobody's. */
+static int
+keys_on_front_key(void *arg, struct ipc_msg *msg)
+{
+	struct service *s = arg;
+	struct conn *c = conn_find(s->conf.arg, msg->id);
+	struct buf *b = buf_view(msg->data, msg->len);
+	int r = -ENOMEM;
+
+	if (b != NULL)
+		r = c != NULL ? jump_keyed(c, b) : 0;
+	buf_free(b);
+	return r;
+}
+
 static int
 keys_on_status(void *arg, struct ipc_msg *msg)
 {
@@ -68,6 +83,8 @@ keys_on_status(void *arg, struct ipc_msg *msg)
 
 static const struct ipc_rule keys_rules[] = {
 	{ KEYS_READY, "ready", 8, 8 + WIRING_HOST_KEY_MAX, 0, IPC_ANY_STATE, keys_on_ready },
+	{ KEYS_FRONT_KEY, "front-key", 8, 8 + 2 * WIRING_HOST_KEY_MAX, 0, IPC_ANY_STATE,
+	    keys_on_front_key },
 	{ KEYS_STATUS_REPLY, "status-reply", 0, IPC_MAX, 0, IPC_ANY_STATE, keys_on_status },
 };
 
@@ -111,6 +128,7 @@ keys_down(void *arg, const char *what)
 	struct wiring *w = arg;
 
 	w->host_key_len = 0;
+	jump_keys_down(w);
 	wiring_service_down(w, &w->keys, what);
 }
 

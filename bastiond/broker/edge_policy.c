@@ -163,6 +163,21 @@ policy_on_failed(void *arg, struct ipc_msg *msg)
 }
 
 static int
+policy_on_jumped(void *arg, struct ipc_msg *msg)
+{
+	struct service *s = arg;
+	struct conn *c = conn_find(s->conf.arg, msg->id);
+	struct buf *b = buf_view(msg->data, msg->len);
+	int r = -ENOMEM;
+
+	if (b != NULL)
+		r = c != NULL ? jump_resolved(c, b)
+			      : 0; /* one that is over meanwhile is nobody's */
+	buf_free(b);
+	return r;
+}
+
+static int
 policy_on_status(void *arg, struct ipc_msg *msg)
 {
 	struct service *s = arg;
@@ -177,6 +192,7 @@ static const struct ipc_rule policy_rules[] = {
 	    policy_on_authenticated },
 	{ POL_GRANT, "grant", 21, IPC_MAX, 0, IPC_ANY_STATE, policy_on_grant },
 	{ POL_FAILED, "failed", 1, 1, 0, IPC_ANY_STATE, policy_on_failed },
+	{ POL_JUMPED, "jumped", 5, 16384, 0, IPC_ANY_STATE, policy_on_jumped },
 	{ POL_STATUS_REPLY, "status-reply", 0, IPC_MAX, 0, IPC_ANY_STATE, policy_on_status },
 };
 

@@ -30,6 +30,7 @@ static const struct {
 	[LIMITS_PER_SOURCE] = { "per_source", "Too many connections from this address" },
 	[LIMITS_STARTUPS] = { "startups", "Exceeded MaxStartups" },
 	[LIMITS_PENALTY] = { "penalty", "Not allowed at this time" },
+	[LIMITS_JUMPS] = { "jumps", "Too many hosts at once behind one connection" },
 };
 
 const char *
@@ -111,16 +112,15 @@ limits_drop_startup(struct limits *l, const struct settings_startups *s, size_t 
 	return l->dice() < percent;
 }
 
+/* What counts for everybody. ret_starting: connections of this source that have not logged in. */
 static enum limits_verdict
-limits_decide(struct limits *l, const struct settings *s, const struct net_addr *a)
+limits_room(
+    struct limits *l, const struct settings *s, const struct net_addr *a, size_t *ret_starting)
 {
 	size_t of_source = 0, starting = 0;
 	struct net_addr source = *a;
 	const struct limits_ticket *t;
-	uint64_t left;
 
-	if (penalty_active(l->penalty, s, a, &left))
-		return LIMITS_PENALTY;
 	if (l->n_connections >= s->connections)
 		return LIMITS_CONNECTIONS;
 	net_mask(&source, 32, 64);
@@ -129,19 +129,45 @@ limits_decide(struct limits *l, const struct settings *s, const struct net_addr 
 			of_source++;
 			starting += t->startup;
 		}
-	if (of_source >= s->per_source)
-		return LIMITS_PER_SOURCE;
+	*ret_starting = starting;
+	return of_source >= s->per_source ? LIMITS_PER_SOURCE : LIMITS_OK;
+}
+
+static enum limits_verdict
+limits_decide(struct limits *l, const struct settings *s, const struct net_addr *a)
+{
+	enum limits_verdict v;
+	size_t starting;
+	uint64_t left;
+
+	if (penalty_active(l->penalty, s, a, &left))
+		return LIMITS_PENALTY;
+	if ((v = limits_room(l, s, a, &starting)) != LIMITS_OK)
+		return v;
 	return limits_drop_startup(l, &s->startups, starting) ? LIMITS_STARTUPS : LIMITS_OK;
+}
+
+static enum limits_verdict
+limits_counted(struct limits *l, enum limits_verdict v)
+{
+	if (v != LIMITS_OK)
+		l->refused[v]++;
+	return v;
 }
 
 enum limits_verdict
 limits_check(struct limits *l, const struct settings *s, const struct net_addr *a)
 {
-	enum limits_verdict v = limits_decide(l, s, a);
+	return limits_counted(l, limits_decide(l, s, a));
+}
 
-	if (v != LIMITS_OK)
-		l->refused[v]++;
-	return v;
+enum limits_verdict
+limits_check_jump(
+    struct limits *l, const struct settings *s, const struct net_addr *a, size_t n, size_t max)
+{
+	size_t starting;
+
+	return limits_counted(l, n >= max ? LIMITS_JUMPS : limits_room(l, s, a, &starting));
 }
 
 void

@@ -24,6 +24,7 @@ enum limits_verdict {
 	LIMITS_PER_SOURCE,
 	LIMITS_STARTUPS,
 	LIMITS_PENALTY,
+	LIMITS_JUMPS,
 	LIMITS_N_VERDICTS
 };
 
@@ -46,6 +47,12 @@ void limits_set_dice(struct limits *l, unsigned (*dice)(void));
 /* Whether one more connection from a may come; a refusal is counted. */
 enum limits_verdict limits_check(
     struct limits *l, const struct settings *s, const struct net_addr *a) MUST_CHECK;
+/*
+ * The same for a connection within one from a (ssh -J) that holds n of at most max. Who opens it is logged in: neither chance nor a
+ * penalty of others behind that address concerns them.
+ */
+enum limits_verdict limits_check_jump(struct limits *l, const struct settings *s,
+    const struct net_addr *a, size_t n, size_t max) MUST_CHECK;
 /* Count a connection from a, that may come, until limits_leave(). */
 void limits_enter(struct limits *l, const struct net_addr *a, struct limits_ticket *t);
 /* It has logged in. */

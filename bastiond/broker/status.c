@@ -71,9 +71,10 @@ status_children(const struct wiring *w)
 static void
 status_put_conn(struct json *list, const struct conn *c)
 {
-	static const char *const states[] = { "login", "in", "closing" };
+	static const char *const states[] = { "asks policy", "asks the vault", "login", "in",
+		"closing" };
 	struct json *j = json_map(), *legs = json_list();
-	char sid[2 * REC_SID_LEN + 1];
+	char sid[2 * REC_SID_LEN + 1], target[WIRING_TARGET_SIZE];
 	const struct leg *l;
 
 	json_put_u64(j, "id", c->id);
@@ -82,6 +83,10 @@ status_put_conn(struct json *list, const struct conn *c)
 	json_put_str(j, "state", states[c->state]);
 	json_put_u64(j, "pid", c->front != NULL ? (uint64_t)process_pid(c->front) : 0);
 	json_put_time(j, "since", c->since_ns);
+	if (c->is_jump) {
+		json_put_u64(j, "through", c->parent != NULL ? c->parent->id : 0);
+		json_put_str(j, "target", jump_target(c, target, sizeof(target)));
+	}
 	LIST_FOREACH (l, &c->legs, of_conn) {
 		struct json *leg = json_map();
 
@@ -167,7 +172,8 @@ status_make(const struct status_ask *a)
 	json_put_u64(j, "pid", (uint64_t)getpid());
 	json_put_time(j, "started_at", w->since_ns);
 	json_put_u64(j, "uptime", (clock_wall_ns() - w->since_ns) / CLOCK_NS_PER_S);
-	json_put_u64(j, "connections", w->n_conns);
+	json_put_u64(j, "connections", w->n_conns - w->n_jumps);
+	json_put_u64(j, "jumps", w->n_jumps);
 	json_put_u64(j, "legs", w->n_legs);
 	json_put(j, "children", status_children(w));
 	json_put(j, "limits", status_limits(w));

@@ -11,7 +11,10 @@
 #include "recorder/recorder_proto.h"
 
 #define WIRING_BUCKETS 1024u		    /* of connections and of legs */
-#define WIRING_LEGS_MAX 64u		    /* at once on one connection */
+#define WIRING_LEGS_MAX 64u		    /* at once on one connection; jumps likewise */
+#define WIRING_JUMPS_REFUSED_MAX 100u	    /* until a connection that only asks is ended */
+#define WIRING_JUMP_HOST_MAX 1024u	    /* bytes of a host as the client names it */
+#define WIRING_TARGET_SIZE 300u		    /* bytes of a target's name, escaped */
 #define WIRING_HOST_KEY_MAX 4096u	    /* bytes of the host key's blob */
 #define WIRING_KILL_NS (2 * CLOCK_NS_PER_S) /* from BRK_FRONT_CLOSE to SIGKILL */
 #define WIRING_LINGER_NS                                                                           \
@@ -22,9 +25,11 @@
 #define WIRING_READERS_MAX 32u /* at once */
 
 enum conn_state {
-	CONN_LOGIN,  /* grace time is running */
-	CONN_IN,     /* logged in */
-	CONN_CLOSING /* told to end; killed when it takes too long */
+	CONN_ASKS_POLICY, /* a jump: is there such a host for this person? There is no front yet */
+	CONN_ASKS_VAULT,  /* a jump: its host key; likewise */
+	CONN_LOGIN,	  /* grace time is running, as before */
+	CONN_IN,	  /* logged in */
+	CONN_CLOSING	  /* told to end; killed when it takes too long */
 };
 
 struct conn {
@@ -43,6 +48,18 @@ struct conn {
 	bool authenticated, failed, charged, grace_exceeded, excused;
 	uint64_t since_ns; /* wall clock */
 	LIST_HEAD(, leg) legs;
+
+	LIST_HEAD(, conn) jumps; /* that run through it */
+	unsigned n_jumps_refused;
+
+	/* Behind ssh -J: */
+	bool is_jump;
+	LIST_ENTRY(conn) of_parent;
+	struct conn *parent; /* that its client came through; NULL: over */
+	uint32_t number;     /* the parent's front's, for the one answer to it */
+	struct buf
+	    *target; /* string host, u32 n + n strings, as KEYS_FRONT has it; NULL: not known yet */
+	int policy_fd, keys_fd; /* for the front that is to come; -1 else */
 };
 
 enum leg_state {
@@ -99,7 +116,8 @@ struct wiring {
 	char start_failed[600]; /* "": not */
 
 	uint32_t last_conn, last_leg;
-	size_t n_conns, n_legs;
+	size_t n_conns, n_legs; /* connections with jumps */
+	size_t n_jumps;
 	LIST_HEAD(, conn) conns[WIRING_BUCKETS];
 	LIST_HEAD(, leg) legs[WIRING_BUCKETS];
 
@@ -141,6 +159,22 @@ int wiring_connect(
 
 /* conn.c */
 struct conn *conn_find(struct wiring *w, uint32_t id);
+/* A row, counted, for somebody at peer. Owned by the wiring. NULL: out of memory. */
+struct conn *conn_new(struct wiring *w, const struct wiring_peer *peer);
+/* Why nobody gets in at the moment, static; NULL: somebody does. */
+const char *conn_refusal(const struct wiring *w, const char **ret_name);
+/* A host key as the vault has it: the plain key and perhaps its certificate. Borrowed. */
+struct conn_host_keys {
+	const uint8_t *p[2];
+	size_t len[2], n;
+};
+/* Start its front. The descriptors are the front's ends, the caller's. 0; negative: there is none. */
+int conn_run(struct conn *c, const struct conn_host_keys *keys, int client, int policy,
+    int keys_fd) MUST_CHECK;
+/* Hand the vault its end of a front's edge. known: it may sign rekeys only. 0; negative. */
+int conn_tell_keys(struct conn *c, int fd, uint8_t known) MUST_CHECK;
+/* Tell policy and vault that there is no such connection any more, when they are still those that knew it. */
+void conn_tell_gone(struct conn *c);
 void conn_close(struct conn *c, const char *line);
 void conn_authenticated(struct conn *c, const uint8_t *identity, size_t len);
 void conn_failed(struct conn *c, unsigned kind);
@@ -153,6 +187,21 @@ void conn_give_link(struct conn *c, uint32_t leg, int fd);
 void conn_refuse_leg(struct conn *c, uint32_t leg, const char *line);
 /* Free without ceremony, at the very end. */
 void conn_free(struct conn *c);
+
+/* jump.c */
+/* BRK_FRONT_JUMP. 0; negative: this front may not ask. */
+int jump_ask(struct conn *parent, uint32_t number, const uint8_t *host, size_t len,
+    uint32_t port) MUST_CHECK;
+/* POL_JUMPED and KEYS_FRONT_KEY for this row. b: what follows. 0; negative: the sender broke a rule. */
+int jump_resolved(struct conn *c, struct buf *b) MUST_CHECK;
+int jump_keyed(struct conn *c, struct buf *b) MUST_CHECK;
+/* There will be no front: tell the parent's why, and free the row. */
+void jump_refuse(struct conn *c, const char *line);
+/* The connection that it ran through is over. May free it. */
+void jump_parent_gone(struct conn *c);
+void jump_keys_down(struct wiring *w);
+/* The target's name, escaped. Returns dst. */
+const char *jump_target(const struct conn *c, char *dst, size_t size);
 
 /* leg.c */
 struct leg *leg_find(struct wiring *w, uint32_t id);

@@ -45,6 +45,38 @@ session(void)
 	return linked && rig_fake(&rig, "back") != NULL;
 }
 
+/* One person who jumps, as far as it works. Whether the new front is there and the old one heard of it. */
+static bool
+jump(void)
+{
+	struct rig_msg msg = { .n_fds = 0 };
+	struct fake *front, *policy, *keys;
+	bool jumped = false;
+	const char *line;
+	uint32_t conn;
+
+	if (!rig_settle(&rig, 200) || rig_connect(&rig, "192.0.2.1", &line, NULL) != 0 ||
+	    (front = rig_fake(&rig, "front")) == NULL ||
+	    (policy = rig_fake(&rig, "policy")) == NULL)
+		return false;
+	conn = rig.w->last_conn;
+	rig_send_text(&rig, policy->fds[0], POL_AUTHENTICATED, conn, "alice");
+	if ((front = rig_fake(&rig, "front")) == NULL)
+		return false;
+	rig_hello(&rig, front->fds[0]);
+	rig_jump_ask(&rig, front, 1, "web1");
+	if (rig.w->last_conn == conn || (policy = rig_fake(&rig, "policy")) == NULL)
+		return false;
+	rig_jumped(&rig, rig.w->last_conn, "web1");
+	if ((keys = rig_fake(&rig, "keys")) == NULL)
+		return false;
+	rig_front_key(&rig, rig.w->last_conn, "key", "certificate");
+	while (front->alive >= 0 && rig_take(&rig, front->fds[0], &msg))
+		jumped |= msg.type == BRK_FRONT_JUMPED;
+	rig_msg_done(&msg);
+	return jumped && rig_count(&rig, "front") == 2;
+}
+
 static void
 end_all(const char *name)
 {
@@ -92,7 +124,7 @@ other_requests(void)
 static int
 run(void *arg)
 {
-	int r = rig_try_open(&rig), good = 0;
+	int r = rig_try_open(&rig), good = 0, jumps = 0;
 
 	(void)arg;
 	if (r == 0) {
@@ -100,6 +132,8 @@ run(void *arg)
 		for (int i = 0; i < 3; i++) {
 			good += session();
 			end_all("back");
+			end_all("front");
+			jumps += jump();
 			end_all("front");
 			rig_pass_time(&rig, CLOCK_NS_PER_S);
 		}
@@ -109,6 +143,7 @@ run(void *arg)
 			rig_pass_time(&rig, CLOCK_NS_PER_S);
 		/* One fault spoils one session at most. */
 		assert_true(good >= 2);
+		assert_true(jumps >= 2);
 		/* A recorder that never closed a leg keeps its row; processes are all gone. */
 		assert_null(rig.fakes);
 		assert_true(rig.w->keys.state == SERVICE_STOPPED);

@@ -313,8 +313,7 @@ rig_send(struct rig *r, int fd, uint16_t type, uint32_t id, const void *data, si
 	rig_run(r);
 }
 
-/* A peer's first word. */
-static void
+void
 rig_hello(struct rig *r, int fd)
 {
 	int err;
@@ -482,4 +481,59 @@ rig_opened(struct rig *r, uint32_t leg)
 
 	memset(sid, RIG_SID_OF(leg), sizeof(sid));
 	rig_send(r, rig_fake(r, "recorder")->fds[0], REC_OPENED, leg, sid, sizeof(sid));
+}
+
+void
+rig_jump_ask(struct rig *r, struct fake *front, uint32_t number, const char *host)
+{
+	struct buf *b = rig_buf();
+
+	rig_hold(true);
+	assert_int_equal(buf_put_cstr(b, host), 0);
+	assert_int_equal(buf_put_u32(b, 22), 0);
+	rig_hold(false);
+	rig_send(r, front->fds[0], BRK_FRONT_JUMP, number, buf_ptr(b), buf_len(b));
+	buf_free(b);
+}
+
+void
+rig_jumped(struct rig *r, uint32_t conn, const char *host)
+{
+	struct buf *b = rig_buf();
+
+	rig_hold(true);
+	assert_int_equal(buf_put_u8(b, 1), 0);
+	assert_int_equal(buf_put_cstr(b, host), 0);
+	assert_int_equal(buf_put_u32(b, 1), 0);
+	assert_int_equal(buf_put_cstr(b, host), 0);
+	rig_hold(false);
+	rig_send(r, rig_fake(r, "policy")->fds[0], POL_JUMPED, conn, buf_ptr(b), buf_len(b));
+	buf_free(b);
+}
+
+void
+rig_front_key(struct rig *r, uint32_t conn, const char *key, const char *cert)
+{
+	struct buf *b = rig_buf();
+
+	rig_hold(true);
+	assert_int_equal(buf_put_cstr(b, key), 0);
+	assert_int_equal(buf_put_cstr(b, cert), 0);
+	rig_hold(false);
+	rig_send(r, rig_fake(r, "keys")->fds[0], KEYS_FRONT_KEY, conn, buf_ptr(b), buf_len(b));
+	buf_free(b);
+}
+
+uint32_t
+rig_jump(struct rig *r, struct fake *front, uint32_t number)
+{
+	uint32_t conn;
+
+	rig_jump_ask(r, front, number, "web1");
+	conn = r->w->last_conn;
+	rig_jumped(r, conn, "web1");
+	rig_front_key(r, conn, "web1's key", "its certificate");
+	assert_ptr_not_equal(rig_fake(r, "front"), front);
+	rig_hello(r, rig_fake(r, "front")->fds[0]);
+	return conn;
 }

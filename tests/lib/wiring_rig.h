@@ -86,12 +86,22 @@ void rig_msg_done(struct rig_msg *msg);
 void rig_send(struct rig *r, int fd, uint16_t type, uint32_t id, const void *data, size_t len);
 void rig_send_text(struct rig *r, int fd, uint16_t type, uint32_t id, const char *text);
 
+/* A peer's first word. */
+void rig_hello(struct rig *r, int fd);
+
 /* Parts of the usual life. Text of a source: "192.0.2.1". */
 int rig_connect(struct rig *r, const char *source, const char **ret_line, int *ret_client);
 /* A connection with a front that is up; returns its id. */
 uint32_t rig_login(struct rig *r, const char *source);
 void rig_grant(struct rig *r, uint32_t conn, uint32_t leg);
 void rig_opened(struct rig *r, uint32_t leg);
+
+/* The front asks for a jump; what it, policy and the vault then say. */
+void rig_jump_ask(struct rig *r, struct fake *front, uint32_t number, const char *host);
+void rig_jumped(struct rig *r, uint32_t conn, const char *host);
+void rig_front_key(struct rig *r, uint32_t conn, const char *key, const char *cert);
+/* All of it: the new front is up. Returns the jump's connection. */
+uint32_t rig_jump(struct rig *r, struct fake *front, uint32_t number);
 
 /* Number of open descriptors of this process. */
 size_t rig_open_fds(void);

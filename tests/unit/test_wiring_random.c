@@ -14,14 +14,14 @@
 #include "recorder/recorder_proto.h"
 #include "tests/lib/wiring_rig.h"
 
-#define RUNS 60
+#define RUNS 100
 #define STEPS 300
 #define LEGS 4096
 
 static struct rig rig;
 static uint32_t seed;
 static bool opened[LEGS]; /* legs that this test's recorder has opened */
-static unsigned n_links, n_backs, n_durable;
+static unsigned n_links, n_backs, n_durable, n_jumped;
 
 static uint32_t
 dice(uint32_t n)
@@ -91,6 +91,7 @@ drain(struct fake *f, size_t at)
 			assert_true(opened[msg.id % LEGS]);
 			n_links++;
 		}
+		n_jumped += strcmp(f->name, "bastiond-front") == 0 && msg.type == BRK_FRONT_JUMPED;
 		if (strcmp(f->name, "bastiond-back") == 0) {
 			assert_true(opened[msg.id % LEGS]);
 			n_backs++;
@@ -137,6 +138,62 @@ step_authenticate(void)
 	if (service_is_ready(&rig.w->policy))
 		rig_send_text(&rig, rig_fake(&rig, "policy")->fds[0], POL_AUTHENTICATED,
 		    c != NULL ? c->id : 7, "alice");
+}
+
+/* The front of somebody who is logged in, or of anybody. */
+static struct fake *
+some_asker(void)
+{
+	struct conn *c = some_conn();
+
+	for (int i = 0; i < 20 && c != NULL && (c->state != CONN_IN || c->is_jump); i++)
+		c = some_conn();
+	for (struct fake *f = rig.fakes; f != NULL && c != NULL && c->front != NULL; f = f->next)
+		if (f->alive >= 0 && f->pid == process_pid(c->front))
+			return f;
+	return some_fake("front");
+}
+
+/* Anybody's front asks, also one that must not. */
+static void
+step_jump(void)
+{
+	struct fake *f = dice(8) != 0 ? some_asker() : some_fake("front");
+
+	if (f != NULL)
+		rig_jump_ask(&rig, f, dice(50), "web1");
+}
+
+/* A jump that waits for an answer, else anybody. */
+static struct conn *
+some_asking(void)
+{
+	struct conn *c;
+
+	for (size_t i = 0; i < WIRING_BUCKETS && dice(WIRING_BUCKETS) != 0; i++)
+		LIST_FOREACH (c, &rig.w->conns[i], by_id)
+			if (c->state < CONN_LOGIN)
+				return c;
+	return some_conn();
+}
+
+/* Policy or the vault says something about a jump, mostly when it was asked. */
+static void
+step_jump_answers(void)
+{
+	struct conn *c = some_asking();
+	uint32_t id = c != NULL && dice(20) != 0 ? c->id : 77777;
+	enum conn_state state = c != NULL ? c->state : CONN_IN;
+
+	if (state == CONN_ASKS_POLICY && service_is_ready(&rig.w->policy)) {
+		if (dice(5) != 0)
+			rig_jumped(&rig, id, dice(20) != 0 ? "web1" : "");
+		else
+			rig_send(&rig, rig_fake(&rig, "policy")->fds[0], POL_JUMPED, id,
+			    "\0\0\0\0\2no", 7);
+	} else if ((state == CONN_ASKS_VAULT || dice(40) == 0) && service_is_ready(&rig.w->keys)) {
+		rig_front_key(&rig, id, dice(5) != 0 ? "key" : "", dice(2) != 0 ? "cert" : "");
+	}
 }
 
 static void
@@ -276,11 +333,11 @@ step_kill_session(void)
 static const struct {
 	void (*step)(void);
 	unsigned weight;
-} steps[] = { { step_connect, 10 }, { step_authenticate, 10 }, { step_grant, 12 },
-	{ step_recorder_answers, 16 }, { step_end_one, 8 }, { step_end_service, 4 },
-	{ step_service_answers, 10 }, { step_time, 4 }, { step_failed, 3 }, { step_audit, 4 },
-	{ step_health, 2 }, { step_spawn_fails, 2 }, { step_peer_misbehaves, 4 },
-	{ step_kill_session, 2 }, { drain_all, 8 } };
+} steps[] = { { step_connect, 10 }, { step_authenticate, 14 }, { step_grant, 16 }, { step_jump, 6 },
+	{ step_jump_answers, 14 }, { step_recorder_answers, 16 }, { step_end_one, 8 },
+	{ step_end_service, 4 }, { step_service_answers, 10 }, { step_time, 4 }, { step_failed, 3 },
+	{ step_audit, 4 }, { step_health, 2 }, { step_spawn_fails, 2 }, { step_peer_misbehaves, 4 },
+	{ step_kill_session, 2 }, { drain_all, 12 } };
 
 static void
 one_step(void)
@@ -303,14 +360,27 @@ one_step(void)
 static void
 check(void)
 {
-	size_t conns = 0, legs = 0, backs = 0;
+	size_t conns = 0, legs = 0, backs = 0, fronts = 0, jumps = 0;
 
 	for (size_t i = 0; i < WIRING_BUCKETS; i++) {
 		const struct conn *c;
 		const struct leg *l;
 
-		LIST_FOREACH (c, &rig.w->conns[i], by_id)
+		LIST_FOREACH (c, &rig.w->conns[i], by_id) {
+			bool asks = c->state < CONN_LOGIN;
+
 			conns++;
+			jumps += c->is_jump;
+			fronts += c->front != NULL;
+			/* Before its front there is somebody who waits for the answer, and after it nobody. */
+			assert_int_equal(c->front == NULL, asks);
+			assert_true(!asks || (c->is_jump && c->parent != NULL));
+			assert_true(c->is_jump || c->parent == NULL);
+			assert_true(c->parent == NULL || !c->parent->is_jump);
+			assert_int_equal(c->policy_fd >= 0, asks);
+			assert_int_equal(c->keys_fd >= 0, c->state == CONN_ASKS_VAULT);
+			assert_true(c->parent != NULL || !c->is_jump || c->state == CONN_CLOSING);
+		}
 		LIST_FOREACH (l, &rig.w->legs[i], by_id) {
 			legs++;
 			backs += l->back != NULL;
@@ -322,7 +392,8 @@ check(void)
 		}
 	}
 	assert_int_equal(conns, rig.w->n_conns);
-	assert_int_equal(conns, rig_count(&rig, "front"));
+	assert_int_equal(jumps, rig.w->n_jumps);
+	assert_int_equal(fronts, rig_count(&rig, "front"));
 	assert_int_equal(conns, limits_connections(rig.w->limits));
 	assert_int_equal(legs, rig.w->n_legs);
 	assert_int_equal(backs, rig_count(&rig, "back"));
@@ -335,7 +406,7 @@ static void
 no_penalties(struct settings *s)
 {
 	assert_int_equal(net_prefix_parse("0.0.0.0/0", &s->penalties.exempt.prefix[0]), 0);
-	s->connections = 12;
+	s->connections = 16;
 }
 
 static void
@@ -369,6 +440,7 @@ test_any_order_of_events(void **state)
 	assert_true(n_links > 50);
 	assert_true(n_backs > 50);
 	assert_true(n_durable > 10);
+	assert_true(n_jumped > 50);
 }
 
 int
