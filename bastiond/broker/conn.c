@@ -296,8 +296,17 @@ conn_on_jump(void *arg, struct ipc_msg *msg)
 	return r;
 }
 
+static int
+conn_on_shell(void *arg, struct ipc_msg *msg)
+{
+	conn_refuse_leg(arg, msg->id,
+	    "no host given: use ssh LOGIN+HOST@BASTION, for example ssh root+web1@bastion");
+	return 0;
+}
+
 static const struct ipc_rule front_rules[] = {
 	{ BRK_FRONT_JUMP, "jump", 8, IPC_MAX, 0, IPC_ANY_STATE, conn_on_jump },
+	{ BRK_FRONT_SHELL, "shell", 0, 0, 0, IPC_ANY_STATE, conn_on_shell },
 };
 
 int

@@ -180,6 +180,7 @@ say_and_end(struct front *f, const char *line)
 		end_disconnect(&f->end, SSH_DISCONNECT_BY_APPLICATION, line);
 		return;
 	}
+	front_jump_refuse_all(f, line);
 	f->end.waits_for_link = false;
 	if (str_format(text, sizeof(text), "bastiond: %s", line) != 0)
 		return;
@@ -208,6 +209,9 @@ static const struct ipc_rule broker_rules[] = {
 	{ BRK_FRONT_REFUSED, "REFUSED", 4, IPC_MAX, 0, IN(STARTED), front_on_refused },
 	{ BRK_FRONT_KEYS, "KEYS", 0, 0, 1, IN(STARTED), on_new_keys },
 	{ BRK_FRONT_CLOSE, "CLOSE", 4, IPC_MAX, 0, IN(STARTED), on_close },
+	{ BRK_FRONT_JUMPED, "JUMPED", 0, 0, 1, IN(STARTED), front_on_jumped },
+	{ BRK_FRONT_JUMP_REFUSED, "JUMP_REFUSED", 4, IPC_MAX, 0, IN(STARTED),
+	    front_on_jump_refused },
 };
 
 static const struct ipc_rule policy_rules[] = {
@@ -271,12 +275,14 @@ front_init(struct front *f, const struct front_fds *fds)
 	    (r = ipc_new(f->loop, fds->broker, &broker, &f->broker)) != 0 ||
 	    (r = ipc_new(f->loop, fds->policy, &policy, &f->policy)) != 0)
 		return r;
+	front_jump_init(f);
 	return ipc_plain_hello(f->keys_fd);
 }
 
 void
 front_done(struct front *f)
 {
+	front_jump_done(f);
 	end_done(&f->end);
 	front_auth_done(f);
 	ipc_free(f->broker);

@@ -10,7 +10,10 @@
 #define FRONT_ASKS_MAX 8u	 /* login requests of a client that does not wait for answers */
 #define FRONT_ENV_MAX 128u	 /* environment variables on one channel */
 #define FRONT_NAME_MAX 256u	 /* bytes of a host's or person's name, of a reference, and NUL */
+#define FRONT_JUMPS_MAX 64u	 /* connections through one login at the same time */
 #define FRONT_PATTERNS_MAX 1024u /* patterns of environment variables */
+
+struct front_jump;
 
 struct front {
 	struct loop *loop;
@@ -24,8 +27,11 @@ struct front {
 	uint32_t missed_max;
 	struct buf *asks[FRONT_ASKS_MAX]; /* login requests; policy is looking at the first */
 	uint32_t n_asks;
-	bool in;	  /* the user is known */
-	bool told_to_end; /* by the broker */
+	bool in;	    /* the user is known */
+	bool told_to_end;   /* by the broker */
+	bool asked_shell;   /* the bastion's own, of the broker */
+	uint32_t last_jump; /* number of the last one that the broker was asked for */
+	struct front_jump *jumps[FRONT_JUMPS_MAX];
 	char host[FRONT_NAME_MAX];
 	char reference[FRONT_NAME_MAX];
 };
@@ -53,15 +59,28 @@ void front_auth_done(struct front *f);
 /* front_chan.c: which channels and requests a client gets to the other end. */
 
 /* For the mux: what it asks before it opens a channel or passes a request on; as in bastiond/ssh/mux.h. */
-uint32_t front_may_open(void *arg, struct rd_str type, const char **ret_text);
+uint32_t front_may_open(void *arg, const struct mux_open *open, const char **ret_text);
 enum mux_answer front_may_request(
     void *arg, const struct mux_session *session, const struct mux_request *req);
 extern const struct end_global_rule front_globals[];
 
+/* front_jump.c: connections to other fronts in channels of a login without a host. */
+
+void front_jump_init(struct front *f);
+void front_jump_done(struct front *f);
+/* A client opens direct-tcpip there; as may_open() of bastiond/ssh/mux.h. */
+uint32_t front_jump_open(struct front *f, const struct mux_open *open, const char **ret_text);
+int front_on_jumped(void *arg, struct ipc_msg *msg);
+int front_on_jump_refused(void *arg, struct ipc_msg *msg);
+/* Those that the broker has not answered. */
+void front_jump_refuse_all(struct front *f, const char *line);
+
 /* front_link.c: the leg: what comes of it, and what the user is told when there is none. */
 
-/* The user is known and wants this host: a leg follows. */
+/* The user is known and wants this host: a leg follows. Without a host it follows front_link_shell(). */
 void front_link_expect(struct front *f);
+/* A session is opened without a host: it is the bastion's own shell's. 0; negative: the broker cannot be asked. */
+int front_link_shell(struct front *f) MUST_CHECK;
 int front_on_link(void *arg, struct ipc_msg *msg);
 int front_on_refused(void *arg, struct ipc_msg *msg);
 int front_on_note(void *arg, struct rd *in);

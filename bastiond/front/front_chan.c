@@ -45,11 +45,19 @@ const struct end_global_rule front_globals[] = {
 };
 
 uint32_t
-front_may_open(void *arg, struct rd_str type, const char **ret_text)
+front_may_open(void *arg, const struct mux_open *open, const char **ret_text)
 {
-	(void)arg;
-	if (rd_is(type, "session"))
-		return 0;
+	struct front *f = arg;
+	struct rd_str type = open->type;
+
+	if (f->host[0] == '\0' && rd_is(type, "direct-tcpip"))
+		return front_jump_open(f, open, ret_text);
+	if (rd_is(type, "session")) {
+		if (f->host[0] != '\0' || front_link_shell(f) == 0)
+			return 0;
+		*ret_text = "the bastion is stopping";
+		return SSH_OPEN_PROHIBITED;
+	}
 	*ret_text = rd_is(type, "direct-tcpip") || rd_is(type, "direct-streamlocal@openssh.com")
 			? "bastiond forwards no connections here"
 			: "bastiond opens sessions only";

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "bastiond/broker/broker_proto.h"
 #include "bastiond/front/front.h"
 #include "bastiond/ssh/ssh_msg.h"
 #include "lib/clock.h"
@@ -13,8 +14,7 @@
 
 #define LINGER_NS                                                                                  \
 	(10 * CLOCK_NS_PER_S) /* for a client that takes nothing to hear how its session ended */
-#define NO_HOST                                                                                    \
-	"bastiond: no host given: use ssh LOGIN+HOST@BASTION, for example ssh root+web1@bastion"
+#define SHELL_STATUS 254      /* what programs end with when there is no shell of the bastion */
 
 void
 front_end_all(struct front *f, const char *line)
@@ -50,11 +50,43 @@ void
 front_link_expect(struct front *f)
 {
 	end_start_alive(&f->end, f->alive_ns, f->missed_max);
-	if (f->host[0] == '\0') {
-		f->end.waits_for_link = false;
-		end_linger(&f->end, 254, NO_HOST, LINGER_NS, false);
-	} else if (note_client(f) != 0)
+	if (note_client(f) != 0)
 		end_disconnect(&f->end, SSH_DISCONNECT_BY_APPLICATION, "out of memory");
+}
+
+int
+front_link_shell(struct front *f)
+{
+	int r = ERR_PEER_GONE;
+
+	if (f->asked_shell)
+		return 0;
+	if (f->broker != NULL)
+		r = ipc_send(f->broker, BRK_FRONT_SHELL, 0, NULL, 0);
+	f->asked_shell = r == 0;
+	return r;
+}
+
+/* Sessions end with this line; the connection stays for jumps, as long as the client wants it. */
+static void
+end_sessions(struct front *f, uint32_t status, const char *line)
+{
+	char text[1024];
+
+	(void)snprintf(text, sizeof(text), "bastiond: %s", line); /* cut is fine */
+	f->end.waits_for_link = false;
+	if (mux_finish(f->end.mux, status, text) != 0)
+		end_disconnect(&f->end, SSH_DISCONNECT_BY_APPLICATION, "out of memory");
+}
+
+/* No leg (any more). Without a host, other connections may go through this one. */
+static void
+end_leg(struct front *f, uint32_t status, const char *line)
+{
+	if (f->host[0] != '\0')
+		front_end_all(f, line);
+	else if (!f->told_to_end)
+		end_sessions(f, status, line);
 }
 
 int
@@ -63,7 +95,8 @@ front_on_link(void *arg, struct ipc_msg *msg)
 	struct front *f = arg;
 	int r;
 
-	if (!f->in || f->host[0] == '\0' || f->end.link != NULL || f->end.link_told)
+	if (!f->in || (f->host[0] == '\0' && !f->asked_shell) || f->end.link != NULL ||
+	    f->end.link_told)
 		return f->end.peer_gone ? 0 : ERR_ORDER;
 	if ((r = end_start_link(&f->end, msg->fds[0])) != 0)
 		return r;
@@ -84,7 +117,7 @@ front_on_refused(void *arg, struct ipc_msg *msg)
 	if (!f->in || f->end.link != NULL)
 		return ERR_ORDER;
 	str_plain(text, sizeof(text), line.p, line.len);
-	front_end_all(f, text);
+	end_leg(f, SHELL_STATUS, text);
 	return 0;
 }
 
@@ -132,5 +165,5 @@ front_on_link_over(void *arg, enum link_end code, const char *text)
 		text = code == LINK_END_RECORDER ? "recording stopped: session ended"
 						 : "the session ended";
 	log_info("front.link_over code=%d text=\"%s\"", (int)code, text);
-	front_end_all(f, text);
+	end_leg(f, 255, text);
 }

@@ -409,15 +409,15 @@ mux_frame_out(void *arg, uint16_t type, uint32_t id, const void *data, size_t le
 }
 
 static uint32_t
-mux_may_open(void *arg, struct rd_str type, const char **ret_text)
+mux_may_open(void *arg, const struct mux_open *open, const char **ret_text)
 {
 	struct end *e = arg;
 
-	if (e->no_more) {
+	if (e->no_more && rd_is(open->type, "session")) {
 		*ret_text = "no more sessions were to be opened";
 		return SSH_OPEN_PROHIBITED;
 	}
-	return e->conf->may_open(e->arg, type, ret_text);
+	return e->conf->may_open(e->arg, open, ret_text);
 }
 
 static enum mux_answer

@@ -33,7 +33,7 @@ struct end_conf {
 	    wire; /* sign_kex, host_proof, ready, login_done, banner; the rest is ignored */
 	/* A message that is neither about channels nor a global request. */
 	void (*message)(void *arg, const uint8_t *msg, size_t len);
-	uint32_t (*may_open)(void *arg, struct rd_str type, const char **ret_text);
+	uint32_t (*may_open)(void *arg, const struct mux_open *open, const char **ret_text);
 	enum mux_answer (*may_request)(
 	    void *arg, const struct mux_session *session, const struct mux_request *req);
 	const struct end_global_rule *globals; /* the last has no name */

@@ -81,6 +81,16 @@ mux_channels(const struct mux *m)
 	return m->n_chans;
 }
 
+uint32_t
+mux_locals(const struct mux *m)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < m->n_chans; i++)
+		n += m->chans[i]->local;
+	return n;
+}
+
 bool
 mux_finished(const struct mux *m)
 {
@@ -354,6 +364,15 @@ mux_cut(struct mux *m, struct mux_chan *c)
 	return mux_push(c, SSH_CHANNEL_CLOSE, NULL, 0);
 }
 
+static int
+finish_channel(struct mux *m, struct mux_chan *c)
+{
+	if (c->local) /* it does not need the other end */
+		return 0;
+	c->ending = true;
+	return end_is_due(c) ? mux_end_now(m, c) : 0;
+}
+
 int
 mux_finish(struct mux *m, uint32_t exit_status, const char *text)
 {
@@ -368,13 +387,8 @@ mux_finish(struct mux *m, uint32_t exit_status, const char *text)
 	memcpy(m->text, text, n);
 	m->text[n] = '\0';
 	buf_reset(m->joined);
-	for (uint32_t i = 0; i < m->n_chans && r == 0; i++) {
-		struct mux_chan *c = m->chans[i];
-
-		c->ending = true;
-		if (end_is_due(c))
-			r = mux_end_now(m, c);
-	}
+	for (uint32_t i = m->n_chans; i > 0 && r == 0; i--)
+		r = finish_channel(m, m->chans[i - 1]);
 	return r;
 }
 

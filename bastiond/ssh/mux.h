@@ -9,6 +9,9 @@
  * peer sends goes on at once and is never kept here. What the link brings waits in a queue for the peer's window; credit
  * goes back as it leaves. So a channel holds at most LINK_CREDIT bytes and MUX_SLACK.
  *
+ * A channel is for the other end, or local: then its owner is its other end, nothing of it touches the link, and the same
+ * windows hold: the peer's is MUX_LOCAL_WINDOW and grows as the owner takes, the owner's is what mux_local_room() says.
+ *
  * No libssh, no sockets: the owner gives three functions to send with.
  */
 #ifndef BASTION_MUX_H
@@ -31,6 +34,10 @@ struct mux;
 #define MUX_WAITS_MAX 256u	      /* requests of one channel whose answers are outstanding */
 #define MUX_CHANNELS_MAX 4096u	      /* channels of one connection, whatever the limit says */
 #define MUX_NAME_MAX 64u	      /* bytes of a channel or request type that can be known */
+#define MUX_FORWARDS_MAX 128u	      /* channels of one connection that are not sessions */
+#define MUX_LOCAL_WINDOW (2u * 1024 * 1024) /* bytes that a peer may send before the owner takes */
+#define MUX_LOCAL_STEP (256u * 1024)  /* bytes taken for which the peer's window is grown again */
+#define MUX_LOCAL_QUEUE (256u * 1024) /* bytes of the owner that wait for the peer's window */
 
 enum mux_side { MUX_FRONT, MUX_BACK };
 
@@ -56,6 +63,15 @@ struct mux_request {
 	struct rd_str fields; /* what follows want_reply */
 };
 
+/* A channel that somebody opens. Borrowed. */
+struct mux_open {
+	uint32_t id; /* the number that it gets */
+	struct rd_str type;
+	struct rd_str fields; /* the type's own */
+};
+
+#define MUX_OPEN_LOCAL 0xffffffffu /* an answer to an open: the channel is the owner's */
+
 struct mux_ops {
 	/* Send one SSH message in two parts. 0; negative: the connection is broken. */
 	int (*send)(
@@ -65,16 +81,31 @@ struct mux_ops {
 	/* Send one link frame (recorder/link_proto.h); copied. 0; negative: the link is broken. */
 	int (*frame)(void *arg, uint16_t type, uint32_t id, const void *data, size_t len);
 	/*
-	 * The peer opens a channel of this type. 0, or a reason (enum ssh_open_failure) and a line for it.
-	 * Front only; a target opens nothing.
+	 * The peer opens a channel. 0; MUX_OPEN_LOCAL: it waits for mux_local_confirm() or mux_local_refuse(); or a
+	 * reason (enum ssh_open_failure) and a line for it. Front only; a target opens nothing.
 	 */
-	uint32_t (*may_open)(void *arg, struct rd_str type, const char **ret_text);
+	uint32_t (*may_open)(void *arg, const struct mux_open *open, const char **ret_text);
 	/* The peer asks for this on a channel. Before the owner is called, nothing is known about name and fields. */
 	enum mux_answer (*may_request)(
 	    void *arg, const struct mux_session *session, const struct mux_request *req);
 };
 
-/* limit: channels open at the same time, at most MUX_CHANNELS_MAX. ops, arg: borrowed. NULL: out of memory. */
+/* What the owner of local channels hears; none of these may be answered with a mux_local_*() but the ones named. */
+struct mux_local_ops {
+	/* Bytes of the peer. mux_local_took(). 0; negative: the connection is broken. */
+	int (*data)(void *arg, uint32_t id, struct rd_str data);
+	/* No more of them. mux_local_eof(), mux_local_close(). */
+	int (*eof)(void *arg, uint32_t id);
+	/* The channel is over, nothing can be said on it: the peer has closed it. */
+	void (*closed)(void *arg, uint32_t id);
+	/* mux_local_room() has become more than nothing. */
+	void (*room)(void *arg, uint32_t id);
+};
+
+/*
+ * limit: sessions open at the same time, at most MUX_CHANNELS_MAX; other channels: MUX_FORWARDS_MAX. ops, arg: borrowed.
+ * NULL: out of memory.
+ */
 struct mux *mux_new(enum mux_side side, uint32_t limit, const struct mux_ops *ops, void *arg);
 void mux_free(struct mux *m);
 /* Front: what policy allows this login, known after mux_new(). */
@@ -103,7 +134,7 @@ bool mux_waits(const struct mux *m);
 uint64_t mux_sent(const struct mux *m);
 
 /*
- * Front: there is no other end (any more). Every channel, present or future, gets its program request granted, text as
+ * Front: there is no other end (any more). Every channel but local ones, present or future, gets its program request granted, text as
  * one line on stderr, this exit status, EOF and CLOSE; nothing more goes to the link. text: copied; only printable ASCII is shown.
  */
 int mux_finish(struct mux *m, uint32_t exit_status, const char *text) MUST_CHECK;
@@ -113,8 +144,25 @@ uint32_t mux_told(const struct mux *m);
 /* Front: policy denied the request `asked` on channel id: same, for that channel, or a failure for what prepares it. */
 int mux_deny(struct mux *m, uint32_t id, struct rd_str asked, const char *text) MUST_CHECK;
 
-/* Channels of which not both sides have sent CLOSE. */
+/* Local channels (front). ops, arg: borrowed; before the first MUX_OPEN_LOCAL. */
+void mux_set_local(struct mux *m, const struct mux_local_ops *ops, void *arg);
+/* The channel is open; or it is not, for this reason (enum ssh_open_failure): then closed() is not called. Each as
+ * mux_message(); ERR_ORDER: not a channel for which this is due. */
+int mux_local_confirm(struct mux *m, uint32_t id) MUST_CHECK;
+int mux_local_refuse(struct mux *m, uint32_t id, uint32_t reason, const char *text) MUST_CHECK;
+/* Bytes that mux_local_data() takes now; 0: room() will be called. */
+size_t mux_local_room(struct mux *m, uint32_t id);
+int mux_local_data(struct mux *m, uint32_t id, const void *data, size_t len) MUST_CHECK;
+/* No more data of the owner. */
+int mux_local_eof(struct mux *m, uint32_t id) MUST_CHECK;
+/* n bytes that came with data() are done with. */
+int mux_local_took(struct mux *m, uint32_t id, size_t n) MUST_CHECK;
+/* The owner is done with the channel: CLOSE follows what it sent; what still comes is dropped; closed() is not called. */
+int mux_local_close(struct mux *m, uint32_t id) MUST_CHECK;
+
+/* Channels of which not both sides have sent CLOSE; those of them that are local. */
 uint32_t mux_channels(const struct mux *m);
+uint32_t mux_locals(const struct mux *m);
 /*
  * Drop what waits for a peer that takes nothing, on channels whose other end has closed, where nothing moved since the
  * last call: so that CLOSE gets through. Call it every few seconds. 0 or an error of ops.

@@ -266,6 +266,16 @@ drain_record(struct mux *m, struct mux_chan *c, const struct mux_rec *rec, size_
 	return r;
 }
 
+/* The owner of a local channel was told that it is full, and half of that has left. */
+static void
+tell_room(struct mux *m, struct mux_chan *c)
+{
+	if (!c->full || c->link_close || c->flow.n_data > MUX_LOCAL_QUEUE / 2)
+		return;
+	c->full = false;
+	m->local->room(m->local_arg, c->id);
+}
+
 int
 mux_drain(struct mux *m, struct mux_chan *c, size_t budget)
 {
@@ -288,6 +298,8 @@ mux_drain(struct mux *m, struct mux_chan *c, size_t budget)
 		r = drain_record(m, c, &rec, &n);
 		done += n;
 	}
+	if (r == 0 && c->local)
+		tell_room(m, c);
 	return r != 0 ? r : give_credit(m, c);
 }
 
@@ -309,9 +321,10 @@ pump_round(struct mux *m, bool *ret_more)
 
 		if ((r = mux_drain(m, c, TURN)) != 0)
 			return r;
-		if (is_over(c))
+		if (is_over(c)) {
+			m->told += m->finished && c->local;
 			mux_drop(m, c);
-		else
+		} else
 			m->turn++;
 	}
 	*ret_more = m->sent != before && m->ops->backlog(m->arg) < MUX_BACKLOG;

@@ -32,6 +32,7 @@ open_at_peer(struct mux *m, uint32_t id, struct rd_str type, struct rd_str field
 	if (r != 0)
 		return r;
 	c->window = LINK_CREDIT;
+	c->session_type = rd_is(type, "session");
 	*p++ = SSH_CHANNEL_OPEN;
 	p = wr_u32(p, (uint32_t)type.len);
 	memcpy(p, type.p, type.len);
@@ -278,7 +279,7 @@ mux_frame(struct mux *m, uint16_t type, uint32_t id, const uint8_t *data, size_t
 	/* Late frames for a channel that we or the peer have ended. */
 	if (c == NULL || c->ending)
 		return 0;
-	if (c->link_close || !in_order(m, c, type))
+	if (c->local || c->link_close || !in_order(m, c, type))
 		return mux_broken(m, ERR_ORDER, "link: a frame before its time or after its end");
 	return table[type - LINK_OPEN_OK](m, c, &in);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "bastiond/ssh/mux_priv.h"
+#include "lib/str.h"
 
 static const struct rd_str nothing;
 
@@ -33,10 +34,26 @@ refuse_open(struct mux *m, const struct open_msg *o, uint32_t reason, const char
 	return r;
 }
 
+/* Sessions are counted on their own: a limit on them is not one on forwards. */
+static bool
+has_room(const struct mux *m, struct rd_str type)
+{
+	bool session = rd_is(type, "session");
+	uint32_t n = 0;
+
+	if (m->highest >= LINK_FROM_BACK - 1)
+		return false;
+	for (uint32_t i = 0; i < m->n_chans; i++)
+		n += m->chans[i]->session_type == session;
+	return n < (session ? m->limit : MUX_FORWARDS_MAX);
+}
+
 /* 0, or why this channel is not opened. */
 static uint32_t
 judge_open(struct mux *m, const struct open_msg *o, const char **ret_text)
 {
+	struct mux_open open = { .id = m->highest + 1, .type = o->type, .fields = o->fields };
+
 	if (m->side == MUX_BACK) {
 		*ret_text = "the bastion opens no channel for a target";
 		return SSH_OPEN_PROHIBITED;
@@ -45,24 +62,62 @@ judge_open(struct mux *m, const struct open_msg *o, const char **ret_text)
 		*ret_text = "a maximum packet size of 0 carries nothing";
 		return SSH_OPEN_PROHIBITED;
 	}
-	if (m->n_chans >= m->limit || m->highest >= LINK_FROM_BACK - 1) {
+	if (!has_room(m, o->type)) {
 		*ret_text = "too many channels are open";
 		return SSH_OPEN_RESOURCE_SHORTAGE;
 	}
-	return m->ops->may_open(m->arg, o->type, ret_text);
+	return m->ops->may_open(m->arg, &open, ret_text);
 }
 
-static int
-confirm_open(struct mux *m, struct mux_chan *c)
+int
+mux_confirm(struct mux *m, struct mux_chan *c, struct rd_str fields)
 {
 	uint8_t msg[17], *p = msg;
 
+	c->owes = false;
 	*p++ = SSH_CHANNEL_OPEN_CONFIRMATION;
 	p = wr_u32(p, c->peer_id);
 	p = wr_u32(p, c->id);
 	p = wr_u32(p, (uint32_t)c->window);
 	wr_u32(p, MUX_PACKET);
-	return m->ops->send(m->arg, msg, sizeof(msg), NULL, 0);
+	return m->ops->send(m->arg, msg, sizeof(msg), fields.p, fields.len);
+}
+
+int
+mux_refuse(struct mux *m, struct mux_chan *c, uint32_t reason, struct rd_str text)
+{
+	uint8_t head[9], tail[4 + 512 + 4];
+	char line[512];
+	size_t n;
+
+	str_plain(line, sizeof(line), text.p, text.len);
+	n = strlen(line);
+	head[0] = SSH_CHANNEL_OPEN_FAILURE;
+	wr_u32(wr_u32(head + 1, c->peer_id), reason);
+	memcpy(wr_u32(tail, (uint32_t)n), line, n);
+	wr_u32(tail + 4 + n, 0); /* the language tag */
+	mux_drop(m, c);
+	return m->ops->send(m->arg, head, sizeof(head), tail, 4 + n + 4);
+}
+
+/* For the owner to answer. */
+static int
+accept_local(struct mux *m, const struct open_msg *o)
+{
+	struct mux_chan *c;
+	int r = mux_add(m, m->highest + 1, &c);
+
+	if (r != 0)
+		return r;
+	c->peer_id = o->sender;
+	c->peer_max = o->packet;
+	c->room = o->window;
+	c->known = true;
+	c->owes = true;
+	c->flows = true;
+	c->local = true;
+	c->left = true; /* the link never hears of it */
+	return 0;
 }
 
 /* The client has its channel at once; the other end follows when it can. */
@@ -82,8 +137,9 @@ accept_open(struct mux *m, const struct open_msg *o)
 	c->early = m->ready ? 0 : LINK_CREDIT - MUX_WINDOW_EARLY;
 	c->known = true;
 	c->flows = true;
+	c->session_type = true;
 	c->ending = m->finished;
-	if ((r = confirm_open(m, c)) != 0)
+	if ((r = mux_confirm(m, c, nothing)) != 0)
 		return r;
 	b = buf_new(4 + MUX_NAME_MAX);
 	if (b == NULL)
@@ -108,6 +164,8 @@ on_open(struct mux *m, struct rd *in)
 	reason = judge_open(m, &o, &text);
 	if (reason == 0 && o.type.len > MUX_NAME_MAX)
 		reason = SSH_OPEN_UNKNOWN_TYPE;
+	if (reason == MUX_OPEN_LOCAL)
+		return accept_local(m, &o);
 	return reason != 0 ? refuse_open(m, &o, reason, text) : accept_open(m, &o);
 }
 
@@ -180,9 +238,10 @@ on_data(struct mux *m, struct mux_chan *c, struct rd *in)
 
 	if (!rd_str(in, &data) || !rd_end(in))
 		return mux_broken(m, ERR_FORMAT, "malformed data message");
-	if ((r = take_window(m, c, data.len)) != 0)
+	if ((r = take_window(m, c, data.len)) != 0 || c->link_close)
 		return r;
-	return c->link_close ? 0 : mux_emit_data(m, c, LINK_DATA, data);
+	return c->local ? m->local->data(m->local_arg, c->id, data)
+			: mux_emit_data(m, c, LINK_DATA, data);
 }
 
 /* RFC 4254 section 5.2 knows one type, and only towards a client. The window that others used is given back. */
@@ -215,7 +274,9 @@ on_extended_data(struct mux *m, struct mux_chan *c, struct rd *in)
 			return 0;
 		r = mux_note_refused(m, c->id, rd_bytes("extended data", 13),
 		    "clients have no second stream: channel closed");
-		return r != 0 ? r : mux_cut(m, c);
+		if (r != 0)
+			return r;
+		return c->local ? mux_local_cut(m, c) : mux_cut(m, c);
 	}
 	if (code != SSH_STDERR)
 		return drop_unknown(m, c, data.len);
@@ -244,6 +305,8 @@ on_eof(struct mux *m, struct mux_chan *c, struct rd *in)
 	if (c->peer_eof || c->peer_close)
 		return 0;
 	c->peer_eof = true;
+	if (c->local)
+		return c->link_close ? 0 : m->local->eof(m->local_arg, c->id);
 	return mux_emit_chan(m, c, LINK_EOF, nothing, nothing);
 }
 
@@ -262,6 +325,8 @@ on_close(struct mux *m, struct mux_chan *c, struct rd *in)
 		return 0;
 	c->peer_close = true;
 	c->discard = true;
+	if (c->local)
+		return mux_local_cut(m, c);
 	if ((r = mux_leave(m, c)) != 0)
 		return r;
 	return c->ending ? mux_end_now(m, c) : 0;
@@ -393,7 +458,7 @@ on_request(struct mux *m, struct mux_chan *c, struct rd *in)
 	/* Requests that cross a CLOSE are lost, as they would be without us. */
 	if (c->peer_close || c->link_close || c->ended)
 		return 0;
-	return judge_request(m, c, &req, raw);
+	return c->local ? answer(m, c, &req, false) : judge_request(m, c, &req, raw);
 }
 
 static int
@@ -461,7 +526,7 @@ mux_message(struct mux *m, const uint8_t *msg, size_t len)
 	c = mux_find(m, id);
 	if (c == NULL && table[i].late && id > 0 && id <= m->highest)
 		return 0;
-	if (c == NULL || (!c->known && !table[i].opens))
+	if (c == NULL || c->owes || (!c->known && !table[i].opens))
 		return mux_broken(m, ERR_ORDER, "a message for a channel that is not open");
 	return table[i].handle(m, c, &in);
 }

@@ -1,6 +1,7 @@
 /*
  * What the files of the channel engine share. mux.c: the table of channels, notes, endings; mux_peer.c: messages of the
- * SSH peer; mux_link.c: frames of the other end; mux_flow.c: what leaves, either way, and the accounts of both windows.
+ * SSH peer; mux_link.c: frames of the other end; mux_flow.c: what leaves, either way, and the accounts of both windows;
+ * mux_local.c: channels whose other half is the owner.
  */
 #ifndef BASTION_MUX_PRIV_H
 #define BASTION_MUX_PRIV_H
@@ -41,7 +42,12 @@ struct mux_chan {
 	uint32_t owed;	   /* bytes that left for the peer since credit was last given back */
 	uint32_t asked;	   /* number of the last request that went to the link */
 	uint32_t heard;	   /* number of the last one that came from it */
+	uint32_t taken;	   /* local: bytes that the owner took since the peer's window was grown */
 	bool known;	   /* the peer's number is known: it has confirmed, or it opened */
+	bool owes;	   /* the peer has opened it and waits for the answer */
+	bool session_type; /* it is a session; else a forward of some kind */
+	bool local;	   /* the owner is its other half; link_* then tell of the owner */
+	bool full;	   /* local: the owner was told that there is no room */
 	bool flows;	   /* data may leave for the peer: a program runs, or this is a front */
 	bool open;	   /* front: the other end has confirmed */
 	bool moved;	   /* something left for the peer since mux_expire() looked */
@@ -69,6 +75,8 @@ struct mux {
 	uint32_t limit;
 	const struct mux_ops *ops;
 	void *arg;
+	const struct mux_local_ops *local;
+	void *local_arg;
 	const char *why;
 	struct mux_chan **chans; /* in the order of their numbers */
 	uint32_t n_chans, size;
@@ -112,6 +120,16 @@ int mux_waits_add(
 struct mux_wait *mux_waits_at(struct mux_waits *w, uint32_t i);
 struct mux_wait *mux_waits_find(struct mux_waits *w, uint32_t number);
 void mux_waits_pop(struct mux_waits *w);
+
+/* CHANNEL_OPEN_CONFIRMATION for what the peer has opened; fields: the type's own. */
+int mux_confirm(struct mux *m, struct mux_chan *c, struct rd_str fields) MUST_CHECK;
+/* CHANNEL_OPEN_FAILURE for it; the channel is forgotten. text: made printable. */
+int mux_refuse(struct mux *m, struct mux_chan *c, uint32_t reason, struct rd_str text) MUST_CHECK;
+
+/* mux_local.c */
+
+/* CLOSE for the peer without words; the owner is told. */
+int mux_local_cut(struct mux *m, struct mux_chan *c) MUST_CHECK;
 
 /* mux_flow.c */
 

@@ -45,11 +45,13 @@ on_frame(void *arg, uint16_t type, uint32_t id, const void *data, size_t len)
 }
 
 static uint32_t
-on_may_open(void *arg, struct rd_str type, const char **ret_text)
+on_may_open(void *arg, const struct mux_open *open, const char **ret_text)
 {
 	(void)arg;
 	*ret_text = "no";
-	return rd_is(type, "session") ? 0 : SSH_OPEN_PROHIBITED;
+	return rd_is(open->type, "session") ? 0
+	       : rd_is(open->type, "local") ? MUX_OPEN_LOCAL
+					    : (uint32_t)SSH_OPEN_PROHIBITED;
 }
 
 static enum mux_answer
@@ -66,6 +68,35 @@ static const struct mux_ops ops = {
 	.frame = on_frame,
 	.may_open = on_may_open,
 	.may_request = on_may_request,
+};
+
+static int
+on_local(void *arg, uint32_t id, struct rd_str data)
+{
+	struct mux *m = *(struct mux **)arg;
+	int r = mux_local_data(m, id, data.p, data.len);
+
+	return r != 0 ? r : mux_local_took(m, id, data.len);
+}
+
+static int
+on_local_eof(void *arg, uint32_t id)
+{
+	return mux_local_close(*(struct mux **)arg, id);
+}
+
+static void
+on_local_event(void *arg, uint32_t id)
+{
+	(void)arg;
+	(void)id;
+}
+
+static const struct mux_local_ops local_ops = {
+	.data = on_local,
+	.eof = on_local_eof,
+	.closed = on_local_event,
+	.room = on_local_event,
 };
 
 struct line {
@@ -166,6 +197,39 @@ play(void *arg)
 	return r;
 }
 
+/* A local channel whose peer takes nothing: what its owner says waits. */
+static int
+play_local(void *arg)
+{
+	static const struct line lines[] = {
+		SSH(SSH_CHANNEL_OPEN, "\0\0\0\5local\0\0\0\7\0\0\0\1\0\0\1\0"),
+		SSH(SSH_CHANNEL_DATA, ONE "\0\0\0\4data"),
+		SSH(SSH_CHANNEL_EOF, ONE),
+	};
+	size_t backlog = 0;
+	struct mux *m = mux_new(MUX_FRONT, 5, &ops, &backlog);
+	int r = m == NULL ? -ENOMEM : 0;
+
+	(void)arg;
+	if (r == 0)
+		mux_set_local(m, &local_ops, &m);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]) && r == 0; i++) {
+		r = play_line(m, &lines[i]);
+		if (r == 0 && i == 0)
+			r = mux_local_confirm(m, 1);
+	}
+	mux_free(m);
+	assert_true(r == 0 || r == -ENOMEM);
+	return r;
+}
+
+static void
+test_local_survives_each_failure(void **state)
+{
+	(void)state;
+	assert_true(fault_each(FAULT_MEMORY, play_local, NULL) >= 5);
+}
+
 static void
 test_front_survives_each_failure(void **state)
 {
@@ -202,6 +266,7 @@ main(void)
 		cmocka_unit_test(test_front_survives_each_failure),
 		cmocka_unit_test(test_a_denial_survives_each_failure),
 		cmocka_unit_test(test_back_survives_each_failure),
+		cmocka_unit_test(test_local_survives_each_failure),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

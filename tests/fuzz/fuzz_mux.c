@@ -50,11 +50,13 @@ on_frame(void *arg, uint16_t type, uint32_t id, const void *data, size_t len)
 }
 
 static uint32_t
-on_may_open(void *arg, struct rd_str type, const char **ret_text)
+on_may_open(void *arg, const struct mux_open *open, const char **ret_text)
 {
 	(void)arg;
 	*ret_text = "no";
-	return rd_is(type, "session") ? 0 : SSH_OPEN_PROHIBITED;
+	return rd_is(open->type, "session") ? 0
+	       : rd_is(open->type, "local") ? MUX_OPEN_LOCAL
+					    : (uint32_t)SSH_OPEN_PROHIBITED;
 }
 
 static enum mux_answer
@@ -75,9 +77,66 @@ static const struct mux_ops ops = {
 };
 
 static int
+on_local_data(void *arg, uint32_t id, struct rd_str data)
+{
+	struct ground *g = arg;
+
+	return data.len % 3 == 0 ? 0 : mux_local_took(g->mux, id, data.len);
+}
+
+static int
+on_local_eof(void *arg, uint32_t id)
+{
+	struct ground *g = arg;
+
+	return mux_local_close(g->mux, id);
+}
+
+static void
+on_local_event(void *arg, uint32_t id)
+{
+	(void)arg;
+	(void)id;
+}
+
+static const struct mux_local_ops local_ops = {
+	.data = on_local_data,
+	.eof = on_local_eof,
+	.closed = on_local_event,
+	.room = on_local_event,
+};
+
+/* The owner of a local channel; what it may not do now is refused, and goes on. */
+static int
+local_step(struct ground *g, uint32_t id, size_t n)
+{
+	static const uint8_t bytes[256];
+	int r;
+
+	switch (n % 6) {
+	case 0:
+		r = mux_local_confirm(g->mux, id);
+		break;
+	case 1:
+		r = mux_local_refuse(g->mux, id, 1, "refused");
+		break;
+	case 2:
+		r = mux_local_eof(g->mux, id);
+		break;
+	case 3:
+		r = mux_local_close(g->mux, id);
+		break;
+	default:
+		r = mux_local_room(g->mux, id) < n ? 0 : mux_local_data(g->mux, id, bytes, n);
+		break;
+	}
+	return r == ERR_ORDER ? 0 : r;
+}
+
+static int
 own_step(struct ground *g, uint8_t what, const uint8_t *p, size_t n)
 {
-	switch (what % 6) {
+	switch (what % 7) {
 	case 0:
 		g->backlog = g->backlog == 0 ? MUX_BACKLOG : 0;
 		return 0;
@@ -89,6 +148,8 @@ own_step(struct ground *g, uint8_t what, const uint8_t *p, size_t n)
 		return mux_deny(g->mux, n > 0 ? p[0] : 1, (struct rd_str){ p, n }, "denied");
 	case 4:
 		return n == 3 ? mux_finish(g->mux, 255, "over") : 0;
+	case 5:
+		return n > 0 ? local_step(g, p[0], n) : 0;
 	default:
 		mux_set_limit(g->mux, (uint32_t)n);
 		return 0;
@@ -106,7 +167,7 @@ step(struct ground *g, uint8_t what, const uint8_t *p, size_t n)
 {
 	int r = 0;
 
-	what %= 16;
+	what %= 17;
 	if (what < 4)
 		r = mux_message(g->mux, p, n);
 	else if (what < 8)
@@ -126,6 +187,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	g.mux = mux_new(data[0] % 2 == 0 ? MUX_FRONT : MUX_BACK, 5, &ops, &g);
 	if (g.mux == NULL)
 		abort();
+	mux_set_local(g.mux, &local_ops, &g);
 	data++;
 	size--;
 	while (size >= 2) {

@@ -4,7 +4,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 58
+plan 68
 
 rig_key "$RIG/alice"
 rig_key "$RIG/fleet"
@@ -162,9 +162,48 @@ is 'all of them on one connection' "$(grep -c 'front type=31' "$RIG/link.log")" 
 mux -O exit "$(to t1)" 2>/dev/null
 ok 'nothing is left when the master has gone' wait_for 10 no_ends_left
 
+# Jumps: another connection in a channel of one without a host; many at once, both ways, to their ends.
+cat >"$RIG/jump_config" <<EOF
+Host *
+	StrictHostKeyChecking no
+	UserKnownHostsFile /dev/null
+	LogLevel ERROR
+	IdentityFile $RIG/alice
+	IdentitiesOnly yes
+	BatchMode yes
+Host outer
+	HostName 127.0.0.1
+	Port $bastion_port
+	User $rig_me
+	ControlPath $RIG/outer.sock
+Host t1 nowhere
+	User $rig_me+t1
+	ProxyJump outer
+EOF
+jump() { timeout 60 ssh -F "$RIG/jump_config" "$@"; }
+is 'a session inside a jump' "$(jump t1 'echo inside')" inside
+jump -n t1 'exit 7'
+is 'its exit status' $? 7
+like 'a jump that is refused' "$(jump -n -o LogLevel=INFO -o ProxyJump=none -o ProxyCommand="ssh -F $RIG/jump_config -o LogLevel=INFO -W %h:%p outer" nowhere true 2>&1)" 'administratively prohibited: no such target'
+head -c 8000000 /dev/urandom >"$RIG/big"
+is '8 MB come back as they went' "$(jump t1 cat <"$RIG/big" | sha256sum)" "$(sha256sum <"$RIG/big")"
+ok 'a connection that has no channel stays' jump -fNM outer
+is 'jumps share it' "$(jump t1 'echo first'; jump -o ProxyJump=none -o ProxyCommand="ssh -F $RIG/jump_config -W %h:%p outer" t1 'echo second')" 'first
+second'
+for i in 1 2 3 4 5 6; do
+	jump t1 'cat | sha256sum' <"$RIG/big" >"$RIG/jump.$i" &
+	jump_pids="$jump_pids $!"
+done
+# shellcheck disable=SC2086 # a list
+wait $jump_pids
+is 'six at once, through one connection' "$(cat "$RIG"/jump.[1-6] | uniq)" "$(sha256sum <"$RIG/big")"
+like 'a session on it hears that there is no shell' "$(jump outer true 2>&1)" 'there is no shell here'
+is 'and it goes on' "$(jump t1 'echo on')" on
+ok 'it ends when its client wants' jump -O exit outer 2>/dev/null
+
 # Refusals.
 not_ok 'a refused login' b_ssh -n nobody+t1@127.0.0.1 true 2>/dev/null
-ok 'no host' told 'bastiond: no host given: use ssh LOGIN+HOST@BASTION, for example ssh root+web1@bastion' 254 \
+ok 'no host, no shell' told 'bastiond: there is no shell here' 254 \
 	"$rig_me@127.0.0.1" true
 ok 'no link' told 'bastiond: no such host; reference 0123abcd' 255 "$(to shut)" true
 ok 'a denied command' told 'bastiond: not this one' 254 "$(to t1)" 'denied really'

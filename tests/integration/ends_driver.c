@@ -544,10 +544,11 @@ send_front_start(struct conn *c)
 }
 
 static int
-edge(struct conn *c, const char *name, const struct ipc_rule *rules, struct ipc **ret_ipc)
+edge(struct conn *c, const char *name, const struct ipc_rule *rules, size_t n_rules,
+    struct ipc **ret_ipc)
 {
 	const struct ipc_conf conf = {
-		.name = name, .rules = rules, .n_rules = rules != NULL, .arg = c, .gone = on_gone
+		.name = name, .rules = rules, .n_rules = n_rules, .arg = c, .gone = on_gone
 	};
 	int pair[2];
 
@@ -556,16 +557,54 @@ edge(struct conn *c, const char *name, const struct ipc_rule *rules, struct ipc 
 	return pair[1];
 }
 
-static void
-on_client(void *arg, uint32_t revents)
+/* The front's wishes on a login without a host. */
+static int
+on_shell(void *arg, struct ipc_msg *msg)
 {
-	struct driver *d = arg;
-	int client = accept4(d->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), fds[4];
-	struct conn *c;
+	struct conn *c = arg;
 
-	(void)revents;
-	if (client < 0)
-		return;
+	(void)msg;
+	send_text(c->broker, BRK_FRONT_REFUSED, "there is no shell here");
+	return 0;
+}
+
+static void start_front(struct driver *d, int client);
+
+/* A jump leads to another front, whatever was asked for but "nowhere". */
+static int
+on_jump(void *arg, struct ipc_msg *msg)
+{
+	struct rd in = rd_over(msg->data, msg->len);
+	struct rd_str host;
+	struct conn *c = arg;
+	int pair[2];
+
+	if (!rd_str(&in, &host) || in.len != 4)
+		return ERR_FORMAT;
+	if (rd_is(host, "nowhere")) {
+		static const char line[] = "\0\0\0\16no such target";
+
+		return ipc_send(c->broker, BRK_FRONT_JUMP_REFUSED, msg->id, line, sizeof(line) - 1);
+	}
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+		return -errno;
+	NEED(ipc_send_fds(c->broker, BRK_FRONT_JUMPED, msg->id, NULL, 0, &pair[0], 1));
+	fd_close(&pair[0]);
+	start_front(c->d, pair[1]);
+	return 0;
+}
+
+static const struct ipc_rule broker_rules[] = {
+	{ BRK_FRONT_SHELL, "SHELL", 0, 0, 0, IPC_ANY_STATE, on_shell },
+	{ BRK_FRONT_JUMP, "JUMP", 9, 512, 0, IPC_ANY_STATE, on_jump },
+};
+
+static void
+start_front(struct driver *d, int client)
+{
+	struct conn *c;
+	int fds[4];
+
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		die("connection", -ENOMEM);
@@ -574,10 +613,10 @@ on_client(void *arg, uint32_t revents)
 	STAILQ_INIT(&c->back_side.held);
 	LIST_INSERT_HEAD(&d->conns, c, all);
 	NEED(loop_timer_new(d->loop, on_commit, c, &c->commit));
-	fds[0] = edge(c, "broker", NULL, &c->broker);
+	fds[0] = edge(c, "broker", broker_rules, 2, &c->broker);
 	fds[1] = client;
-	fds[2] = edge(c, "policy", policy_rules, &c->policy);
-	fds[3] = edge(c, "keys", keys_rules, &c->keys);
+	fds[2] = edge(c, "policy", policy_rules, 1, &c->policy);
+	fds[3] = edge(c, "keys", keys_rules, 1, &c->keys);
 	send_front_start(c);
 	NEED(proc_spawn(
 	    &(struct proc_spec){
@@ -586,6 +625,17 @@ on_client(void *arg, uint32_t revents)
 	NEED(loop_add(d->loop, c->front_pidfd, EPOLLIN, on_front_exit, c, &c->front_io));
 	for (int i = 0; i < 4; i++)
 		fd_close(&fds[i]);
+}
+
+static void
+on_client(void *arg, uint32_t revents)
+{
+	struct driver *d = arg;
+	int client = accept4(d->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)revents;
+	if (client >= 0)
+		start_front(d, client);
 }
 
 static void

@@ -87,11 +87,13 @@ on_frame(void *arg, uint16_t type, uint32_t id, const void *data, size_t len)
 }
 
 static uint32_t
-on_may_open(void *arg, struct rd_str type, const char **ret_text)
+on_may_open(void *arg, const struct mux_open *open, const char **ret_text)
 {
 	(void)arg;
-	if (rd_is(type, "session"))
+	if (rd_is(open->type, "session"))
 		return 0;
+	if (rd_is(open->type, "local"))
+		return MUX_OPEN_LOCAL;
 	*ret_text = "not here";
 	return SSH_OPEN_PROHIBITED;
 }

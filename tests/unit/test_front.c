@@ -443,7 +443,51 @@ test_policy_is_needed_for_a_login_only(void **state)
 /* The leg. */
 
 static void
-test_without_a_host_the_user_is_told_how(void **state)
+test_without_a_host_the_shell_is_asked_for_once_and_a_refusal_ends_sessions(void **state)
+{
+	struct world w;
+
+	(void)state;
+	log_in(&w, "");
+	end_rig_want_quiet(w.broker);
+	open_session();
+	open_session();
+	wire_fake_says("busb", SSH_CHANNEL_REQUEST, 1u, "shell", 0);
+	turn(&w);
+	end_rig_want(w.broker, BRK_FRONT_SHELL, "");
+	end_rig_want_quiet(w.broker);
+	rig_log_want(&wire_fake->sent, "buuuu", SSH_CHANNEL_OPEN_CONFIRMATION, 7u, 1u,
+	    MUX_WINDOW_EARLY, 32768u);
+	rig_log_want(&wire_fake->sent, "buuuu", SSH_CHANNEL_OPEN_CONFIRMATION, 7u, 2u,
+	    MUX_WINDOW_EARLY, 32768u);
+	end_rig_say(w.f.loop, w.broker, BRK_FRONT_REFUSED, -1, "s", "no host given: use this");
+	want_told("bastiond: no host given: use this\n", 254);
+	wire_fake_says("bu", SSH_CHANNEL_CLOSE, 1u);
+	/* Later ones hear the same, and the connection stays. */
+	wire_fake_says("busb", SSH_CHANNEL_REQUEST, 2u, "shell", 0);
+	turn(&w);
+	want_told("bastiond: no host given: use this\n", 254);
+	wire_fake_says("bu", SSH_CHANNEL_CLOSE, 2u);
+	end_rig_later(w.f.loop, 20 * S);
+	assert_false(wire_fake->over);
+	done(&w);
+}
+
+static void
+test_without_a_host_and_a_channel_the_connection_stays(void **state)
+{
+	struct world w;
+
+	(void)state;
+	log_in(&w, "");
+	end_rig_later(w.f.loop, 20 * S);
+	assert_false(wire_fake->over);
+	end_rig_want_quiet(w.broker);
+	done(&w);
+}
+
+static void
+test_without_a_host_frames_wait_for_the_link_of_the_shell(void **state)
 {
 	struct world w;
 
@@ -452,17 +496,25 @@ test_without_a_host_the_user_is_told_how(void **state)
 	open_session();
 	wire_fake_says("busb", SSH_CHANNEL_REQUEST, 1u, "shell", 0);
 	turn(&w);
-	rig_log_want(&wire_fake->sent, "buuuu", SSH_CHANNEL_OPEN_CONFIRMATION, 7u, 1u,
-	    MUX_WINDOW_EARLY, 32768u);
-	want_told("bastiond: no host given: use ssh LOGIN+HOST@BASTION, for example ssh "
-		  "root+web1@bastion\n",
-	    254);
-	wire_fake_says("bu", SSH_CHANNEL_CLOSE, 1u);
-	turn(&w);
-	/* It may go on its own. */
-	assert_false(wire_fake->over);
-	end_rig_later(w.f.loop, 2 * S);
-	assert_true(wire_fake->over);
+	end_rig_want(w.broker, BRK_FRONT_SHELL, "");
+	give_link(&w);
+	end_rig_want_frame(w.link, LINK_OPEN, 1, "s", "session");
+	end_rig_want_frame(w.link, LINK_REQUEST, 1, "usb", 1u, "shell", 0);
+	done(&w);
+}
+
+static void
+test_a_link_that_nobody_asked_for_ends_the_front(void **state)
+{
+	struct world w;
+	int theirs;
+
+	(void)state;
+	log_in(&w, "");
+	theirs = end_rig_edge(&w.link);
+	end_rig_say(w.f.loop, w.broker, BRK_FRONT_LINK, theirs, "");
+	close(theirs);
+	end_rig_want_gone(w.broker);
 	done(&w);
 }
 
@@ -989,7 +1041,11 @@ main(void)
 		cmocka_unit_test(test_policy_may_end_the_login_with_a_line),
 		cmocka_unit_test(test_answers_to_no_question_end_the_login),
 		cmocka_unit_test(test_policy_is_needed_for_a_login_only),
-		cmocka_unit_test(test_without_a_host_the_user_is_told_how),
+		cmocka_unit_test(
+		    test_without_a_host_the_shell_is_asked_for_once_and_a_refusal_ends_sessions),
+		cmocka_unit_test(test_without_a_host_and_a_channel_the_connection_stays),
+		cmocka_unit_test(test_without_a_host_frames_wait_for_the_link_of_the_shell),
+		cmocka_unit_test(test_a_link_that_nobody_asked_for_ends_the_front),
 		cmocka_unit_test(test_what_the_client_says_waits_for_the_link),
 		cmocka_unit_test(test_a_link_before_the_login_is_not_taken),
 		cmocka_unit_test(test_there_is_one_link),

@@ -502,10 +502,10 @@ deliver(struct end *from, struct end *to)
 }
 
 static uint32_t
-on_may_open(void *arg, struct rd_str type, const char **ret_text)
+on_may_open(void *arg, const struct mux_open *open, const char **ret_text)
 {
 	(void)arg;
-	(void)type;
+	(void)open;
 	(void)ret_text;
 	return 0;
 }
