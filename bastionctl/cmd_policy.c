@@ -95,6 +95,32 @@ policy_check(struct cmd_ctx *c, int n_args, const char *const *args)
 }
 
 static void
+policy_write_right(FILE *f, const struct policy_right *right)
+{
+	for (size_t i = 0; i < right->n_only; i++)
+		fprintf(f, "    %s only: %s\n", right->name, right->only[i]);
+	for (size_t i = 0; i < right->n_never; i++)
+		fprintf(f, "    %s never: %s\n", right->name, right->never[i]);
+	if (right->more)
+		fprintf(f, "    %s: there are more\n", right->name);
+}
+
+static void
+policy_write_rights(FILE *f, const struct policy_answer *a)
+{
+	if (a->n_rights == 0)
+		return;
+	fprintf(f, "  may:");
+	for (size_t i = 0; i < a->n_rights; i++)
+		fprintf(f, " %s", a->rights[i].name);
+	fprintf(f, "\n");
+	for (size_t i = 0; i < a->n_rights; i++)
+		policy_write_right(f, &a->rights[i]);
+	if (a->files != NULL)
+		fprintf(f, "  files: %s\n", a->files);
+}
+
+static void
 policy_write(FILE *f, const struct policy_question *q, const struct policy_answer *a)
 {
 	if (a->allowed && a->login[0] == '\0')
@@ -107,12 +133,7 @@ policy_write(FILE *f, const struct policy_question *q, const struct policy_answe
 		    a->login[0] != '\0' ? " as " : "", a->login, a->host, a->reason, a->text);
 	if (a->rule != NULL)
 		fprintf(f, "  rule: %s\n", a->rule);
-	if (a->rights[0] != NULL) {
-		fprintf(f, "  may:");
-		for (size_t i = 0; a->rights[i] != NULL; i++)
-			fprintf(f, " %s", a->rights[i]);
-		fprintf(f, "\n");
-	}
+	policy_write_rights(f, a);
 	if (a->n_steps > 0)
 		fprintf(f, "  rules, in the order of the file (any deny that fits wins):\n");
 	for (size_t i = 0; i < a->n_steps; i++)
@@ -166,10 +187,25 @@ policy_put_text(struct json *j, const char *key, const char *s)
 		json_put_null(j, key);
 }
 
+/* Nothing for a right that has none. */
+static void
+policy_put_list(struct json *j, const char *key, const char *const *v, size_t n)
+{
+	struct json *list;
+
+	if (n == 0)
+		return;
+	list = json_list();
+	for (size_t i = 0; i < n; i++)
+		json_put_str(list, NULL, v[i]);
+	json_put(j, key, list);
+}
+
 static int
 policy_show_json(const struct policy_question *q, const struct policy_answer *a)
 {
 	struct json *j = json_map(), *may = json_list();
+	struct json *only = json_map(), *never = json_map();
 
 	json_put_bool(j, "allowed", a->allowed);
 	json_put_str(j, "identity", q->identity);
@@ -182,9 +218,17 @@ policy_show_json(const struct policy_question *q, const struct policy_answer *a)
 	policy_put_text(j, "rule", a->rule);
 	policy_put_text(j, "reason", a->reason);
 	policy_put_text(j, "text", a->text);
-	for (size_t i = 0; a->rights[i] != NULL; i++)
-		json_put_str(may, NULL, a->rights[i]);
+	for (size_t i = 0; i < a->n_rights; i++) {
+		const struct policy_right *right = &a->rights[i];
+
+		json_put_str(may, NULL, right->name);
+		policy_put_list(only, right->name, right->only, right->n_only);
+		policy_put_list(never, right->name, right->never, right->n_never);
+	}
 	json_put(j, "may", may);
+	json_put(j, "only", only);
+	json_put(j, "never", never);
+	policy_put_text(j, "files", a->files);
 	json_put(j, "rules", policy_steps_json(a));
 	return policy_print(j);
 }

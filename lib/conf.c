@@ -660,6 +660,29 @@ conf_distance(const char *a, const char *b)
 	return last[b_len];
 }
 
+/* Whether d edits make a slip of this word, and not another word. */
+static bool
+conf_is_slip(const char *wrong, size_t d)
+{
+	return d <= 1 + strlen(wrong) / 4;
+}
+
+const char *
+conf_near(const char *wrong, const char *const *words, size_t n)
+{
+	size_t best = SIZE_MAX, best_i = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t d = conf_distance(wrong, words[i]);
+
+		if (d < best) {
+			best = d;
+			best_i = i;
+		}
+	}
+	return n > 0 && conf_is_slip(wrong, best) ? words[best_i] : NULL;
+}
+
 static int
 conf_unknown_key(const struct conf_node *key, const struct conf_key *keys, size_t n_keys,
     struct conf_err *ret_err)
@@ -676,7 +699,7 @@ conf_unknown_key(const struct conf_node *key, const struct conf_key *keys, size_
 		}
 		conf_add(known, sizeof(known), &at, "%s%s", i > 0 ? ", " : "", keys[i].name);
 	}
-	if (best <= 1 + strlen(key->text) / 4)
+	if (conf_is_slip(key->text, best))
 		return conf_fail(
 		    key, ret_err, "a known key (did you mean \"%s\"?)", keys[best_i].name);
 	return conf_fail(key, ret_err, n_keys > 0 ? "one of the keys %s" : "no key here%s", known);

@@ -68,6 +68,9 @@ struct conf_key {
 int conf_check_map(const struct conf_node *n, const struct conf_key *keys, size_t n_keys,
     struct conf_err *ret_err) MUST_CHECK;
 
+/* Of words that could stand somewhere, the one that a wrong word is most likely a slip of; NULL: none is close. */
+const char *conf_near(const char *wrong, const char *const *words, size_t n);
+
 /* Typed values; n must not be NULL. 0; ERR_FORMAT with *ret_err filled, output untouched. Strings are borrowed from the doc. */
 int conf_str(const struct conf_node *n, const char **ret_s, struct conf_err *ret_err) MUST_CHECK;
 int conf_bool(

@@ -138,6 +138,7 @@ access_target(const struct model *m, const struct model_user *user, const char *
 		deny(a, a->rule != NULL ? "host-denied-by-rule" : "host-not-allowed");
 		return;
 	}
+	a->keep = rules_keep(m, &q, a->rights & MODEL_FILES);
 	if (!model_host_has_port(a->host, a->port)) {
 		deny(a, "port-not-allowed");
 		return;

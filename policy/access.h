@@ -44,6 +44,7 @@ struct access {
 	char host_name[NAMES_FIELD_SIZE]; /* as in the inventory, or as typed for a pattern */
 	uint16_t port;
 	unsigned rights; /* everything that is allowed there and now */
+	bool keep;	 /* content of files that are transferred is kept; else its hash */
 	char line
 	    [ACCESS_LINE_SIZE]; /* ACCESS_SAY: for the person; else "" or a hint for the audit event */
 };

@@ -37,9 +37,10 @@ struct ask_verdict {
 };
 
 /*
- * leg: remembers what the target may open because of this. set: NULL when nothing is in force (everything is denied then). replacement, terms: empty buffers; replacement holds the
- * whole new payload of the frame for POL_REPLACE, terms how its stream is read (policy_proto.h; empty: plain). 0; -ENOMEM.
- * A frame that does not parse is denied.
+ * leg: what the target may open because of this is noted there. set: NULL when nothing is in force (everything is denied
+ * then). replacement, terms: empty buffers; replacement holds the whole new payload of the frame for POL_REPLACE, terms how
+ * what is allowed is read (policy_proto.h; empty: plain; at most POL_TERMS_MAX). 0; -ENOMEM. A frame that does not parse is
+ * denied.
  */
 int ask_judge(struct leg *leg, const struct set *set, const struct ask *ask,
     struct buf *replacement, struct buf *terms, struct ask_verdict *ret) MUST_CHECK;

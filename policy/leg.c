@@ -96,6 +96,7 @@ leg_free(struct leg *leg)
 	if (leg == NULL)
 		return;
 	free(leg->force_command);
+	listens_done(&leg->listens);
 	for (size_t i = 0; i < leg->n_principals; i++)
 		free(leg->principals[i]);
 	free(leg->principals);
@@ -159,7 +160,7 @@ put_recorder_part(
 	    (e = put_meta(b, REC_META_RULE, r->access.rule->name)) != 0 ||
 	    (e = put_credential(b, &r->credential)) != 0)
 		return e;
-	return put_meta(b, REC_META_FILES, "keep");
+	return put_meta(b, REC_META_FILES, r->access.keep ? "keep" : "hash");
 }
 
 static int

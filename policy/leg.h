@@ -10,6 +10,7 @@
 #include "lib/err.h"
 #include "lib/net.h"
 #include "policy/auth.h"
+#include "policy/listens.h"
 
 #define LEG_SOURCE_SIZE 64u /* bytes of "address:port" */
 #define LEG_REF_SIZE 20u    /* bytes of a reference id with its NUL */
@@ -31,6 +32,9 @@ struct leg {
 	struct model_blob *host_cas; /* owned */
 	size_t n_host_cas;
 	unsigned rsa_bits; /* smallest RSA key of a host CA */
+	/* What the client asked for and was allowed: for this alone may the target open channels. */
+	unsigned asked; /* MODEL_AGENT, MODEL_X11 */
+	struct listens listens;
 };
 
 /*

@@ -24,9 +24,14 @@ static const struct {
 } right_names[] = {
 	{ MODEL_SHELL, "shell" },
 	{ MODEL_EXEC, "exec" },
-	{ MODEL_SFTP, "sftp" },
+	{ MODEL_SFTP_READ, "sftp-read" },
+	{ MODEL_SFTP_WRITE, "sftp-write" },
 	{ MODEL_SCP, "scp" },
 	{ MODEL_RSYNC, "rsync" },
+	{ MODEL_FORWARD, "forward" },
+	{ MODEL_REMOTE_FORWARD, "remote_forward" },
+	{ MODEL_AGENT, "agent" },
+	{ MODEL_X11, "x11" },
 };
 
 const char *
@@ -36,6 +41,22 @@ model_right_name(unsigned right)
 		if (right_names[i].right == right)
 			return right_names[i].name;
 	return "?";
+}
+
+size_t
+model_right_index(unsigned right)
+{
+	size_t i = 0;
+
+	while (i + 1 < MODEL_N_RIGHTS && right != 1u << i)
+		i++;
+	return i;
+}
+
+const struct model_strings *
+model_limits(const struct model_rule *rule, unsigned right)
+{
+	return &rule->limits[model_right_index(right)];
 }
 
 bool

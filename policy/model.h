@@ -13,6 +13,7 @@
 #include "lib/err.h"
 #include "lib/net.h"
 #include "lib/sshkey.h"
+#include "policy/forward.h"
 #include "policy/hours.h"
 #include "policy/zone.h"
 
@@ -20,6 +21,7 @@
 #define MODEL_HOSTS_MAX 50000u
 #define MODEL_RULES_MAX 4096u
 #define MODEL_LIST_MAX 1024u   /* entries of one list */
+#define MODEL_PATHS_MAX 64u    /* paths of one right in one rule */
 #define MODEL_PINS_MAX 16u     /* host_keys or host_ca of one host */
 #define MODEL_NAME_MAX 255u    /* bytes of a user, group, host or rule name */
 #define MODEL_PORTS_MAX 16u    /* ports of one host */
@@ -32,13 +34,22 @@
 /* What a rule can give, one bit each. */
 enum model_right {
 	MODEL_SHELL = 1 << 0,
-	MODEL_EXEC = 1 << 1,
-	MODEL_SFTP = 1 << 2,
-	MODEL_SCP = 1 << 3,
-	MODEL_RSYNC = 1 << 4
+	MODEL_EXEC = 1 << 1,	  /* may be limited to patterns of commands */
+	MODEL_SFTP_READ = 1 << 2, /* these two: to path prefixes */
+	MODEL_SFTP_WRITE = 1 << 3,
+	MODEL_SCP = 1 << 4,
+	MODEL_RSYNC = 1 << 5,
+	MODEL_FORWARD =
+	    1 << 6, /* these two: to policy/forward.h's patterns, always when they are given */
+	MODEL_REMOTE_FORWARD = 1 << 7,
+	MODEL_AGENT = 1 << 8,
+	MODEL_X11 = 1 << 9
 };
-#define MODEL_ALL_RIGHTS (MODEL_SHELL | MODEL_EXEC | MODEL_SFTP | MODEL_SCP | MODEL_RSYNC)
-/* "shell", ... for one bit; static. */
+#define MODEL_N_RIGHTS 10u
+#define MODEL_ALL_RIGHTS ((1u << MODEL_N_RIGHTS) - 1)
+#define MODEL_SFTP (MODEL_SFTP_READ | MODEL_SFTP_WRITE)
+#define MODEL_FILES (MODEL_SFTP | MODEL_SCP | MODEL_RSYNC)
+/* "shell", "sftp-read", "remote_forward" ... for one bit; static. */
 const char *model_right_name(unsigned right);
 
 struct model_strings {
@@ -94,12 +105,18 @@ struct model_rule {
 	struct model_strings hosts, patterns;
 	struct model_label *labels; /* all of them must fit */
 	size_t n_labels;
-	bool any_login, same_login;    /* as holds "*"; as holds "@self" */
-	struct model_strings logins;   /* the others */
-	unsigned rights;	       /* enum model_right; a deny rule without "may": all */
-	struct model_strings commands; /* patterns for MODEL_EXEC; none: every command */
+	bool any_login, same_login;  /* as holds "*"; as holds "@self" */
+	struct model_strings logins; /* the others */
+	unsigned rights;	     /* enum model_right; a deny rule without "may": all */
+	struct model_strings limits[MODEL_N_RIGHTS]; /* of each right, by model_right_index() */
+	struct forward_pattern *forwards, *remotes;  /* the limits of both ways to forward, read */
+	bool keep;				     /* content of files is kept; false: its hash */
 	struct hours when;
 };
+/* The place of one bit. */
+size_t model_right_index(unsigned right);
+/* Patterns or prefixes that a rule holds a right to; none: all there is. */
+const struct model_strings *model_limits(const struct model_rule *rule, unsigned right);
 
 struct model;
 

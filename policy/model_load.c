@@ -9,19 +9,12 @@
 #include <string.h>
 
 #include "lib/str.h"
-#include "policy/command.h"
 #include "policy/model.h"
 #include "policy/model_int.h"
 #include "policy/names.h"
 
 #define FIELDS_MAX 16
 #define KEY_NAME_MAX 64 /* bytes of a vault key's name; keys/keys_proto.h */
-
-struct load {
-	struct model *m;
-	const struct zones *zones;
-	struct conf_err *err;
-};
 
 struct field {
 	const char *name;
@@ -65,9 +58,8 @@ read_unsupported(struct load *l, void *obj, const struct conf_node *n)
 	return unsupported(l, n);
 }
 
-/* A list, not too long, and its array. */
-static int
-read_list(struct load *l, const struct conf_node *n, size_t size, void **ret_v)
+int
+load_list(struct load *l, const struct conf_node *n, size_t size, void **ret_v)
 {
 	int r = conf_list(n, l->err);
 
@@ -78,12 +70,6 @@ read_list(struct load *l, const struct conf_node *n, size_t size, void **ret_v)
 	*ret_v = model_alloc(l->m, conf_n(n), size);
 	return *ret_v != NULL ? 0 : -ENOMEM;
 }
-
-/* Whether a string may stand there, and what to say when not. */
-struct kind {
-	bool (*ok)(const char *s);
-	const char *expected;
-};
 
 static bool
 is_name(const char *s)
@@ -110,29 +96,23 @@ is_label(const char *s)
 }
 
 static bool
-is_command(const char *s)
-{
-	return command_pattern_check(s) == 0;
-}
-
-static bool
 is_host_pattern(const char *s)
 {
 	return *s != '\0' && strlen(s) <= MODEL_NAME_MAX &&
 	       strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789._-*?") == strlen(s);
 }
 
-static const struct kind name_kind = { is_name, "a name of letters, digits and . _ - @" };
-static const struct kind principal_kind = { is_principal, "a principal of 1 to 255 bytes" };
-static const struct kind fingerprint_kind = { is_fingerprint,
+static const struct load_kind name_kind = { is_name, "a name of letters, digits and . _ - @" };
+static const struct load_kind principal_kind = { is_principal, "a principal of 1 to 255 bytes" };
+static const struct load_kind fingerprint_kind = { is_fingerprint,
 	"a CA's fingerprint as of ssh-keygen -l, SHA256:..." };
-static const struct kind label_kind = { is_label, "text of 1 to 255 bytes" };
-static const struct kind command_kind = { is_command, "a command of 1 to 512 printable bytes" };
-static const struct kind pattern_kind = { is_host_pattern,
+static const struct load_kind label_kind = { is_label, "text of 1 to 255 bytes" };
+static const struct load_kind pattern_kind = { is_host_pattern,
 	"a pattern of lower case letters, digits and . _ - * ?" };
 
 static int
-read_string(struct load *l, const struct conf_node *n, const struct kind *kind, const char **ret_s)
+read_string(
+    struct load *l, const struct conf_node *n, const struct load_kind *kind, const char **ret_s)
 {
 	const char *s;
 	int r = conf_str(n, &s, l->err);
@@ -144,12 +124,12 @@ read_string(struct load *l, const struct conf_node *n, const struct kind *kind, 
 	return r;
 }
 
-static int
-read_strings(
-    struct load *l, const struct conf_node *n, const struct kind *kind, struct model_strings *to)
+int
+load_strings(struct load *l, const struct conf_node *n, const struct load_kind *kind,
+    struct model_strings *to)
 {
 	void *v;
-	int r = read_list(l, n, sizeof(const char *), &v);
+	int r = load_list(l, n, sizeof(const char *), &v);
 
 	if (r != 0)
 		return r;
@@ -218,7 +198,7 @@ read_user_keys(struct load *l, void *obj, const struct conf_node *n)
 {
 	struct model_user *u = obj;
 	void *v;
-	int r = read_list(l, n, sizeof(struct model_blob), &v);
+	int r = load_list(l, n, sizeof(struct model_blob), &v);
 
 	if (r != 0)
 		return r;
@@ -231,19 +211,19 @@ read_user_keys(struct load *l, void *obj, const struct conf_node *n)
 static int
 read_user_principals(struct load *l, void *obj, const struct conf_node *n)
 {
-	return read_strings(l, n, &principal_kind, &((struct model_user *)obj)->principals);
+	return load_strings(l, n, &principal_kind, &((struct model_user *)obj)->principals);
 }
 
 static int
 read_user_groups(struct load *l, void *obj, const struct conf_node *n)
 {
-	return read_strings(l, n, &name_kind, &((struct model_user *)obj)->groups);
+	return load_strings(l, n, &name_kind, &((struct model_user *)obj)->groups);
 }
 
 static int
 read_user_ca(struct load *l, void *obj, const struct conf_node *n)
 {
-	return read_strings(l, n, &fingerprint_kind, &((struct model_user *)obj)->cas);
+	return load_strings(l, n, &fingerprint_kind, &((struct model_user *)obj)->cas);
 }
 
 static const struct field user_fields[] = {
@@ -348,7 +328,7 @@ read_label(struct load *l, struct model_label *to, const struct conf_node *map, 
 	if ((r = read_string(l, conf_key_node_at(map, i), &label_kind, &to->key)) != 0)
 		return r;
 	if (rule && conf_node_type(n) == CONF_LIST)
-		return read_strings(l, n, &label_kind, &to->values);
+		return load_strings(l, n, &label_kind, &to->values);
 	if ((to->values.v = model_alloc(l->m, 1, sizeof(const char *))) == NULL)
 		return -ENOMEM;
 	to->values.n = 1;
@@ -400,7 +380,7 @@ is_vault_key(const char *s)
 static int
 read_host_key(struct load *l, void *obj, const struct conf_node *n)
 {
-	static const struct kind kind = { is_vault_key, "the name of a key in the vault" };
+	static const struct load_kind kind = { is_vault_key, "the name of a key in the vault" };
 
 	return read_string(l, n, &kind, &((struct model_host *)obj)->key);
 }
@@ -565,9 +545,9 @@ is_name_or_star(const char *s)
 static int
 read_who_users(struct load *l, void *obj, const struct conf_node *n)
 {
-	static const struct kind kind = { is_name_or_star, "a user's name or \"*\"" };
+	static const struct load_kind kind = { is_name_or_star, "a user's name or \"*\"" };
 	struct model_rule *rule = obj;
-	int r = read_strings(l, n, &kind, &rule->users);
+	int r = load_strings(l, n, &kind, &rule->users);
 
 	for (size_t i = 0; r == 0 && i < rule->users.n; i++) {
 		if (is_star(rule->users.v[i]))
@@ -581,13 +561,13 @@ read_who_users(struct load *l, void *obj, const struct conf_node *n)
 static int
 read_who_groups(struct load *l, void *obj, const struct conf_node *n)
 {
-	return read_strings(l, n, &name_kind, &((struct model_rule *)obj)->groups);
+	return load_strings(l, n, &name_kind, &((struct model_rule *)obj)->groups);
 }
 
 static int
 read_who_principals(struct load *l, void *obj, const struct conf_node *n)
 {
-	return read_strings(l, n, &principal_kind, &((struct model_rule *)obj)->principals);
+	return load_strings(l, n, &principal_kind, &((struct model_rule *)obj)->principals);
 }
 
 static int
@@ -596,7 +576,7 @@ read_who_source(struct load *l, void *obj, const struct conf_node *n)
 	struct model_rule *rule = obj;
 	const char *s;
 	void *v;
-	int r = read_list(l, n, sizeof(struct net_prefix), &v);
+	int r = load_list(l, n, sizeof(struct net_prefix), &v);
 
 	if (r != 0)
 		return r;
@@ -649,9 +629,9 @@ is_host_or_star(const char *s)
 static int
 read_where_hosts(struct load *l, void *obj, const struct conf_node *n)
 {
-	static const struct kind kind = { is_host_or_star, "a host's name or \"*\"" };
+	static const struct load_kind kind = { is_host_or_star, "a host's name or \"*\"" };
 	struct model_rule *rule = obj;
-	int r = read_strings(l, n, &kind, &rule->hosts);
+	int r = load_strings(l, n, &kind, &rule->hosts);
 
 	for (size_t i = 0; r == 0 && i < rule->hosts.n; i++) {
 		const char *s = rule->hosts.v[i];
@@ -669,7 +649,7 @@ read_where_hosts(struct load *l, void *obj, const struct conf_node *n)
 static int
 read_where_patterns(struct load *l, void *obj, const struct conf_node *n)
 {
-	return read_strings(l, n, &pattern_kind, &((struct model_rule *)obj)->patterns);
+	return load_strings(l, n, &pattern_kind, &((struct model_rule *)obj)->patterns);
 }
 
 static int
@@ -714,10 +694,10 @@ is_login(const char *s)
 static int
 read_as(struct load *l, void *obj, const struct conf_node *n)
 {
-	static const struct kind kind = { is_login, "a login name, \"*\" or \"@self\"" };
+	static const struct load_kind kind = { is_login, "a login name, \"*\" or \"@self\"" };
 	struct model_rule *rule = obj;
 	struct model_strings all;
-	int r = read_strings(l, n, &kind, &all);
+	int r = load_strings(l, n, &kind, &all);
 
 	if (r != 0)
 		return r;
@@ -735,81 +715,10 @@ read_as(struct load *l, void *obj, const struct conf_node *n)
 	return 0;
 }
 
-/* Rules: may. */
-
-static const struct {
-	const char *name;
-	unsigned right; /* 0: known, but nothing would hold it yet */
-} rights[] = {
-	{ "shell", MODEL_SHELL },
-	{ "exec", MODEL_EXEC },
-	{ "sftp", MODEL_SFTP },
-	{ "scp", MODEL_SCP },
-	{ "rsync", MODEL_RSYNC },
-	{ "forward", 0 },
-	{ "agent", 0 },
-	{ "x11", 0 },
-};
-#define N_RIGHTS (sizeof(rights) / sizeof(rights[0]))
-
-static int
-add_right(struct load *l, struct model_rule *rule, const struct conf_node *n, const char *name)
-{
-	for (size_t i = 0; i < N_RIGHTS; i++) {
-		if (strcmp(rights[i].name, name) != 0)
-			continue;
-		if (rights[i].right == 0)
-			return unsupported(l, n);
-		if ((rule->rights & rights[i].right) != 0)
-			return conf_fail(n, l->err, "each right once");
-		rule->rights |= rights[i].right;
-		return 0;
-	}
-	return conf_fail(n, l->err, "shell, exec, sftp, scp, rsync or {exec: [commands]}");
-}
-
-/* {exec: ["systemctl status *"]} */
-static int
-read_may_map(struct load *l, struct model_rule *rule, const struct conf_node *n)
-{
-	const struct conf_node *list = conf_at(n, 0);
-	int r;
-
-	if (conf_n(n) != 1)
-		return conf_fail(n, l->err, "a map of one right");
-	if ((r = add_right(l, rule, conf_key_node_at(n, 0), conf_key_at(n, 0))) != 0)
-		return r;
-	if (strcmp(conf_key_at(n, 0), "exec") != 0)
-		return conf_fail(
-		    conf_key_node_at(n, 0), l->err, "exec, the only right with a list");
-	if (rule->deny)
-		return conf_fail(list, l->err,
-		    "no commands in a deny rule (a command can be written in many ways: list what "
-		    "is "
-		    "allowed)");
-	if ((r = read_strings(l, list, &command_kind, &rule->commands)) != 0)
-		return r;
-	return rule->commands.n > 0 ? 0 : conf_fail(list, l->err, "at least one command");
-}
-
 static int
 read_may(struct load *l, void *obj, const struct conf_node *n)
 {
-	struct model_rule *rule = obj;
-	const char *s;
-	int r = conf_list(n, l->err);
-
-	if (r == 0 && conf_n(n) == 0)
-		r = conf_fail(n, l->err, "at least one right");
-	for (size_t i = 0; r == 0 && i < conf_n(n); i++) {
-		const struct conf_node *one = conf_at(n, i);
-
-		if (conf_node_type(one) == CONF_MAP)
-			r = read_may_map(l, rule, one);
-		else if ((r = conf_str(one, &s, l->err)) == 0)
-			r = add_right(l, rule, one, s);
-	}
-	return r;
+	return load_may(l, obj, n);
 }
 
 /* Rules: when. */
@@ -914,13 +823,13 @@ read_how_mfa(struct load *l, void *obj, const struct conf_node *n)
 static int
 read_how_files(struct load *l, void *obj, const struct conf_node *n)
 {
-	static const char *const names[] = { "keep", "hash" };
+	static const char *const names[] = { "hash", "keep" };
+	struct model_rule *rule = obj;
 	size_t i;
 	int r = conf_choice(n, names, 2, &i, l->err);
 
-	(void)obj;
-	if (r == 0 && i == 1)
-		return conf_fail(n, l->err, "keep (hash is not supported by this version)");
+	if (r == 0)
+		rule->keep = i == 1;
 	return r;
 }
 
@@ -1129,11 +1038,14 @@ warn_about_rules(struct model *m)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < m->n_rules; i++)
+	for (size_t i = 0; r == 0 && i < m->n_rules; i++) {
 		for (size_t k = 0; r == 0 && k < m->rules[i].groups.n; k++)
 			if (!group_has_members(m, m->rules[i].groups.v[k]))
 				r = model_warn(m, "rule %s: nobody is in the group %s",
 				    m->rules[i].name, m->rules[i].groups.v[k]);
+		if (r == 0 && !m->rules[i].deny)
+			r = load_warn_may(m, &m->rules[i]);
+	}
 	if (r == 0 && m->n_rules == 0)
 		r = model_warn(m, "there are no rules: nobody can log in");
 	return r;

@@ -117,15 +117,96 @@ explain_rules(const struct model *m, const struct access *a, const struct access
 	return 0;
 }
 
-static void
-put_rights(unsigned rights, struct policy_answer *ret)
+static int
+copy_list(const struct rules_limits *from, const char ***ret_v, size_t *ret_n)
 {
-	size_t n = 0;
+	if (from->n == 0)
+		return 0;
+	if ((*ret_v = calloc(from->n, sizeof(**ret_v))) == NULL)
+		return -ENOMEM;
+	memcpy(*ret_v, from->v, from->n * sizeof(**ret_v));
+	*ret_n = from->n;
+	return 0;
+}
 
-	for (unsigned bit = 1; bit <= MODEL_ALL_RIGHTS; bit <<= 1)
-		if ((rights & bit) != 0)
-			ret->rights[n++] = model_right_name(bit);
-	ret->rights[n] = NULL;
+/* The next right of the answer; what there is of it was allocated for all. */
+static int
+put_right(const struct model *m, const struct rules_question *q, unsigned right,
+    struct policy_answer *ret)
+{
+	struct policy_right *to = &ret->rights[ret->n_rights++];
+	struct rules_limits limits;
+	int r;
+
+	to->name = model_right_name(right);
+	rules_limits(m, q, right, &limits);
+	to->more = limits.more;
+	if ((r = copy_list(&limits, &to->only, &to->n_only)) != 0)
+		return r;
+	rules_taken(m, q, right, &limits);
+	to->more = to->more || limits.more;
+	return copy_list(&limits, &to->never, &to->n_never);
+}
+
+static void
+right_done(struct policy_right *right)
+{
+	free(right->only);
+	free(right->never);
+	*right = (struct policy_right){ .name = NULL };
+}
+
+static bool
+same_only(const struct policy_right *a, const struct policy_right *b)
+{
+	if (a->n_only != b->n_only)
+		return false;
+	for (size_t i = 0; i < a->n_only; i++)
+		if (strcmp(a->only[i], b->only[i]) != 0)
+			return false;
+	return true;
+}
+
+/* Reading and writing with the same paths are sftp. */
+static void
+join_sftp(struct policy_answer *ret)
+{
+	struct policy_right *read = NULL;
+
+	for (size_t i = 0; i < ret->n_rights; i++)
+		if (strcmp(ret->rights[i].name, model_right_name(MODEL_SFTP_READ)) == 0)
+			read = &ret->rights[i];
+	/* They stand next to each other. */
+	if (read == NULL || read + 1 == ret->rights + ret->n_rights ||
+	    strcmp(read[1].name, model_right_name(MODEL_SFTP_WRITE)) != 0 ||
+	    !same_only(read, read + 1))
+		return;
+	read->name = "sftp";
+	right_done(read + 1);
+	ret->n_rights--;
+	memmove(
+	    read + 1, read + 2, (size_t)(ret->rights + ret->n_rights - (read + 1)) * sizeof(*read));
+}
+
+static int
+put_rights(const struct model *m, const struct access *a, const struct access_person *who,
+    struct policy_answer *ret)
+{
+	struct rules_question q;
+	int r = 0;
+
+	if (a->outcome != ACCESS_ALLOWED)
+		return 0;
+	q = access_question(a->user, a->login, a->host, a->host_name, who);
+	if ((ret->rights = calloc(MODEL_N_RIGHTS, sizeof(*ret->rights))) == NULL)
+		return -ENOMEM;
+	for (unsigned bit = 1; r == 0 && bit <= MODEL_ALL_RIGHTS; bit <<= 1)
+		if ((a->rights & bit) != 0)
+			r = put_right(m, &q, bit, ret);
+	join_sftp(ret);
+	if ((a->rights & MODEL_FILES) != 0)
+		ret->files = rules_keep(m, &q, a->rights & MODEL_FILES) ? "keep" : "hash";
+	return r;
 }
 
 static void
@@ -155,11 +236,11 @@ put_answer(const struct model *m, const struct access *a, const struct access_pe
 	ret->reason = a->outcome == ACCESS_DENIED ? a->reason : NULL;
 	ret->rule = a->rule != NULL ? a->rule->name : NULL;
 	ret->port = a->port;
-	put_rights(a->outcome == ACCESS_ALLOWED ? a->rights : 0, ret);
 	put_text(a, ret);
 	if ((r = str_copy(ret->login, sizeof(ret->login), a->login)) != 0 ||
 	    (r = str_copy(ret->host, sizeof(ret->host), a->host_name)) != 0 ||
-	    (r = str_copy(ret->address, sizeof(ret->address), address)) != 0)
+	    (r = str_copy(ret->address, sizeof(ret->address), address)) != 0 ||
+	    (r = put_rights(m, a, who, ret)) != 0)
 		return r;
 	return explain_rules(m, a, who, ret);
 }
@@ -203,6 +284,11 @@ policy_explain(
 void
 policy_answer_done(struct policy_answer *a)
 {
+	for (size_t i = 0; i < a->n_rights; i++)
+		right_done(&a->rights[i]);
+	free(a->rights);
+	a->rights = NULL;
+	a->n_rights = 0;
 	free(a->steps);
 	a->steps = NULL;
 	a->n_steps = 0;

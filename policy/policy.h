@@ -49,6 +49,16 @@ struct policy_step {
 	const char *why; /* the first thing that did not fit, or "fits" */
 };
 
+/* A right and what it is held to; strings are borrowed from the policy. */
+struct policy_right {
+	const char *name; /* as in policy.yaml: sftp when both of its rights are the same; static */
+	const char **only; /* patterns or paths; owned; none: everything */
+	size_t n_only;
+	const char **never; /* what deny rules take of it; owned */
+	size_t n_never;
+	bool more; /* there are too many to tell */
+};
+
 struct policy_answer {
 	bool allowed;
 	const char *reason;		/* a word as in audit events; NULL when allowed; static */
@@ -57,8 +67,10 @@ struct policy_answer {
 	char host[POLICY_NAME_SIZE];	/* in lower case */
 	char address[POLICY_NAME_SIZE]; /* as configured; "" for an unknown host */
 	uint16_t port;
-	const char *rule;	   /* that decided; NULL: none; borrowed from the policy */
-	const char *rights[8];	   /* that it gives, NULL behind the last; static */
+	const char *rule;	     /* that decided; NULL: none; borrowed from the policy */
+	struct policy_right *rights; /* that there are; owned */
+	size_t n_rights;
+	const char *files; /* "hash" or "keep": content of transfers; NULL: no right to them */
 	struct policy_step *steps; /* one a rule, in the order of the file; owned */
 	size_t n_steps;
 };

@@ -23,6 +23,8 @@ struct rules_question {
 	uint64_t now_ns; /* wall clock */
 	unsigned rights; /* enum model_right: one of them is enough; 0: is there anything at all? */
 	const char *command; /* for MODEL_EXEC: held against exec patterns; NULL: not known yet */
+	/* for MODEL_FORWARD and MODEL_REMOTE_FORWARD: held against their patterns; NULL: not known yet */
+	const struct forward *forward;
 };
 
 /* What became of a rule; the first thing that did not fit. */
@@ -34,7 +36,9 @@ enum rules_why {
 	RULES_AS,
 	RULES_WHEN,
 	RULES_MAY,
-	RULES_COMMAND
+	RULES_COMMAND,
+	RULES_FORWARD,
+	RULES_REMOTE_FORWARD
 };
 
 /* Whether one rule, allow or deny, fits the question. */
@@ -48,5 +52,24 @@ const char *rules_why_text(enum rules_why why);
  */
 bool rules_decide(const struct model *m, const struct rules_question *q,
     const struct model_rule **ret_rule, unsigned *ret_rights);
+
+#define RULES_LIMITS_MAX 256u
+
+/* What a right is limited to when several rules give it. Strings are borrowed from the model. */
+struct rules_limits {
+	bool any;			 /* one of the rules has no limit: n is 0 */
+	bool more;			 /* than fit */
+	const char *v[RULES_LIMITS_MAX]; /* each once; of paths only the outermost */
+	size_t n;
+};
+
+/* right: one bit, whether it is denied or not; the question's own rights, command and forward are not looked at. */
+void rules_limits(const struct model *m, const struct rules_question *q, unsigned right,
+    struct rules_limits *ret);
+/* The same for the deny rules that fit: what they take of the right; any: all of it. */
+void rules_taken(const struct model *m, const struct rules_question *q, unsigned right,
+    struct rules_limits *ret);
+/* Whether one of the rules that give one of these rights keeps the content of files. */
+bool rules_keep(const struct model *m, const struct rules_question *q, unsigned rights);
 
 #endif

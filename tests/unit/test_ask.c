@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,7 @@ static struct set *
 make_set(const char *rules)
 {
 	struct set *s = set_new();
-	char *file = calloc(1, 8192), err[SET_ERR_SIZE] = "";
+	char *file = calloc(1, 65536), err[SET_ERR_SIZE] = "";
 
 	assert_non_null(file);
 	assert_non_null(s);
@@ -120,13 +121,7 @@ test_what_every_type_needs(void **state)
 		{ false, LINK_OPEN, "session", { NULL }, POL_ALLOW, NULL },
 		{ true, LINK_OPEN, "session", { NULL }, POL_DENY, "channel type session" },
 		{ false, LINK_OPEN, "session", { "x" }, POL_DENY, "malformed" },
-		{ false, LINK_OPEN, "direct-tcpip", { "localhost" }, POL_DENY, "port forwarding" },
-		{ false, LINK_OPEN, "direct-streamlocal@openssh.com", { "x" }, POL_DENY,
-		    "port forwarding" },
 		{ false, LINK_OPEN, "tun@openssh.com", { NULL }, POL_DENY, "tunnels" },
-		{ true, LINK_OPEN, "x11", { NULL }, POL_DENY, "X11" },
-		{ true, LINK_OPEN, "auth-agent@openssh.com", { NULL }, POL_DENY, "agent" },
-		{ true, LINK_OPEN, "forwarded-tcpip", { NULL }, POL_DENY, "port forwarding" },
 		{ false, LINK_OPEN, "forwarded-tcpip", { NULL }, POL_DENY, "forwarded-tcpip" },
 		{ false, LINK_OPEN, "nonesuch", { NULL }, POL_DENY,
 		    "the channel type nonesuch is not allowed" },
@@ -159,15 +154,9 @@ test_what_every_type_needs(void **state)
 		{ false, LINK_REQUEST, "break", { NULL }, POL_ALLOW, NULL },
 		{ true, LINK_REQUEST, "xon-xoff", { NULL }, POL_ALLOW, NULL },
 		{ true, LINK_REQUEST, "eow@openssh.com", { NULL }, POL_ALLOW, NULL },
-		{ false, LINK_REQUEST, "auth-agent-req@openssh.com", { NULL }, POL_DENY,
-		    "agent forwarding" },
-		{ false, LINK_REQUEST, "x11-req", { NULL }, POL_DENY, "X11 forwarding" },
 		{ false, LINK_REQUEST, "nonesuch@example.com", { NULL }, POL_DENY,
 		    "the request nonesuch@example.com" },
 		{ true, LINK_REQUEST, "exec", { "id" }, POL_DENY, "the request exec" },
-		{ false, LINK_GLOBAL, "tcpip-forward", { "x" }, POL_DENY, "port forwarding" },
-		{ false, LINK_GLOBAL, "streamlocal-forward@openssh.com", { "x" }, POL_DENY,
-		    "port forwarding" },
 		{ false, LINK_GLOBAL, "no-more-sessions@openssh.com", { NULL }, POL_ALLOW, NULL },
 		{ true, LINK_GLOBAL, "hostkeys-00@openssh.com", { "x" }, POL_DENY, "host keys" },
 		{ false, LINK_GLOBAL, "nonesuch", { NULL }, POL_DENY,
@@ -265,22 +254,491 @@ test_permit_pty(void **state)
 	set_free(s);
 }
 
+/* A tab stands for a space. */
+static void
+put_word(struct buf *b, char *word)
+{
+	for (char *p = word; *p != '\0'; p++)
+		*p = *p == '\t' ? ' ' : *p;
+	assert_int_equal(buf_put_cstr(b, word), 0);
+}
+
+/*
+ * Frames with typed fields: words with a space between; a number is a u32, "!7" a byte, "-" an empty string, everything else a
+ * string.
+ */
+static struct buf *
+typed(uint16_t type, const char *name, const char *fields)
+{
+	struct buf *b = frame(type, name, NULL, 0);
+	char copy[512], *rest = copy, *word;
+
+	(void)snprintf(copy, sizeof(copy), "%s", fields);
+	while ((word = strsep(&rest, " ")) != NULL) {
+		if (*word == '\0')
+			continue;
+		if (*word == '!')
+			assert_int_equal(buf_put_u8(b, (uint8_t)atoi(word + 1)), 0);
+		else if (strspn(word, "0123456789") == strlen(word))
+			assert_int_equal(buf_put_u32(b, (uint32_t)strtoul(word, NULL, 10)), 0);
+		else
+			put_word(b, strcmp(word, "-") == 0 ? word + 1 : word);
+	}
+	return b;
+}
+
+/* Terms in words: "sftp hash rw /a | /b". */
+static char *
+show_terms(const struct buf *terms, char *dst, size_t size)
+{
+	static const char *const streams[] = { "plain", "sftp", "scp", "rsync", "agent",
+		"forward" };
+	struct buf *b = buf_view(buf_ptr(terms), buf_len(terms));
+	uint8_t stream, files, rights;
+	uint32_t n;
+
+	*dst = '\0';
+	if (buf_len(b) > 0) {
+		assert_int_equal(buf_get_u8(b, &stream), 0);
+		assert_int_equal(buf_get_u8(b, &files), 0);
+		assert_int_equal(buf_get_u8(b, &rights), 0);
+		assert_true(stream > 0 && stream < 6 && (files == 1 || files == 2) && rights < 4);
+		(void)snprintf(dst, size, "%s %s %s%s", streams[stream],
+		    files == POL_FILES_KEEP ? "keep" : "hash",
+		    (rights & POL_FILES_READ) != 0 ? "r" : "",
+		    (rights & POL_FILES_WRITE) != 0 ? "w" : "");
+		for (int list = 0; list < 2; list++) {
+			strcat(dst, list > 0 ? " |" : "");
+			assert_int_equal(buf_get_u32(b, &n), 0);
+			while (n-- > 0) {
+				char path[600];
+
+				assert_int_equal(buf_get_cstr(b, path, sizeof(path)), 0);
+				assert_true(strlen(dst) + strlen(path) + 2 < size);
+				strcat(strcat(dst, " "), path);
+			}
+		}
+	}
+	assert_int_equal(buf_end(b), 0);
+	buf_free(b);
+	return dst;
+}
+
+struct step {
+	bool from_back;
+	uint16_t type;
+	const char *name, *fields;
+	enum pol_verdict want;
+	const char *text; /* of the denial, in whole; or the terms */
+};
+
+/* One after another, on one leg. */
+static void
+check_steps(struct leg *leg, const struct set *s, const struct step *steps, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct step *t = &steps[i];
+		struct buf *b = typed(t->type, t->name, t->fields);
+		struct buf *replacement = buf_new(ASK_FRAME_MAX), *terms = buf_new(POL_TERMS_MAX);
+		struct ask a = { .from_back = t->from_back,
+			.type = t->type,
+			.data = buf_ptr(b),
+			.len = buf_len(b),
+			.now_ns = 1795428000ull * 1000000000u };
+		struct ask_verdict v;
+		char shown[2048];
+
+		assert_int_equal(ask_judge(leg, s, &a, replacement, terms, &v), 0);
+		show_terms(terms, shown, sizeof(shown));
+		if (v.verdict != t->want ||
+		    strcmp(t->want == POL_DENY ? v.text : shown, t->text) != 0)
+			fail_msg("step %zu %s %s: verdict %d \"%s\", terms \"%s\"", i, t->name,
+			    t->fields, v.verdict, v.text, shown);
+		if (v.verdict == POL_DENY)
+			assert_int_equal(buf_len(terms), 0);
+		buf_free(terms);
+		buf_free(replacement);
+		buf_free(b);
+	}
+}
+#define STEPS(leg, s, steps) check_steps((leg), (s), (steps), sizeof(steps) / sizeof((steps)[0]))
+
+static void
+test_forwards(void **state)
+{
+	static const struct step steps[] = {
+		{ false, LINK_OPEN, "direct-tcpip", "localhost 5432 127.0.0.1 50000", POL_ALLOW,
+		    "forward hash  |" },
+		{ false, LINK_OPEN, "direct-tcpip", "LocalHost 5432 - 0", POL_ALLOW,
+		    "forward hash  |" },
+		{ false, LINK_OPEN, "direct-tcpip", "localhost 5433 ::1 50000", POL_DENY,
+		    "a forward to localhost:5433 is not allowed for root on web1" },
+		{ false, LINK_OPEN, "direct-tcpip", "2001:db8::1 80 ::1 50000", POL_DENY,
+		    "a forward to [2001:db8::1]:80 is not allowed for root on web1" },
+		{ false, LINK_OPEN, "direct-tcpip", "bad\x1b[31m 80 ::1 50000", POL_DENY,
+		    "a forward to bad\\x1b[31m:80 is not allowed for root on web1" },
+		{ false, LINK_OPEN, "direct-tcpip", "localhost 70968 ::1 50000", POL_DENY,
+		    "malformed direct-tcpip channel" },
+		{ false, LINK_OPEN, "direct-tcpip", "localhost 5432 ::1", POL_DENY,
+		    "malformed direct-tcpip channel" },
+		{ false, LINK_OPEN, "direct-tcpip", "localhost 5432 ::1 5 6", POL_DENY,
+		    "malformed direct-tcpip channel" },
+		{ true, LINK_OPEN, "direct-tcpip", "localhost 5432 ::1 5", POL_DENY,
+		    "the channel type direct-tcpip is not allowed" },
+		{ false, LINK_OPEN, "direct-streamlocal@openssh.com", "/run/app.sock - 0",
+		    POL_ALLOW, "forward hash  |" },
+		{ false, LINK_OPEN, "direct-streamlocal@openssh.com", "/run/docker.sock - 0",
+		    POL_DENY,
+		    "a forward to the socket /run/docker.sock is not allowed for root on web1" },
+		{ false, LINK_OPEN, "direct-streamlocal@openssh.com", "/run/../run/app.sock - 0",
+		    POL_DENY,
+		    "a forward to the socket /run/../run/app.sock is not allowed for root on "
+		    "web1" },
+		{ false, LINK_OPEN, "direct-streamlocal@openssh.com", "/run/app.sock -", POL_DENY,
+		    "malformed direct-streamlocal channel" },
+		{ false, LINK_GLOBAL, "tcpip-forward", "localhost 8080", POL_DENY,
+		    "listening on localhost:8080 is not allowed for root on web1" },
+		{ false, LINK_REQUEST, "auth-agent-req@openssh.com", "", POL_DENY,
+		    "agent forwarding is not allowed for root on web1" },
+		{ false, LINK_REQUEST, "x11-req", "!0 MIT-MAGIC-COOKIE-1 abcd 0", POL_DENY,
+		    "X11 forwarding is not allowed for root on web1" },
+		{ false, LINK_REQUEST, "shell", "", POL_DENY,
+		    "a shell is not allowed for root on web1" },
+		{ false, LINK_OPEN, "session", "", POL_ALLOW, "" },
+	};
+	struct set *s = make_set(RULE("{forward: [\"localhost:5432\", \"unix:/run/app.sock\"]}"));
+	struct leg leg = make_leg();
+
+	(void)state;
+	STEPS(&leg, s, steps);
+	assert_int_equal(leg.listens.n, 0);
+	assert_int_equal(leg.asked, 0);
+	set_free(s);
+	s = make_set(RULE("{forward: [\"*:*\"]}"));
+	STEPS(&leg, s,
+	    ((const struct step[]){
+		{ false, LINK_OPEN, "direct-tcpip", "Anything 1 - 0", POL_ALLOW,
+		    "forward hash  |" },
+		{ false, LINK_OPEN, "direct-tcpip", "x 0 - 0", POL_DENY,
+		    "a forward to x:0 is not allowed for root on web1" },
+		{ false, LINK_OPEN, "direct-streamlocal@openssh.com", "/run/docker.sock - 0",
+		    POL_DENY,
+		    "a forward to the socket /run/docker.sock is not allowed for root on web1" },
+	    }));
+	set_free(s);
+}
+
+/* The target may open what was asked for, and nothing else. */
+static void
+test_remote_forwards(void **state)
+{
+	static const struct step steps[] = {
+		{ true, LINK_OPEN, "forwarded-tcpip", "localhost 8080 10.0.0.9 4", POL_DENY,
+		    "nobody asked the target to listen on localhost:8080" },
+		{ false, LINK_GLOBAL, "cancel-tcpip-forward", "localhost 8080", POL_DENY,
+		    "there is no remote forward of localhost:8080" },
+		{ false, LINK_GLOBAL, "tcpip-forward", "- 8080", POL_DENY,
+		    "listening on :8080 is not allowed for root on web1" },
+		{ false, LINK_GLOBAL, "tcpip-forward", "localhost 0", POL_DENY,
+		    "listening on localhost:0 is not allowed for root on web1" },
+		{ true, LINK_OPEN, "forwarded-tcpip", "- 8080 10.0.0.9 4", POL_DENY,
+		    "nobody asked the target to listen on :8080" },
+		{ false, LINK_GLOBAL, "tcpip-forward", "localhost 8080", POL_ALLOW, "" },
+		{ true, LINK_OPEN, "forwarded-tcpip", "127.0.0.1 8080 10.0.0.9 4", POL_ALLOW,
+		    "forward hash  |" },
+		{ true, LINK_OPEN, "forwarded-tcpip", "localhost 8081 10.0.0.9 4", POL_DENY,
+		    "nobody asked the target to listen on localhost:8081" },
+		{ true, LINK_OPEN, "forwarded-tcpip", "localhost 8080 10.0.0.9", POL_DENY,
+		    "malformed forwarded-tcpip channel" },
+		{ true, LINK_OPEN, "forwarded-streamlocal@openssh.com", "localhost -", POL_DENY,
+		    "nobody asked the target to listen on localhost" },
+		{ true, LINK_GLOBAL, "tcpip-forward", "localhost 8080", POL_DENY,
+		    "the global request tcpip-forward is not allowed" },
+		{ false, LINK_GLOBAL, "tcpip-forward", "localhost", POL_DENY,
+		    "malformed tcpip-forward request" },
+		{ false, LINK_GLOBAL, "tcpip-forward", "localhost 8080 1", POL_DENY,
+		    "malformed tcpip-forward request" },
+		{ false, LINK_GLOBAL, "tcpip-forward", "10.0.0.1 0", POL_ALLOW, "" },
+		{ true, LINK_OPEN, "forwarded-tcpip", "10.0.0.1 40123 10.0.0.9 4", POL_ALLOW,
+		    "forward hash  |" },
+		{ false, LINK_GLOBAL, "cancel-tcpip-forward", "10.0.0.1 0", POL_ALLOW, "" },
+		{ true, LINK_OPEN, "forwarded-tcpip", "10.0.0.1 40123 10.0.0.9 4", POL_DENY,
+		    "nobody asked the target to listen on 10.0.0.1:40123" },
+		{ false, LINK_GLOBAL, "cancel-tcpip-forward", "localhost 8080", POL_ALLOW, "" },
+		{ true, LINK_OPEN, "forwarded-tcpip", "localhost 8080 10.0.0.9 4", POL_DENY,
+		    "nobody asked the target to listen on localhost:8080" },
+		{ false, LINK_GLOBAL, "cancel-tcpip-forward", "localhost", POL_DENY,
+		    "malformed cancel-tcpip-forward request" },
+		{ false, LINK_GLOBAL, "streamlocal-forward@openssh.com", "/run/y", POL_DENY,
+		    "listening on the socket /run/y is not allowed for root on web1" },
+		{ false, LINK_GLOBAL, "streamlocal-forward@openssh.com", "/run/x", POL_ALLOW, "" },
+		{ true, LINK_OPEN, "forwarded-streamlocal@openssh.com", "/run/x -", POL_ALLOW,
+		    "forward hash  |" },
+		{ true, LINK_OPEN, "forwarded-streamlocal@openssh.com", "/run/x", POL_DENY,
+		    "malformed forwarded-streamlocal channel" },
+		{ true, LINK_OPEN, "forwarded-streamlocal@openssh.com", "/run/y -", POL_DENY,
+		    "nobody asked the target to listen on /run/y" },
+		{ false, LINK_GLOBAL, "cancel-streamlocal-forward@openssh.com", "/run/y", POL_DENY,
+		    "there is no remote forward of /run/y" },
+		{ false, LINK_GLOBAL, "cancel-streamlocal-forward@openssh.com", "/run/x", POL_ALLOW,
+		    "" },
+		{ true, LINK_OPEN, "forwarded-streamlocal@openssh.com", "/run/x -", POL_DENY,
+		    "nobody asked the target to listen on /run/x" },
+		{ false, LINK_OPEN, "direct-tcpip", "localhost 8080 - 0", POL_DENY,
+		    "a forward to localhost:8080 is not allowed for root on web1" },
+	};
+	struct set *s =
+	    make_set(RULE("{remote_forward: [\"8080\", \"10.0.0.1:0\", \"unix:/run/x\"]}"));
+	struct set *none = make_set("rules: []\n");
+	struct leg leg = make_leg();
+
+	(void)state;
+	STEPS(&leg, s, steps);
+	assert_int_equal(leg.listens.n, 0);
+	/* Asked for while it was allowed. */
+	STEPS(&leg, s,
+	    ((const struct step[]){
+		{ false, LINK_GLOBAL, "tcpip-forward", "localhost 8080", POL_ALLOW, "" } }));
+	STEPS(&leg, none,
+	    ((const struct step[]){
+		{ true, LINK_OPEN, "forwarded-tcpip", "localhost 8080 - 4", POL_DENY,
+		    "remote forwarding is not allowed for root on web1" },
+		{ false, LINK_GLOBAL, "cancel-tcpip-forward", "localhost 8080", POL_ALLOW, "" } }));
+	listens_done(&leg.listens);
+	set_free(s);
+	set_free(none);
+}
+
+static void
+test_too_many_remote_forwards(void **state)
+{
+	struct set *s = make_set(RULE("{remote_forward: [\"*\"]}"));
+	struct leg leg = make_leg();
+
+	(void)state;
+	for (unsigned i = 1; i <= LISTENS_MAX + 1; i++) {
+		char fields[64];
+		const struct step step = { false, LINK_GLOBAL, "tcpip-forward", fields,
+			i <= LISTENS_MAX ? POL_ALLOW : POL_DENY,
+			i <= LISTENS_MAX ? ""
+					 : "at most 32 remote forwards at a time are possible" };
+
+		(void)snprintf(fields, sizeof(fields), "localhost %u", i);
+		check_steps(&leg, s, &step, 1);
+	}
+	assert_int_equal(leg.listens.n, LISTENS_MAX);
+	listens_done(&leg.listens);
+	set_free(s);
+}
+
+static void
+test_agent_and_x11(void **state)
+{
+	static const struct step steps[] = {
+		{ true, LINK_OPEN, "auth-agent@openssh.com", "", POL_DENY,
+		    "nobody asked the target for agent forwarding" },
+		{ true, LINK_OPEN, "x11", "127.0.0.1 4", POL_DENY,
+		    "nobody asked the target for X11 forwarding" },
+		{ false, LINK_REQUEST, "auth-agent-req@openssh.com", "1", POL_DENY,
+		    "malformed auth-agent-req request" },
+		{ true, LINK_REQUEST, "auth-agent-req@openssh.com", "", POL_DENY,
+		    "the request auth-agent-req@openssh.com is not allowed" },
+		{ true, LINK_OPEN, "auth-agent@openssh.com", "", POL_DENY,
+		    "nobody asked the target for agent forwarding" },
+		{ false, LINK_REQUEST, "auth-agent-req@openssh.com", "", POL_ALLOW, "" },
+		{ true, LINK_OPEN, "auth-agent@openssh.com", "", POL_ALLOW, "agent hash  |" },
+		{ true, LINK_OPEN, "auth-agent@openssh.com", "1", POL_DENY,
+		    "malformed auth-agent channel" },
+		{ false, LINK_OPEN, "auth-agent@openssh.com", "", POL_DENY,
+		    "the channel type auth-agent@openssh.com is not allowed" },
+		{ true, LINK_OPEN, "x11", "127.0.0.1 4", POL_DENY,
+		    "nobody asked the target for X11 forwarding" },
+		{ false, LINK_REQUEST, "x11-req", "!0 MIT-MAGIC-COOKIE-1 abcd", POL_DENY,
+		    "malformed x11-req request" },
+		{ false, LINK_REQUEST, "x11-req", "!0 MIT-MAGIC-COOKIE-1 abcd 0", POL_ALLOW, "" },
+		{ true, LINK_OPEN, "x11", "127.0.0.1 4", POL_ALLOW, "" },
+		{ true, LINK_OPEN, "x11", "127.0.0.1", POL_DENY, "malformed x11 channel" },
+	};
+	struct set *s = make_set(RULE("agent, x11")), *none = make_set("rules: []\n");
+	struct leg leg = make_leg();
+
+	(void)state;
+	STEPS(&leg, s, steps);
+	STEPS(&leg, none,
+	    ((const struct step[]){
+		{ true, LINK_OPEN, "auth-agent@openssh.com", "", POL_DENY,
+		    "agent forwarding is not allowed for root on web1" },
+		{ true, LINK_OPEN, "x11", "127.0.0.1 4", POL_DENY,
+		    "X11 forwarding is not allowed for root on web1" },
+	    }));
+	set_free(s);
+	set_free(none);
+}
+
+/* A certificate gives none of these by itself, and takes each by not permitting it. */
+static void
+test_what_certificates_permit(void **state)
+{
+	static const struct step no[] = {
+		{ false, LINK_OPEN, "direct-tcpip", "db 80 - 0", POL_DENY,
+		    "the certificate does not permit port forwarding" },
+		{ false, LINK_OPEN, "direct-streamlocal@openssh.com", "/x - 0", POL_DENY,
+		    "the certificate does not permit port forwarding" },
+		{ false, LINK_GLOBAL, "tcpip-forward", "localhost 80", POL_DENY,
+		    "the certificate does not permit port forwarding" },
+		{ false, LINK_GLOBAL, "streamlocal-forward@openssh.com", "/x", POL_DENY,
+		    "the certificate does not permit port forwarding" },
+		{ false, LINK_REQUEST, "auth-agent-req@openssh.com", "", POL_DENY,
+		    "the certificate does not permit agent forwarding" },
+		{ false, LINK_REQUEST, "x11-req", "!0 a b 0", POL_DENY,
+		    "the certificate does not permit X11 forwarding" },
+	};
+	static const struct step forwards[] = {
+		{ false, LINK_OPEN, "direct-tcpip", "db 80 - 0", POL_ALLOW, "forward hash  |" },
+		{ false, LINK_OPEN, "direct-streamlocal@openssh.com", "/x - 0", POL_ALLOW,
+		    "forward hash  |" },
+		{ false, LINK_GLOBAL, "tcpip-forward", "localhost 80", POL_ALLOW, "" },
+		{ false, LINK_REQUEST, "auth-agent-req@openssh.com", "", POL_DENY,
+		    "the certificate does not permit agent forwarding" },
+	};
+	static const struct step others[] = {
+		{ false, LINK_REQUEST, "auth-agent-req@openssh.com", "", POL_ALLOW, "" },
+		{ false, LINK_REQUEST, "x11-req", "!0 a b 0", POL_ALLOW, "" },
+		{ true, LINK_OPEN, "auth-agent@openssh.com", "", POL_ALLOW, "agent hash  |" },
+		{ true, LINK_OPEN, "x11", "a 1", POL_ALLOW, "" },
+	};
+	struct set *s = make_set(RULE("{forward: [\"*:*\", \"unix:/x\"]}, {remote_forward: "
+				      "[\"*:*\", \"unix:/x\"]}, agent, x11"));
+	struct set *none = make_set(RULE("shell"));
+	struct leg leg = make_leg();
+
+	(void)state;
+	leg.by_cert = true;
+	leg.permits = CERT_PERMIT_PTY | CERT_PERMIT_USER_RC;
+	STEPS(&leg, s, no);
+	leg.permits = CERT_PERMIT_PORT_FORWARDING;
+	STEPS(&leg, s, forwards);
+	leg.permits = 0;
+	STEPS(&leg, s,
+	    ((const struct step[]){ { true, LINK_OPEN, "forwarded-tcpip", "localhost 80 - 0",
+		POL_DENY, "remote forwarding is not allowed for root on web1" } }));
+	listens_done(&leg.listens);
+	leg.permits = CERT_PERMIT_AGENT_FORWARDING | CERT_PERMIT_X11_FORWARDING;
+	STEPS(&leg, s, others);
+	leg.permits |= CERT_PERMIT_PORT_FORWARDING;
+	STEPS(&leg, none,
+	    ((const struct step[]){ { false, LINK_OPEN, "direct-tcpip", "db 80 - 0", POL_DENY,
+		"a forward to db:80 is not allowed for root on web1" } }));
+	set_free(s);
+	set_free(none);
+}
+
+#define KEEP(may)                                                                                  \
+	"rules:\n  - {name: r, who: {users: [alice]}, where: {hosts: [web1]}, as: [root], may: "   \
+	"[" may "], how: {files: keep}}\n"
+#define ONE(name, fields, want, text)                                                              \
+	((const struct step[]){ { false, LINK_REQUEST, name, fields, want, text } })
+
+/* What the recorder is told about files. */
+static void
+test_terms_of_files(void **state)
+{
+	static const struct {
+		const char *rules, *name, *fields;
+		const char *terms;
+	} rows[] = {
+		{ RULE("sftp"), "subsystem", "sftp", "sftp hash rw |" },
+		{ RULE("sftp-read"), "subsystem", "sftp", "sftp hash r |" },
+		{ RULE("sftp-write"), "subsystem", "sftp", "sftp hash w |" },
+		{ KEEP("sftp"), "subsystem", "sftp", "sftp keep rw |" },
+		{ RULE("{sftp: [/srv/, /var/log]}"), "subsystem", "sftp",
+		    "sftp hash rw /srv /var/log | /srv /var/log" },
+		{ RULE("{sftp-read: [/]}, {sftp-write: [/srv/in]}"), "subsystem", "sftp",
+		    "sftp hash rw / | /srv/in" },
+		{ RULE("{sftp-write: [/srv/in]}, shell"), "subsystem", "sftp",
+		    "sftp hash w | /srv/in" },
+		{ RULE("scp"), "exec", "scp\t-t\tx", "scp hash  |" },
+		{ KEEP("scp"), "exec", "scp\t-f\tx", "scp keep  |" },
+		{ RULE("rsync"), "exec", "rsync\t--server\t-e.i\t.\tx", "rsync hash  |" },
+		{ RULE("exec, scp, sftp"), "exec", "scp\t-t\tx;\tbash", "" },
+		{ RULE("exec, rsync"), "exec", "rsync\t--daemon", "" },
+		{ RULE("exec"), "exec", "/usr/lib/openssh/sftp-server", "" },
+		{ KEEP("shell, sftp"), "shell", "", "" },
+		/* Of two rules: rights and paths of both, and the fuller record. */
+		{ RULE("{sftp-read: [/a]}") "  - {name: s, who: {users: [alice]}, where: {hosts: "
+					    "[web1]}, as: [root], may: [{sftp-read: [/b]}, "
+					    "{sftp-write: [/b]}], how: {files: keep}}\n",
+		    "subsystem", "sftp", "sftp keep rw /a /b | /b" },
+		{ RULE("{sftp: [/a]}") "  - {name: s, who: {users: [alice]}, where: {hosts: "
+				       "[web1]}, as: [root], may: [sftp-read]}\n",
+		    "subsystem", "sftp", "sftp hash rw | /a" },
+		{ RULE("sftp") "  - {name: s, who: {users: [alice]}, where: {hosts: [web1]}, as: "
+			       "[root], may: [shell], how: {files: keep}}\n",
+		    "subsystem", "sftp", "sftp hash rw |" },
+		{ RULE("{sftp: [/a]}") "  - {name: n, deny: true, may: [sftp-write]}\n",
+		    "subsystem", "sftp", "sftp hash r /a | /a" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct set *s = make_set(rows[i].rules);
+		struct leg leg = make_leg();
+		const struct step step = { false, LINK_REQUEST, rows[i].name, rows[i].fields,
+			POL_ALLOW, rows[i].terms };
+
+		check_steps(&leg, s, &step, 1);
+		set_free(s);
+	}
+}
+
+/* More than a message holds is not cut short: nothing is allowed, and it is said why. */
+static void
+test_too_many_paths(void **state)
+{
+	char *rules = calloc(1, 60000);
+	struct leg leg = make_leg();
+	struct set *s;
+	size_t at;
+
+	(void)state;
+	assert_non_null(rules);
+	at = (size_t)snprintf(rules, 60000, "rules:\n");
+	for (unsigned r = 0; r < 2; r++) {
+		at += (size_t)snprintf(rules + at, 60000 - at,
+		    "  - {name: r%u, who: {users: [alice]}, where: {hosts: [web1]}, as: [root], "
+		    "may: [{sftp: [",
+		    r);
+		for (unsigned i = 0; i < MODEL_PATHS_MAX; i++)
+			at +=
+			    (size_t)snprintf(rules + at, 60000 - at, "/%u/%060u/%060u, ", r, i, i);
+		at += (size_t)snprintf(rules + at, 60000 - at, "]}]}\n");
+	}
+	s = make_set(rules);
+	STEPS(
+	    &leg, s, ONE("subsystem", "sftp", POL_DENY, "the rules list too many paths for sftp"));
+	set_free(s);
+	free(rules);
+}
+
 /* C27: one request with a forced command: what crosses instead. */
 static void
 forced(const struct set *s, const char *force, const char *name, const char *field,
-    enum pol_verdict want, const char *want_name, const char *want_field)
+    enum pol_verdict want, const char *want_name, const char *want_field, const char *want_terms)
 {
 	struct leg leg = make_leg();
-	char command[256];
+	char command[256], shown[256];
 	struct buf *b = frame(LINK_REQUEST, name, &field, field != NULL ? 1 : 0);
-	struct buf *replacement = buf_new(ASK_FRAME_MAX);
+	struct buf *replacement = buf_new(ASK_FRAME_MAX), *terms = buf_new(POL_TERMS_MAX);
+	struct ask a = { .type = LINK_REQUEST, .data = buf_ptr(b), .len = buf_len(b), .now_ns = 1 };
 	struct ask_verdict v;
 
 	strcpy(command, force);
 	leg.by_cert = true;
 	leg.force_command = command;
-	judge(&leg, s, false, LINK_REQUEST, b, &v, replacement);
+	assert_int_equal(ask_judge(&leg, s, &a, replacement, terms, &v), 0);
 	assert_int_equal(v.verdict, want);
+	assert_string_equal(show_terms(terms, shown, sizeof(shown)), want_terms);
+	buf_free(terms);
 	if (want == POL_REPLACE) {
 		char got[256];
 		uint32_t number;
@@ -307,27 +765,34 @@ test_forced_commands(void **state)
 	struct set *shell = make_set(RULE("shell"));
 	struct set *sftp = make_set(RULE("sftp"));
 	struct set *one = make_set(RULE("{exec: [\"id -u\"]}"));
+	struct set *read = make_set(RULE("{sftp-read: [/srv]}"));
 
 	(void)state;
-	forced(all, "id", "shell", NULL, POL_REPLACE, "exec", "id");
-	forced(all, "id", "exec", "rm -rf /", POL_REPLACE, "exec", "id");
-	forced(all, "id", "subsystem", "sftp", POL_REPLACE, "exec", "id");
-	forced(all, "id", "exec", "mosh-server new", POL_REPLACE, "exec", "id");
-	forced(all, "internal-sftp", "subsystem", "sftp", POL_ALLOW, NULL, NULL);
-	forced(all, "internal-sftp", "shell", NULL, POL_REPLACE, "subsystem", "sftp");
-	forced(all, "internal-sftp", "exec", "id", POL_REPLACE, "subsystem", "sftp");
-	forced(all, "scp -t /in", "exec", "id", POL_REPLACE, "exec", "scp -t /in");
+	forced(all, "id", "shell", NULL, POL_REPLACE, "exec", "id", "");
+	forced(all, "id", "exec", "rm -rf /", POL_REPLACE, "exec", "id", "");
+	forced(all, "id", "subsystem", "sftp", POL_REPLACE, "exec", "id", "");
+	forced(all, "id", "exec", "mosh-server new", POL_REPLACE, "exec", "id", "");
+	forced(all, "internal-sftp", "subsystem", "sftp", POL_ALLOW, NULL, NULL, "sftp hash rw |");
+	forced(read, "internal-sftp", "shell", NULL, POL_REPLACE, "subsystem", "sftp",
+	    "sftp hash r /srv |");
+	forced(all, "internal-sftp", "shell", NULL, POL_REPLACE, "subsystem", "sftp",
+	    "sftp hash rw |");
+	forced(
+	    all, "internal-sftp", "exec", "id", POL_REPLACE, "subsystem", "sftp", "sftp hash rw |");
+	forced(all, "scp -t /in", "exec", "id", POL_REPLACE, "exec", "scp -t /in", "scp hash  |");
 	/* The certificate cannot give what the rules do not. */
-	forced(shell, "id", "shell", NULL, POL_DENY, NULL, NULL);
-	forced(shell, "internal-sftp", "shell", NULL, POL_DENY, NULL, NULL);
-	forced(sftp, "internal-sftp", "shell", NULL, POL_REPLACE, "subsystem", "sftp");
-	forced(sftp, "id", "subsystem", "sftp", POL_DENY, NULL, NULL);
-	forced(one, "id -u", "exec", "id", POL_REPLACE, "exec", "id -u");
-	forced(one, "id -g", "exec", "id -u", POL_DENY, NULL, NULL);
+	forced(shell, "id", "shell", NULL, POL_DENY, NULL, NULL, "");
+	forced(shell, "internal-sftp", "shell", NULL, POL_DENY, NULL, NULL, "");
+	forced(sftp, "internal-sftp", "shell", NULL, POL_REPLACE, "subsystem", "sftp",
+	    "sftp hash rw |");
+	forced(sftp, "id", "subsystem", "sftp", POL_DENY, NULL, NULL, "");
+	forced(one, "id -u", "exec", "id", POL_REPLACE, "exec", "id -u", "");
+	forced(one, "id -g", "exec", "id -u", POL_DENY, NULL, NULL, "");
 	set_free(all);
 	set_free(shell);
 	set_free(sftp);
 	set_free(one);
+	set_free(read);
 }
 
 /* Every cut of every good frame is denied and never read over. */
@@ -395,6 +860,13 @@ main(void)
 		cmocka_unit_test(test_without_rights),
 		cmocka_unit_test(test_the_policy_of_now),
 		cmocka_unit_test(test_permit_pty),
+		cmocka_unit_test(test_forwards),
+		cmocka_unit_test(test_remote_forwards),
+		cmocka_unit_test(test_too_many_remote_forwards),
+		cmocka_unit_test(test_agent_and_x11),
+		cmocka_unit_test(test_what_certificates_permit),
+		cmocka_unit_test(test_terms_of_files),
+		cmocka_unit_test(test_too_many_paths),
 		cmocka_unit_test(test_forced_commands),
 		cmocka_unit_test(test_cut_anywhere),
 		cmocka_unit_test(test_nul_in_a_command),

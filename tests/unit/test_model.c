@@ -137,7 +137,9 @@ test_what_is_loaded_is_found(void **state)
 	assert_null(model_find_host(m, "web2"));
 	assert_true(rule->same_login && !rule->any_login && rule->logins.n == 1);
 	assert_int_equal(rule->rights, MODEL_SHELL | MODEL_EXEC | MODEL_SFTP);
-	assert_int_equal(rule->commands.n, 1);
+	assert_int_equal(model_limits(rule, MODEL_EXEC)->n, 1);
+	assert_int_equal(model_limits(rule, MODEL_SFTP_READ)->n, 0);
+	assert_true(rule->keep && !no->keep);
 	assert_int_equal(rule->labels[0].values.n, 2);
 	assert_true(no->deny && no->any_host && !no->any_user && no->rights == MODEL_ALL_RIGHTS);
 	assert_int_equal(model_rsa_bits(m), 3072);
@@ -196,6 +198,9 @@ test_warnings(void **state)
 #define ALLOW                                                                                      \
 	RULE "name: r\n    who: {users: [alice]}\n    where: {hosts: [web1]}\n    as: [root]\n   " \
 	     " may: [shell]\n    "
+#define MAY(rights)                                                                                \
+	RULE "{name: r, who: {users: [alice]}, where: {hosts: [web1]}, as: [root], may: [" rights  \
+	     "]}\n"
 #define NOT "expected nothing here (not supported by this version)"
 
 static const struct {
@@ -225,19 +230,7 @@ static const struct {
 	{ ALLOW "how: {mask: [defaults]}\n", "rules[0].how.mask: " NOT },
 	{ ALLOW "how: {idle: 30m}\n", "rules[0].how.idle: " NOT },
 	{ ALLOW "how: {longest: 8h}\n", "rules[0].how.longest: " NOT },
-	{ ALLOW "how: {files: hash}\n", "rules[0].how.files: expected keep (hash is not supported "
-					"by this version), found \"hash\"" },
-	{ RULE
-	    "{name: r, who: {users: [alice]}, where: {hosts: [web1]}, as: [root], may: [agent]}\n",
-	    "rules[0].may[0]: " NOT ", found \"agent\"" },
-	{ RULE "{name: r, who: {users: [alice]}, where: {hosts: [web1]}, as: [root], may: [x11]}\n",
-	    "rules[0].may[0]: " NOT },
-	{ RULE "{name: r, who: {users: [alice]}, where: {hosts: [web1]}, as: [root], may: "
-	       "[forward]}\n",
-	    "rules[0].may[0]: " NOT },
-	{ RULE "{name: r, who: {users: [alice]}, where: {hosts: [web1]}, as: [root], may: "
-	       "[{forward: [\"localhost:1\"]}]}\n",
-	    "forward: " NOT },
+	{ ALLOW "how: {files: off}\n", "rules[0].how.files: expected hash or keep, found \"off\"" },
 	/* Users. */
 	{ "users: []\n", "users: expected a map, found a list" },
 	{ "users: {\"-alice\": {}}\n", "expected a name of letters, digits and . _ - @" },
@@ -324,7 +317,51 @@ static const struct {
 	{ RULE "{name: r, deny: true, as: [\"@me\"]}\n", "rules[0].as[0]: expected a login name" },
 	{ RULE "{name: r, deny: true, may: []}\n", "rules[0].may: expected at least one right" },
 	{ RULE "{name: r, deny: true, may: [everything]}\n",
-	    "rules[0].may[0]: expected shell, exec, sftp, scp, rsync or {exec: [commands]}" },
+	    "policy.yaml:4:33: rules[0].may[0]: expected one of the rights shell, exec, sftp, "
+	    "sftp-read, sftp-write, scp, rsync, forward, remote_forward, agent, x11, found "
+	    "\"everything\"" },
+	{ MAY("sftp_read"), "x11 (did you mean \"sftp-read\"?), found \"sftp_read\"" },
+	{ MAY("remote-forward"), "did you mean \"remote_forward\"?" },
+	{ MAY("X11"), "did you mean \"x11\"?" },
+	{ MAY("{sftp-raed: [/srv]}"), "did you mean \"sftp-read\"?" },
+	{ MAY("[]"), "rules[0].may[0]: expected text, found a list" },
+	{ MAY("{exec: [id], sftp: [/srv]}"), "rules[0].may[0]: expected a map of one right" },
+	{ MAY("{}"), "rules[0].may[0]: expected a map of one right" },
+	{ MAY("sftp, sftp-read"), "rules[0].may[1]: expected each right once" },
+	{ MAY("sftp-write, {sftp: [/srv]}"), "expected each right once" },
+	{ MAY("{sftp-read: [/srv]}, sftp"), "rules[0].may[1]: expected each right once" },
+	{ MAY("{shell: [x]}"), "expected one of the rights that take a list: exec, sftp" },
+	{ MAY("{scp: [/srv]}"), "expected one of the rights that take a list" },
+	{ MAY("{rsync: [/srv]}"), "expected one of the rights that take a list" },
+	{ MAY("{agent: []}"), "expected one of the rights that take a list" },
+	{ MAY("{x11: []}"), "expected one of the rights that take a list" },
+	{ MAY("{sftp: /srv}"), "rules[0].may[0].sftp: expected a list" },
+	{ MAY("{sftp: []}"), "rules[0].may[0].sftp: expected 1 to 64 paths" },
+	{ MAY("{sftp: [srv]}"), "rules[0].may[0].sftp[0]: expected an absolute path" },
+	{ MAY("{sftp: [/ok, /srv/../etc]}"),
+	    "rules[0].may[0].sftp[1]: expected an absolute path of at most 512 bytes, without "
+	    "\"..\"" },
+	{ MAY("{sftp-read: [\"/srv/*\"]}"), "rules[0].may[0].sftp-read[0]: expected an absolute" },
+	{ MAY("{sftp-write: [\"/srv//x\"]}"), "sftp-write[0]: expected an absolute path" },
+	{ MAY("forward"),
+	    "rules[0].may[0]: expected {forward: [\"host:port\"]}, a list of where to (\"*:*\" is "
+	    "everywhere)" },
+	{ MAY("remote_forward"), "expected {remote_forward: [\"port\"]}" },
+	{ MAY("{forward: []}"), "forward: expected at least one host:port" },
+	{ MAY("{remote_forward: []}"), "remote_forward: expected at least one port" },
+	{ MAY("{forward: [\"localhost:1\", localhost]}"),
+	    "rules[0].may[0].forward[1]: expected \"host:port\" with a port" },
+	{ MAY("{forward: [\"10.1:80\"]}"), "forward[0]: expected a name, or an address with all" },
+	{ MAY("{remote_forward: [http]}"), "remote_forward[0]: expected \"port\" or" },
+	{ MAY("{remote_forward: [{}]}"), "remote_forward[0]: expected text" },
+	{ RULE "{name: r, deny: true, may: [{sftp: [/srv]}]}\n",
+	    "sftp: expected no paths in a deny rule" },
+	{ RULE "{name: r, deny: true, may: [{forward: [\"db:80\"]}]}\n",
+	    "forward[0]: expected \"*:port\" in a deny rule" },
+	{ RULE "{name: r, deny: true, may: [{remote_forward: [\"80\"]}]}\n",
+	    "remote_forward[0]: expected \"*:port\" in a deny rule" },
+	{ RULE "{name: r, deny: true, may: [{forward: [\"unix:/x\"]}]}\n",
+	    "expected \"*:port\" in a deny rule" },
 	{ RULE "{name: r, deny: true, may: [shell, shell]}\n",
 	    "rules[0].may[1]: expected each right once" },
 	{ RULE "{name: r, deny: true, may: [{exec: [id]}]}\n",
@@ -337,9 +374,6 @@ static const struct {
 	{ RULE "{name: r, who: {users: [alice]}, where: {hosts: [web1]}, as: [root], may: [{exec: "
 	       "[]}]}\n",
 	    "exec: expected at least one command" },
-	{ RULE "{name: r, who: {users: [alice]}, where: {hosts: [web1]}, as: [root], may: [{sftp: "
-	       "[x]}]}\n",
-	    "expected exec, the only right with a list" },
 	{ ALLOW "when: {days: mon-fri}\n", "rules[0].when: expected the key \"zone\"" },
 	{ ALLOW "when: {zone: UTC}\n", "rules[0].when: expected days or hours" },
 	{ ALLOW "when: {days: monday, zone: UTC}\n",
@@ -375,6 +409,120 @@ test_wrong_files(void **state)
 	}
 }
 
+static void
+test_rights_and_their_limits(void **state)
+{
+	struct model *m =
+	    loaded(MAY("shell, {sftp-read: [/srv/, /var/log]}, {sftp-write: [/]}, scp, rsync, "
+		       "{forward: [\"localhost:5432\", \"[::1]:80\", \"unix:/run/x\"]}, "
+		       "{remote_forward: [8080, \"*:0\"]}, agent, x11") "  - {name: n, deny: true, "
+									"may: [sftp-write, "
+									"forward, {remote_forward: "
+									"[\"*:1-1023\"]}]}\n");
+	const struct model_rule *r = model_rule_at(m, 0), *no = model_rule_at(m, 1);
+
+	(void)state;
+	assert_int_equal(r->rights, MODEL_ALL_RIGHTS & ~(unsigned)MODEL_EXEC);
+	assert_int_equal(model_limits(r, MODEL_SFTP_READ)->n, 2);
+	assert_string_equal(model_limits(r, MODEL_SFTP_READ)->v[0], "/srv");
+	assert_string_equal(model_limits(r, MODEL_SFTP_READ)->v[1], "/var/log");
+	assert_int_equal(model_limits(r, MODEL_SFTP_WRITE)->n, 1);
+	assert_string_equal(model_limits(r, MODEL_SFTP_WRITE)->v[0], "/");
+	assert_int_equal(model_limits(r, MODEL_FORWARD)->n, 3);
+	assert_string_equal(model_limits(r, MODEL_FORWARD)->v[1], "[::1]:80");
+	assert_true(r->forwards[1].exact && r->forwards[1].to == 80);
+	assert_string_equal(r->forwards[2].path, "/run/x");
+	assert_int_equal(model_limits(r, MODEL_REMOTE_FORWARD)->n, 2);
+	assert_true(r->remotes[0].loopback && r->remotes[0].from == 8080);
+	assert_true(r->remotes[1].any_host && r->remotes[1].to == 0);
+	assert_false(r->keep);
+	assert_int_equal(no->rights, MODEL_SFTP_WRITE | MODEL_FORWARD | MODEL_REMOTE_FORWARD);
+	assert_int_equal(model_limits(no, MODEL_FORWARD)->n, 0);
+	assert_true(no->remotes[0].any_host && no->remotes[0].to == 1023);
+	model_free(m);
+	m = loaded(MAY("{sftp: [/a/, /]}"));
+	r = model_rule_at(m, 0);
+	assert_int_equal(r->rights, MODEL_SFTP);
+	assert_string_equal(model_limits(r, MODEL_SFTP_READ)->v[0], "/a");
+	assert_string_equal(model_limits(r, MODEL_SFTP_WRITE)->v[1], "/");
+	model_free(m);
+	for (unsigned i = 0; i < MODEL_N_RIGHTS; i++) {
+		assert_string_not_equal(model_right_name(1u << i), "?");
+		assert_int_equal(model_right_index(1u << i), i);
+	}
+}
+
+/* Whether one of the warnings has these words. */
+static bool
+warns(const char *may, const char *words)
+{
+	char file[2048];
+	struct model *m;
+	bool found = false;
+
+	(void)snprintf(file, sizeof(file),
+	    "users: {alice: {}}\nhosts: {web1: {address: 10.0.0.1}}\nrules:\n  - {name: r, who: "
+	    "{users: [alice]}, where: {hosts: [web1]}, as: [root], %s}\n",
+	    may);
+	m = loaded(file);
+	for (size_t i = 0; model_warning(m, i) != NULL; i++)
+		found = found || strstr(model_warning(m, i), words) != NULL;
+	model_free(m);
+	return found;
+}
+
+static void
+test_warnings_about_rights(void **state)
+{
+	static const struct {
+		const char *may, *words;
+		bool want;
+	} rows[] = {
+		{ "may: [shell, {sftp: [/srv]}]", "rule r: shell is not held to the paths", true },
+		{ "may: [exec, {sftp-read: [/srv]}]", "exec is not held to the paths", true },
+		{ "may: [scp, {sftp-write: [/srv]}]", "scp is not held to the paths", true },
+		{ "may: [rsync, {sftp: [/srv]}]", "rsync is not held to the paths", true },
+		{ "may: [{exec: [id]}, {sftp: [/srv]}]", "is not held to", false },
+		{ "may: [shell, exec, scp, rsync, sftp]", "is not held to", false },
+		{ "deny: true, may: [shell, exec, sftp]", "is not held to", false },
+		{ "may: [{sftp: [/srv, /srv/a]}]", "sftp-read: /srv/a is in /srv already", true },
+		{ "may: [{sftp-write: [/srv/, /srv]}]", "/srv is in /srv already", true },
+		{ "may: [{sftp: [/srv, /srvx]}]", "already", false },
+		{ "may: [{forward: [\"db:22\"]}]", "forward db:22: SSH through a forward is cut",
+		    true },
+		{ "may: [{forward: [\"db:22-23\", \"*:*\", \"unix:/x\"]}]", "is cut", false },
+		{ "may: [shell], how: {files: keep}", "files: keep is about sftp, scp", true },
+		{ "may: [sftp-read], how: {files: keep}", "files: keep", false },
+		{ "may: [shell], how: {files: hash}", "files:", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (warns(rows[i].may, rows[i].words) != rows[i].want)
+			fail_msg("%s: %s", rows[i].may, rows[i].words);
+}
+
+static void
+test_a_limit_of_paths(void **state)
+{
+	char list[64 + 12 * (MODEL_PATHS_MAX + 1)] = "may: [{sftp: [/p0", file[8192];
+	struct conf_err err = { "" };
+	struct model *m = NULL;
+	size_t at = strlen(list);
+
+	(void)state;
+	for (unsigned i = 1; i < MODEL_PATHS_MAX; i++)
+		at += (size_t)snprintf(list + at, sizeof(list) - at, ", /p%u", i);
+	strcpy(list + at, "]}]");
+	assert_false(warns(list, "already"));
+	strcpy(list + at, ", /more]}]");
+	(void)snprintf(file, sizeof(file),
+	    RULE "{name: r, who: {users: [alice]}, where: {hosts: [web1]}, as: [root], %s}\n",
+	    list);
+	assert_int_equal(model_load("p", file, strlen(file), NULL, &m, &err), ERR_FORMAT);
+	assert_non_null(strstr(err.text, "sftp: expected 1 to 64 paths"));
+}
+
 /* No cut of a good file is anything but a refusal or a shorter policy. */
 static void
 test_cut_anywhere(void **state)
@@ -406,6 +554,9 @@ main(void)
 		cmocka_unit_test(test_compat),
 		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_wrong_files),
+		cmocka_unit_test(test_rights_and_their_limits),
+		cmocka_unit_test(test_warnings_about_rights),
+		cmocka_unit_test(test_a_limit_of_paths),
 		cmocka_unit_test(test_cut_anywhere),
 	};
 

@@ -398,7 +398,7 @@ test_a_login_and_its_grant(void **state)
 			[REC_META_CLAIM] = "root+web1",
 			[REC_META_RULE] = "r",
 			[REC_META_CRED_TYPE] = "key",
-			[REC_META_FILES] = "keep" };
+			[REC_META_FILES] = "hash" };
 
 		MUST(buf_get_u8(part, &byte));
 		MUST(buf_get_cstr(part, text, sizeof(text)));

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,6 +60,8 @@ struct ask {
 	uint64_t at_s;
 	unsigned rights;
 	const char *command;
+	const char *to; /* a forward's host, with: */
+	uint32_t port;
 };
 
 static bool
@@ -66,6 +69,7 @@ decide(const struct model *m, const struct ask *a, const struct model_rule **ret
     unsigned *ret_rights)
 {
 	const char *principal = a->principal;
+	const struct forward forward = { .host = a->to, .port = a->port };
 	struct rules_question q = {
 		.user = model_find_user(m, a->user),
 		.principals = &principal,
@@ -76,6 +80,7 @@ decide(const struct model *m, const struct ask *a, const struct model_rule **ret
 		.now_ns = (a->at_s != 0 ? a->at_s : MONDAY_10) * CLOCK_NS_PER_S,
 		.rights = a->rights,
 		.command = a->command,
+		.forward = a->to != NULL ? &forward : NULL,
 	};
 
 	assert_non_null(q.user);
@@ -103,7 +108,7 @@ test_nothing_is_allowed_by_default(void **state)
 	struct model *m = loaded("rules: []\n");
 
 	(void)state;
-	expect(m, &(struct ask){ "alice", "web1", "root", NULL, NULL, 0, 0, NULL }, false, NULL);
+	expect(m, &(struct ask){ .user = "alice", .host = "web1", .login = "root" }, false, NULL);
 	model_free(m);
 }
 
@@ -245,6 +250,226 @@ test_rights_add_up(void **state)
 	a.rights = MODEL_SFTP;
 	expect(m, &a, true, "a");
 	model_free(m);
+}
+
+#define FORWARD(where, p)                                                                          \
+	(&(struct ask){ .user = "alice",                                                           \
+	    .host = "web1",                                                                        \
+	    .login = "root",                                                                       \
+	    .rights = MODEL_FORWARD,                                                               \
+	    .to = (where),                                                                         \
+	    .port = (p) })
+#define REMOTE(where, p)                                                                           \
+	(&(struct ask){ .user = "alice",                                                           \
+	    .host = "web1",                                                                        \
+	    .login = "root",                                                                       \
+	    .rights = MODEL_REMOTE_FORWARD,                                                        \
+	    .to = (where),                                                                         \
+	    .port = (p) })
+
+static void
+test_forwards(void **state)
+{
+	struct model *m = loaded(
+	    "rules:\n  - {name: a, " ALL ", may: [{forward: [\"localhost:5432\"]}]}\n"
+	    "  - {name: b, " ALL ", may: [{forward: [\"*:80-89\"]}, {remote_forward: [8080]}]}\n"
+	    "  - {name: no, deny: true, may: [{forward: [\"*:85\"]}, "
+	    "{remote_forward: [\"*:8081\"]}]}\n");
+	const struct model_rule *rule;
+	unsigned rights = 0;
+
+	(void)state;
+	expect(m, FORWARD("localhost", 5432), true, "a");
+	expect(m, FORWARD("localhost", 5433), false, NULL);
+	expect(m, FORWARD("db", 80), true, "b");
+	expect(m, FORWARD("db", 85), false, "no");
+	expect(m, REMOTE("localhost", 8080), true, "b");
+	expect(m, REMOTE("localhost", 80), false, NULL);
+	expect(m, REMOTE("", 8080), false, NULL);
+	/* Given and not all taken. */
+	assert_true(decide(
+	    m, &(struct ask){ .user = "alice", .host = "web1", .login = "root" }, &rule, &rights));
+	assert_int_equal(rights, MODEL_FORWARD | MODEL_REMOTE_FORWARD);
+	/* Where to is not known yet. */
+	expect(m, FORWARD(NULL, 0), true, "a");
+	model_free(m);
+	m = loaded("rules:\n  - {name: a, " ALL ", may: [shell, {forward: [\"*:*\"]}]}\n"
+		   "  - {name: no, deny: true, may: [forward]}\n");
+	expect(m, FORWARD("localhost", 5432), false, "no");
+	expect(m, FORWARD(NULL, 0), false, "no");
+	expect(m,
+	    &(struct ask){ .user = "alice",
+		.host = "web1",
+		.login = "root",
+		.rights = MODEL_FORWARD | MODEL_SHELL },
+	    true, "a");
+	model_free(m);
+	/* Which deny rule decides is one that takes it, not the first about the right. */
+	m = loaded("rules:\n  - {name: a, " ALL ", may: [{forward: [\"*:*\"]}]}\n"
+		   "  - {name: some, deny: true, may: [{forward: [\"*:25\"]}]}\n"
+		   "  - {name: all, deny: true, may: [forward]}\n");
+	expect(m, FORWARD("localhost", 5432), false, "all");
+	expect(m, FORWARD("localhost", 25), false, "some");
+	model_free(m);
+}
+
+static void
+test_reading_and_writing_are_two_rights(void **state)
+{
+	struct model *m = loaded("rules:\n  - {name: a, " ALL ", may: [sftp-read]}\n"
+				 "  - {name: b, " ALL ", may: [sftp-write, agent, x11]}\n"
+				 "  - {name: no, deny: true, who: {users: [bob]}, may: "
+				 "[sftp-write]}\n");
+	struct ask a = { .user = "alice", .host = "web1", .login = "root" };
+	const struct model_rule *rule;
+	unsigned rights = 0;
+
+	(void)state;
+	assert_true(decide(m, &a, &rule, &rights));
+	assert_int_equal(rights, MODEL_SFTP | MODEL_AGENT | MODEL_X11);
+	a.user = "bob";
+	assert_true(decide(m, &a, &rule, &rights));
+	assert_int_equal(rights, MODEL_SFTP_READ | MODEL_AGENT | MODEL_X11);
+	a.rights = MODEL_SFTP;
+	expect(m, &a, true, "a");
+	a.rights = MODEL_SFTP_WRITE;
+	expect(m, &a, false, "no");
+	model_free(m);
+}
+
+/* Two rights are asked for, one is taken: the other must hold by itself. */
+static void
+test_a_right_that_was_taken_lets_nothing_through(void **state)
+{
+	struct model *m = loaded("rules:\n  - {name: a, " ALL ", may: [shell, {exec: [id]}]}\n"
+				 "  - {name: no, deny: true, may: [shell]}\n");
+	struct ask a = { .user = "alice",
+		.host = "web1",
+		.login = "root",
+		.rights = MODEL_SHELL | MODEL_EXEC,
+		.command = "reboot" };
+
+	(void)state;
+	expect(m, &a, false, "no");
+	a.command = "id";
+	expect(m, &a, true, "a");
+	model_free(m);
+}
+
+static struct rules_question
+question(const struct model *m, const char *user)
+{
+	struct rules_question q = { .user = model_find_user(m, user),
+		.host = model_find_host(m, "web1"),
+		.host_name = "web1",
+		.login = "root",
+		.now_ns = MONDAY_10 * CLOCK_NS_PER_S };
+
+	assert_int_equal(net_parse("10.9.9.9", &q.source), 0);
+	return q;
+}
+
+/* want: the limits with a space behind each; "any " for none. */
+static void
+expect_limits(const struct rules_limits *l, const char *want)
+{
+	char got[512] = "";
+
+	if (l->any)
+		strcat(got, "any ");
+	for (size_t i = 0; i < l->n; i++) {
+		strcat(got, l->v[i]);
+		strcat(got, " ");
+	}
+	assert_string_equal(got, want);
+	assert_false(l->more);
+}
+
+static void
+test_limits_are_joined(void **state)
+{
+	static const struct {
+		const char *user;
+		unsigned right;
+		const char *want;
+	} rows[] = {
+		{ "alice", MODEL_SFTP_READ, "/b /a /c " },
+		{ "alice", MODEL_SFTP_WRITE, "/b " },
+		{ "alice", MODEL_FORWARD, "x:1 y:2 z:3 " },
+		{ "alice", MODEL_EXEC, "id uptime " },
+		{ "alice", MODEL_REMOTE_FORWARD, "" },
+		{ "alice", MODEL_SHELL, "" },
+		{ "bob", MODEL_SFTP_READ, "any " },
+		{ "bob", MODEL_SFTP_WRITE, "/b " },
+		{ "bob", MODEL_EXEC, "any " },
+		{ "carol", MODEL_SFTP_READ, "/a/x /b " },
+	};
+	struct model *m = loaded(
+	    "rules:\n  - {name: 1, " ALL ", may: [{sftp-read: [/a/x, /b]}, {sftp-write: [/b]}]}\n"
+	    "  - {name: 2, who: {users: [alice]}, where: {hosts: [web1]}, as: [root], may: "
+	    "[{sftp-read: [/b/y, /a/, /c]}, {forward: [\"x:1\", \"y:2\"]}, {exec: [id]}]}\n"
+	    "  - {name: 3, who: {users: [alice]}, where: {hosts: [web1]}, as: [root], may: "
+	    "[{forward: [\"y:2\", \"z:3\"]}, {exec: [uptime, id]}], how: {files: keep}}\n"
+	    "  - {name: 4, who: {users: [bob]}, where: {hosts: [web1]}, as: [root], may: "
+	    "[sftp-read, exec], how: {files: keep}}\n"
+	    "  - {name: 5, who: {users: [carol]}, where: {hosts: [web2]}, as: [root], may: [sftp], "
+	    "how: {files: keep}}\n"
+	    "  - {name: 6, deny: true, may: [{forward: [\"*:25\"]}, shell]}\n"
+	    "  - {name: 7, deny: true, who: {users: [bob]}, may: [{forward: [\"*:26\"]}]}\n");
+	struct rules_question q = question(m, "alice");
+	struct rules_limits l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		q = question(m, rows[i].user);
+		rules_limits(m, &q, rows[i].right, &l);
+		expect_limits(&l, rows[i].want);
+	}
+	q = question(m, "bob");
+	rules_taken(m, &q, MODEL_FORWARD, &l);
+	expect_limits(&l, "*:25 *:26 ");
+	rules_taken(m, &q, MODEL_SHELL, &l);
+	expect_limits(&l, "any ");
+	rules_taken(m, &q, MODEL_EXEC, &l);
+	expect_limits(&l, "");
+	/* keep counts where its rule gives the right in question. */
+	assert_true(rules_keep(m, &q, MODEL_SFTP_READ));
+	assert_true(rules_keep(m, &q, MODEL_SFTP));
+	assert_false(rules_keep(m, &q, MODEL_SFTP_WRITE));
+	q = question(m, "alice");
+	assert_false(rules_keep(m, &q, MODEL_SFTP));
+	assert_true(rules_keep(m, &q, MODEL_EXEC));
+	q = question(m, "carol");
+	assert_false(rules_keep(m, &q, MODEL_FILES));
+	model_free(m);
+}
+
+static void
+test_more_limits_than_fit(void **state)
+{
+	char *rules = calloc(1, 60000);
+	struct rules_question q;
+	struct rules_limits l;
+	struct model *m;
+	size_t at;
+
+	(void)state;
+	assert_non_null(rules);
+	at = (size_t)snprintf(rules, 60000, "rules:\n");
+	for (unsigned i = 0; i * MODEL_PATHS_MAX <= RULES_LIMITS_MAX; i++) {
+		at += (size_t)snprintf(
+		    rules + at, 60000 - at, "  - {name: r%u, " ALL ", may: [{sftp: [", i);
+		for (unsigned k = 0; k < MODEL_PATHS_MAX; k++)
+			at += (size_t)snprintf(rules + at, 60000 - at, "/d%u/%u, ", i, k);
+		at += (size_t)snprintf(rules + at, 60000 - at, "]}]}\n");
+	}
+	m = loaded(rules);
+	q = question(m, "alice");
+	rules_limits(m, &q, MODEL_SFTP_READ, &l);
+	assert_true(l.more);
+	assert_int_equal(l.n, RULES_LIMITS_MAX);
+	model_free(m);
+	free(rules);
 }
 
 static void
@@ -389,6 +614,11 @@ main(void)
 		cmocka_unit_test(test_deny_wins_wherever_it_stands),
 		cmocka_unit_test(test_deny_of_one_right_leaves_the_others),
 		cmocka_unit_test(test_rights_add_up),
+		cmocka_unit_test(test_forwards),
+		cmocka_unit_test(test_reading_and_writing_are_two_rights),
+		cmocka_unit_test(test_a_right_that_was_taken_lets_nothing_through),
+		cmocka_unit_test(test_limits_are_joined),
+		cmocka_unit_test(test_more_limits_than_fit),
 		cmocka_unit_test(test_who_by_principal_and_self),
 		cmocka_unit_test(test_names_to_answers),
 	};
