@@ -195,8 +195,8 @@ conf_path(const struct conf_node *n, char *dst, size_t size)
 	return dst;
 }
 
-/* "file:line:column: path: " and the rest. */
-static int PRINTF_LIKE(6, 7) conf_say(struct conf_err *err, const char *name, size_t line,
+/* "file:line:column: path: " and the rest. The caller returns ERR_FORMAT. */
+static void PRINTF_LIKE(6, 7) conf_say(struct conf_err *err, const char *name, size_t line,
     size_t column, const char *path, const char *fmt, ...)
 {
 	char file[CONF_NAME_SIZE], rest[sizeof(err->text)];
@@ -210,7 +210,6 @@ static int PRINTF_LIKE(6, 7) conf_say(struct conf_err *err, const char *name, si
 	str_escape(file, sizeof(file), name, strlen(name));
 	conf_add(err->text, sizeof(err->text), &at, "%s:%zu:%zu: %s%s%s", file, line, column, path,
 	    path[0] != '\0' ? ": " : "", rest);
-	return ERR_FORMAT;
 }
 
 static void
@@ -241,8 +240,9 @@ conf_fail(const struct conf_node *n, struct conf_err *ret_err, const char *expec
 		expected[0] = '\0';
 	va_end(ap);
 	conf_found(n, found, sizeof(found));
-	return conf_say(ret_err, n->doc->name, n->line, n->column, conf_path(n, path, sizeof(path)),
+	conf_say(ret_err, n->doc->name, n->line, n->column, conf_path(n, path, sizeof(path)),
 	    "expected %s, found %s", expected, found);
+	return ERR_FORMAT;
 }
 
 /* Loading. */
@@ -255,7 +255,8 @@ conf_load_fail(
 
 	if (near != NULL)
 		conf_path(near, path, sizeof(path));
-	return conf_say(l->err, l->doc->name, mark->line + 1, mark->column + 1, path, "%s", text);
+	conf_say(l->err, l->doc->name, mark->line + 1, mark->column + 1, path, "%s", text);
+	return ERR_FORMAT;
 }
 
 /* libyaml's reader gives the place of a bad byte as an offset only. */
@@ -450,10 +451,10 @@ conf_index_map(struct conf_load *l, struct conf_node *map)
 		return 0;
 	key = map->keys[again];
 	conf_found(key, found, sizeof(found));
-	return conf_say(l->err, l->doc->name, key->line, key->column,
-	    conf_path(key, path, sizeof(path)),
+	conf_say(l->err, l->doc->name, key->line, key->column, conf_path(key, path, sizeof(path)),
 	    "expected each key once, found %s again (first on line %zu)", found,
 	    map->keys[first]->line);
+	return ERR_FORMAT;
 }
 
 static int
@@ -559,10 +560,12 @@ conf_load_document(struct conf_load *l, const yaml_event_t *start)
 		return r;
 	r = conf_load_value(l, NULL, &ev, 1, &root);
 	yaml_event_delete(&ev);
+	if (r != 0)
+		return r;
 	/* A file of comments, or "---" alone, is empty. */
-	if (r == 0 && (root->type != CONF_SCALAR || !root->plain || root->text[0] != '\0'))
+	if (root != NULL && !conf_is_nothing(root))
 		l->doc->root = root;
-	if (r != 0 || (r = conf_next(l, &ev)) != 0)
+	if ((r = conf_next(l, &ev)) != 0)
 		return r;
 	yaml_event_delete(&ev);
 	return 0;
@@ -599,9 +602,11 @@ conf_parse(const char *name, const char *data, size_t len, struct conf_doc **ret
 	struct conf_load l = { .err = ret_err };
 	int r = -ENOMEM;
 
-	if (len > CONF_FILE_MAX)
-		return conf_say(ret_err, name, 1, 1, "", "expected at most %u bytes, found %zu",
+	if (len > CONF_FILE_MAX) {
+		conf_say(ret_err, name, 1, 1, "", "expected at most %u bytes, found %zu",
 		    CONF_FILE_MAX, len);
+		return ERR_FORMAT;
+	}
 	if ((l.doc = calloc(1, sizeof(*l.doc))) == NULL)
 		return -ENOMEM;
 	if ((l.doc->name = strdup(name)) == NULL || yaml_parser_initialize(&l.parser) != 1)
@@ -704,10 +709,12 @@ conf_check_map(
 			r = conf_unknown_key(n->keys[i], keys, n_keys, ret_err);
 	}
 	for (size_t k = 0; r == 0 && k < n_keys; k++)
-		if (keys[k].required && conf_get(n, keys[k].name) == NULL)
-			r = conf_say(ret_err, n->doc->name, n->line, n->column,
+		if (keys[k].required && conf_get(n, keys[k].name) == NULL) {
+			conf_say(ret_err, n->doc->name, n->line, n->column,
 			    conf_path(n, path, sizeof(path)), "expected the key \"%s\", found none",
 			    keys[k].name);
+			r = ERR_FORMAT;
+		}
 	return r;
 }
 
