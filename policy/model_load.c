@@ -161,10 +161,9 @@ read_strings(
 
 /* Public keys. */
 
-/* *ret_type and *ret_bits: of the key. */
+/* A key of any kind that we know; one of RSA must have rsa_bits. */
 static int
-read_key(struct load *l, const struct conf_node *n, struct model_blob *to,
-    enum sshkey_type *ret_type, unsigned *ret_bits)
+read_key(struct load *l, const struct conf_node *n, unsigned rsa_bits, struct model_blob *to)
 {
 	const char *line;
 	struct sshkey *key = NULL;
@@ -183,8 +182,13 @@ read_key(struct load *l, const struct conf_node *n, struct model_blob *to,
 			    "an OpenSSH public key, \"ssh-ed25519 AAAA...\" (%s)", err_str(r));
 		goto out;
 	}
-	*ret_type = sshkey_type(key);
-	*ret_bits = sshkey_bits(key);
+	if (sshkey_type(key) == SSHKEY_RSA && sshkey_bits(key) < rsa_bits) {
+		r = conf_fail(n, l->err, "an RSA key of at least %u bits, this one has %u%s",
+		    rsa_bits, sshkey_bits(key),
+		    sshkey_bits(key) >= MODEL_RSA_BITS_COMPAT ? " (compat: [rsa-2048] takes it)"
+							      : "");
+		goto out;
+	}
 	r = -ENOMEM;
 	if ((to->p = model_alloc(l->m, len, 1)) == NULL)
 		goto out;
@@ -194,20 +198,6 @@ read_key(struct load *l, const struct conf_node *n, struct model_blob *to,
 out:
 	sshkey_free(key);
 	free(blob);
-	return r;
-}
-
-static int
-read_user_key(struct load *l, const struct conf_node *n, struct model_blob *to)
-{
-	enum sshkey_type type;
-	unsigned bits;
-	int r = read_key(l, n, to, &type, &bits);
-
-	if (r == 0 && type == SSHKEY_RSA && bits < l->m->rsa_bits)
-		r = conf_fail(n, l->err, "an RSA key of at least %u bits, this one has %u%s",
-		    l->m->rsa_bits, bits,
-		    bits >= MODEL_RSA_BITS_COMPAT ? " (compat: [rsa-2048] takes it)" : "");
 	return r;
 }
 
@@ -224,7 +214,7 @@ read_user_keys(struct load *l, void *obj, const struct conf_node *n)
 		return r;
 	u->keys = v;
 	for (; r == 0 && u->n_keys < conf_n(n); u->n_keys += r == 0)
-		r = read_user_key(l, conf_at(n, u->n_keys), &u->keys[u->n_keys]);
+		r = read_key(l, conf_at(n, u->n_keys), l->m->rsa_bits, &u->keys[u->n_keys]);
 	return r;
 }
 
@@ -408,9 +398,7 @@ read_host_key(struct load *l, void *obj, const struct conf_node *n)
 static int
 read_pins(struct load *l, const struct conf_node *n, struct model_blob **ret_v, size_t *ret_n)
 {
-	enum sshkey_type type;
 	struct model_blob *v;
-	unsigned bits;
 	size_t i;
 	int r = conf_list(n, l->err);
 
@@ -421,7 +409,7 @@ read_pins(struct load *l, const struct conf_node *n, struct model_blob **ret_v, 
 	if ((v = model_alloc(l->m, conf_n(n), sizeof(*v))) == NULL)
 		return -ENOMEM;
 	for (i = 0; r == 0 && i < conf_n(n); i++)
-		r = read_key(l, conf_at(n, i), &v[i], &type, &bits);
+		r = read_key(l, conf_at(n, i), 0, &v[i]);
 	if (r == 0) {
 		*ret_v = v;
 		*ret_n = i;
