@@ -1,4 +1,4 @@
-/* The model from inside, for the two files that make it: model.c keeps and finds, model_load.c reads. */
+/* The model from inside, for those that make it: model.c keeps and finds, model_load.c and load*.c read. */
 #ifndef BASTION_MODEL_INT_H
 #define BASTION_MODEL_INT_H
 
