@@ -27,10 +27,6 @@ typed_in() {
 	printf '%s\n' "$1" 'exit 5' >&4
 	wait $!
 }
-tree() { # PID: it and all below it
-	echo "$1"
-	for child in $(ps -o pid= --ppid "$1"); do tree "$child"; done
-}
 # A zombie is gone: who takes it is not the matter here.
 none_left() {
 	for p in $all; do
