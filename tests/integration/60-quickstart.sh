@@ -64,7 +64,8 @@ gone() {
 		pass "$1: no process is left"
 	else
 		fail "$1: no process is left"
-		kill -KILL "$terminal" "$leader"
+		# shellcheck disable=SC2086 # process ids are words
+		kill -KILL "$terminal" $all 2>/dev/null
 	fi
 	ok "$1: no port listens" wait_for 1 none_listen
 	ok "$1: no file is left" wait_for 1 no_files
