@@ -241,6 +241,7 @@ init_who(const struct cmd_ctx *c)
 static void
 init_next_steps(const struct cmd_ctx *c, const char *fleet)
 {
+	const char *listen = cmd_opt(c, "--listen"), *port;
 	bool sealed = strcmp(c->unlock, "passphrase") == 0;
 	char line[8192];
 
@@ -259,7 +260,11 @@ init_next_steps(const struct cmd_ctx *c, const char *fleet)
 	    c->conf_file);
 	if (sealed)
 		printf("     bastionctl -f %s keys unlock\n", c->conf_file);
-	printf("5. Log in:\n     ssh -p 2222 LOGIN+web1@BASTION\n");
+	port = listen != NULL ? strrchr(listen, ':') : NULL;
+	port = port != NULL ? port + 1 : "2222";
+	printf("5. Log in:\n     ssh -p %s LOGIN+web1@BASTION%s\n",
+	    strcmp(port, "0") == 0 ? "PORT" : port,
+	    strcmp(port, "0") == 0 ? "     (bastiond's ready line names the port)" : "");
 }
 
 /* bastiond.yaml comes last: where it stands, everything stands. */

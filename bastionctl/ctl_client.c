@@ -85,11 +85,12 @@ ctl_answer_done(struct ctl_answer *a)
 	fd_close(&a->fd);
 }
 
-static int
-ctl_take_reply(const struct ipc_msg *m, struct ctl_answer *a)
+int
+ctl_get_reply(const struct ipc_msg *m, enum cmd_exit *ret_code, char **ret_text)
 {
 	struct buf *b = buf_view(m->data, m->len);
 	const uint8_t *p;
+	char *text;
 	uint8_t code;
 	size_t len;
 	int r = -ENOMEM;
@@ -102,9 +103,12 @@ ctl_take_reply(const struct ipc_msg *m, struct ctl_answer *a)
 	r = ERR_FORMAT;
 	if (code > CMD_UNSURE)
 		goto out;
-	a->code = (enum cmd_exit)code;
-	a->text = strndup((const char *)p, len);
-	r = a->text != NULL ? 0 : -ENOMEM;
+	r = -ENOMEM;
+	if ((text = strndup((const char *)p, len)) == NULL)
+		goto out;
+	*ret_code = (enum cmd_exit)code;
+	*ret_text = text;
+	r = 0;
 out:
 	buf_free(b);
 	return r;
@@ -138,7 +142,7 @@ ctl_request(int fd, uint16_t type, const void *data, size_t len, struct ctl_answ
 	if ((r = ipc_plain_recv(fd, space, &m, CTL_WAIT_MS)) != 0)
 		goto out;
 	if (m.type == CTL_REPLY && m.id == 1 && m.n_fds == 0)
-		r = ctl_take_reply(&m, &a);
+		r = ctl_get_reply(&m, &a.code, &a.text);
 	else if (m.type == CTL_EDGE && m.id == 1 && m.n_fds == 1)
 		r = ctl_take_edge(&m, &a);
 	else

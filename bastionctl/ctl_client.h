@@ -7,6 +7,7 @@
 
 #include "bastionctl/cmd.h"
 #include "lib/err.h"
+#include "lib/ipc.h"
 
 #define CTL_WAIT_MS 30000 /* how long an answer may take */
 
@@ -25,6 +26,11 @@ struct ctl_answer {
 	int fd;	    /* CTL_EDGE: owned by caller; else -1 */
 };
 void ctl_answer_done(struct ctl_answer *a);
+
+/*
+ * What CTL_REPLY and RD_END hold: u8 code, string text. *ret_text: owned by caller, free(). 0; ERR_FORMAT; -ENOMEM.
+ */
+int ctl_get_reply(const struct ipc_msg *m, enum cmd_exit *ret_code, char **ret_text) MUST_CHECK;
 
 /*
  * Send one request (enum ctl_type) and wait for its answer. 0; ERR_PEER_GONE; -ETIMEDOUT; ERR_FORMAT; -ENOMEM; -errno.

@@ -272,27 +272,14 @@ rd_receive(struct rd *rd, struct ipc_msg *m)
 static int
 rd_take_end(struct rd *rd, const struct ipc_msg *m)
 {
-	struct buf *b = buf_view(m->data, m->len);
-	const uint8_t *p;
-	uint8_t code;
-	size_t len;
-	int r = -ENOMEM;
+	char *text;
+	int r = ctl_get_reply(m, &rd->end_code, &text);
 
-	if (b == NULL)
+	if (r != 0)
 		return r;
-	if ((r = buf_get_u8(b, &code)) != 0 || (r = buf_get_str(b, &p, &len)) != 0 ||
-	    (r = buf_end(b)) != 0)
-		goto out;
-	r = ERR_FORMAT;
-	if (code > CMD_UNSURE)
-		goto out;
 	free(rd->end_text);
-	rd->end_code = (enum cmd_exit)code;
-	rd->end_text = strndup((const char *)p, len);
-	r = rd->end_text != NULL ? ERR_NOT_FOUND : -ENOMEM;
-out:
-	buf_free(b);
-	return r;
+	rd->end_text = text;
+	return ERR_NOT_FOUND;
 }
 
 /* A part of a JSON text; *ret_whole: it was the last one and the text is parsed. */

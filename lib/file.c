@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/str.h"
 
@@ -21,6 +23,26 @@ fd_close(int *fd)
 		(void)close(
 		    *fd); /* nothing is to be done about a failing close of a read or synced file */
 	*fd = -1;
+}
+
+int
+fd_wait(int fd, short events, uint64_t until_ns)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	for (;;) {
+		uint64_t now = clock_boot_ns(), ms;
+		int n;
+
+		if (now >= until_ns)
+			return -ETIMEDOUT;
+		ms = (until_ns - now) / CLOCK_NS_PER_MS;
+		n = poll(&p, 1, ms < INT_MAX ? (int)ms + 1 : INT_MAX);
+		if (n > 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+	}
 }
 
 #define FILE_READ_FIRST 4096 /* bytes of room for a file that does not say its size, as in /proc */

@@ -10,6 +10,11 @@
 
 /* Close and set to -1; -1 is allowed. */
 void fd_close(int *fd);
+/*
+ * Wait until the descriptor can do events (POLLIN, POLLOUT) or has failed, but not past until_ns of clock_boot_ns().
+ * 0; -ETIMEDOUT; -errno.
+ */
+int fd_wait(int fd, short events, uint64_t until_ns) MUST_CHECK;
 
 /*
  * The whole file, with a NUL behind it that is not counted. *ret_data: owned by caller, free().

@@ -538,25 +538,6 @@ ipc_send_buf(struct ipc *c, uint16_t type, uint32_t id, const struct buf *b)
 	return ipc_send_fds(c, type, id, buf_ptr(b), buf_len(b), NULL, 0);
 }
 
-static int
-ipc_wait(int fd, short events, uint64_t until_ns)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-
-	for (;;) {
-		uint64_t now = clock_boot_ns();
-		int n;
-
-		if (now >= until_ns)
-			return -ETIMEDOUT;
-		n = poll(&p, 1, (int)((until_ns - now) / CLOCK_NS_PER_MS) + 1);
-		if (n > 0)
-			return 0;
-		if (n < 0 && errno != EINTR)
-			return -errno;
-	}
-}
-
 #define IPC_PLAIN_SEND_NS                                                                          \
 	(10 * CLOCK_NS_PER_S) /* a blocking send waits this long for a slow peer */
 
@@ -572,7 +553,7 @@ ipc_plain_send(
 		return ERR_LIMIT;
 	ipc_head_put(head, type, id, n_fds);
 	while ((r = ipc_write(fd, head, sizeof(head), data, len, fds, n_fds)) == -EAGAIN)
-		if ((r = ipc_wait(fd, POLLOUT, until)) != 0)
+		if ((r = fd_wait(fd, POLLOUT, until)) != 0)
 			return r;
 	return r;
 }
@@ -593,7 +574,7 @@ ipc_plain_recv(int fd, uint8_t *buf, struct ipc_msg *ret_msg, int wait_ms)
 	for (;;) {
 		r = ipc_read(fd, buf, ret_msg);
 		if (r == -EAGAIN) {
-			if ((r = ipc_wait(fd, POLLIN, until)) != 0)
+			if ((r = fd_wait(fd, POLLIN, until)) != 0)
 				return r;
 			continue;
 		}

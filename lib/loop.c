@@ -76,14 +76,15 @@ loop_new(struct loop **ret_loop)
 }
 
 static void
-loop_reap(struct loop *l)
+loop_free_list(struct loop_io_list *list)
 {
-	struct loop_io *io;
+	struct loop_io *next;
 
-	while ((io = LIST_FIRST(&l->dead)) != NULL) {
-		LIST_REMOVE(io, link);
+	for (struct loop_io *io = LIST_FIRST(list); io != NULL; io = next) {
+		next = LIST_NEXT(io, link);
 		free(io);
 	}
+	LIST_INIT(list);
 }
 
 void
@@ -91,9 +92,8 @@ loop_free(struct loop *l)
 {
 	if (l == NULL)
 		return;
-	while (!LIST_EMPTY(&l->ios))
-		loop_del(LIST_FIRST(&l->ios));
-	loop_reap(l);
+	loop_free_list(&l->ios);
+	loop_free_list(&l->dead);
 	for (size_t i = 0; i < l->n_heap; i++)
 		l->heap[i]->slot = 0;
 	free(l->heap);
@@ -147,7 +147,7 @@ loop_del(struct loop_io *io)
 	LIST_REMOVE(io, link);
 	LIST_INSERT_HEAD(&io->loop->dead, io, link);
 	if (io->loop->depth == 0)
-		loop_reap(io->loop);
+		loop_free_list(&io->loop->dead);
 }
 
 /* Timers: slot is the heap index + 1. */
@@ -367,7 +367,7 @@ loop_pass(struct loop *l, uint64_t max_ns)
 		l->again = true;
 	/* An outer pass may still hold what an inner one deleted. */
 	if (--l->depth == 0)
-		loop_reap(l);
+		loop_free_list(&l->dead);
 	return 0;
 }
 

@@ -148,7 +148,7 @@ static const struct sandbox_call allowed[] = {
 	{ SCMP_SYS(pwrite64), WRITES, { 0 } },
 	{ SCMP_SYS(pwritev), WRITES, { 0 } },
 	{ SCMP_SYS(fsync), WRITES, { 0 } },
-	{ SCMP_SYS(fdatasync), WRITES, { 0 } },
+	{ SCMP_SYS(fdatasync), WRITES | RD, { 0 } }, /* before a checkpoint is handed out */
 	{ SCMP_SYS(fchmod), WRITES, { 0 } },
 	{ SCMP_SYS(unlink), WRITES, { 0 } },
 	{ SCMP_SYS(unlinkat), WRITES, { 0 } },

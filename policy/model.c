@@ -150,8 +150,8 @@ proof_order(const void *a, const void *b)
 int
 model_index(struct model *m)
 {
-	m->users_by_name = model_alloc(m, m->n_users, sizeof(*m->users_by_name));
-	m->hosts_by_name = model_alloc(m, m->n_hosts, sizeof(*m->hosts_by_name));
+	m->users_by_name = model_alloc(m, m->n_users, sizeof(const struct model_user *));
+	m->hosts_by_name = model_alloc(m, m->n_hosts, sizeof(const struct model_host *));
 	if (m->users_by_name == NULL || m->hosts_by_name == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < m->n_users; i++)
@@ -159,8 +159,8 @@ model_index(struct model *m)
 	for (size_t i = 0; i < m->n_hosts; i++)
 		if (!m->hosts[i].pattern)
 			m->hosts_by_name[m->n_named++] = &m->hosts[i];
-	qsort(m->users_by_name, m->n_users, sizeof(*m->users_by_name), user_order);
-	qsort(m->hosts_by_name, m->n_named, sizeof(*m->hosts_by_name), host_order);
+	qsort(m->users_by_name, m->n_users, sizeof(const struct model_user *), user_order);
+	qsort(m->hosts_by_name, m->n_named, sizeof(const struct model_host *), host_order);
 	if (m->n_keys > 0)
 		qsort(m->keys, m->n_keys, sizeof(*m->keys), proof_order);
 	if (m->n_principals > 0)
@@ -225,7 +225,8 @@ model_find_user(const struct model *m, const char *name)
 
 	if (m->n_users == 0)
 		return NULL;
-	found = bsearch(&want, m->users_by_name, m->n_users, sizeof(want), user_order);
+	found = bsearch(
+	    &want, m->users_by_name, m->n_users, sizeof(const struct model_user *), user_order);
 	return found != NULL ? *found : NULL;
 }
 
@@ -262,7 +263,8 @@ model_find_host(const struct model *m, const char *name)
 	if (str_copy(copy, sizeof(copy), name) != 0)
 		return NULL;
 	if (m->n_named > 0)
-		found = bsearch(&want, m->hosts_by_name, m->n_named, sizeof(want), host_order);
+		found = bsearch(&want, m->hosts_by_name, m->n_named,
+		    sizeof(const struct model_host *), host_order);
 	if (found != NULL)
 		return *found;
 	for (size_t i = 0; i < m->n_hosts; i++)

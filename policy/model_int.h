@@ -1,4 +1,4 @@
-/* The model from inside, for the two files that make it: model.c keeps and finds, model_load.c reads. */
+/* The model from inside, for those that make it: model.c keeps and finds, model_load.c and load*.c read. */
 #ifndef BASTION_MODEL_INT_H
 #define BASTION_MODEL_INT_H
 
@@ -43,27 +43,5 @@ int model_index(struct model *m) MUST_CHECK;
 /* The first proof that two different people share, or NULL; after model_index(). */
 const struct model_proof *model_shared(
     const struct model_proof *v, size_t n, const struct model_user **ret_other);
-
-/* Reading, for the files that do it: model_load.c the file, model_may.c what a rule gives. */
-struct load {
-	struct model *m;
-	const struct zones *zones;
-	struct conf_err *err;
-};
-
-/* Whether a string may stand there, and what to say when not. */
-struct load_kind {
-	bool (*ok)(const char *s);
-	const char *expected;
-};
-
-/* A list of at most MODEL_LIST_MAX, and its array of entries of size bytes. 0; ERR_FORMAT; -ENOMEM; so for all below. */
-int load_list(struct load *l, const struct conf_node *n, size_t size, void **ret_v) MUST_CHECK;
-int load_strings(struct load *l, const struct conf_node *n, const struct load_kind *kind,
-    struct model_strings *to) MUST_CHECK;
-/* The value of a rule's "may"; the rule's "deny" is known. */
-int load_may(struct load *l, struct model_rule *rule, const struct conf_node *n) MUST_CHECK;
-/* Warn about rights that another one makes useless. */
-int load_warn_may(struct model *m, const struct model_rule *rule) MUST_CHECK;
 
 #endif

@@ -450,14 +450,6 @@ serve_conn_add(struct serve *s, struct ipc_msg *msg)
 	return 0;
 }
 
-static void
-conn_remove(struct serve *s, struct serve_conn *c)
-{
-	LIST_REMOVE(c, link);
-	s->n_conns--;
-	conn_free(c);
-}
-
 void
 serve_conn_gone(struct serve *s, uint32_t id)
 {
@@ -467,16 +459,22 @@ serve_conn_gone(struct serve *s, uint32_t id)
 		return;
 	if (c->auth.offered && !c->auth.over)
 		conn_event(c, "auth.abandoned", "offered-only", c->auth.offered_fingerprint);
-	conn_remove(s, c);
+	LIST_REMOVE(c, link);
+	s->n_conns--;
+	conn_free(c);
 }
 
 void
 serve_conns_free(struct serve *s)
 {
 	for (size_t i = 0; i < SERVE_BUCKETS; i++) {
-		struct serve_conn *c;
+		struct serve_conn *next;
 
-		while ((c = LIST_FIRST(&s->conns[i])) != NULL)
-			conn_remove(s, c);
+		for (struct serve_conn *c = LIST_FIRST(&s->conns[i]); c != NULL; c = next) {
+			next = LIST_NEXT(c, link);
+			conn_free(c);
+		}
+		LIST_INIT(&s->conns[i]);
 	}
+	s->n_conns = 0;
 }

@@ -47,9 +47,13 @@ serve_leg_find(struct serve *s, uint32_t id)
 	return l != NULL ? l->leg : NULL;
 }
 
-static void
-leg_remove(struct serve *s, struct serve_leg *l)
+void
+serve_leg_gone(struct serve *s, uint32_t id)
 {
+	struct serve_leg *l = find(s, id);
+
+	if (l == NULL)
+		return;
 	LIST_REMOVE(l, link);
 	s->n_legs--;
 	leg_free(l->leg);
@@ -57,23 +61,19 @@ leg_remove(struct serve *s, struct serve_leg *l)
 }
 
 void
-serve_leg_gone(struct serve *s, uint32_t id)
-{
-	struct serve_leg *l = find(s, id);
-
-	if (l != NULL)
-		leg_remove(s, l);
-}
-
-void
 serve_legs_free(struct serve *s)
 {
 	for (size_t i = 0; i < SERVE_BUCKETS; i++) {
-		struct serve_leg *l;
+		struct serve_leg *next;
 
-		while ((l = LIST_FIRST(&s->legs[i])) != NULL)
-			leg_remove(s, l);
+		for (struct serve_leg *l = LIST_FIRST(&s->legs[i]); l != NULL; l = next) {
+			next = LIST_NEXT(l, link);
+			leg_free(l->leg);
+			free(l);
+		}
+		LIST_INIT(&s->legs[i]);
 	}
+	s->n_legs = 0;
 }
 
 /* The recorder. */

@@ -436,7 +436,7 @@ zones_load(const char *dir, int64_t now_s, struct zones **ret_zones)
 		zones_free(z);
 		return r;
 	}
-	qsort(z->v, z->n, sizeof(z->v[0]), zone_order);
+	qsort(z->v, z->n, sizeof(struct zone *), zone_order);
 	*ret_zones = z;
 	return 0;
 }

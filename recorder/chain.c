@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "lib/log.h"
 #include "recorder/chain_part.h"
 
 #define JOURNAL_SPLIT (16u << 20) /* bytes after which a commit begins another record */
@@ -43,13 +44,33 @@ chain_txn(struct chain *c)
 	return 0;
 }
 
+int
+chain_sync(struct chain *c)
+{
+	int r;
+
+	if (c->failed != 0)
+		return c->failed;
+	if (!c->unsynced)
+		return 0;
+	if ((r = store_sync(c->store)) != 0)
+		return chain_fail(c, r);
+	c->unsynced = false;
+	return 0;
+}
+
 void
 chain_close(struct chain *c)
 {
 	struct session *s;
+	int r;
 
 	if (c == NULL)
 		return;
+	if (c->failed == 0 && (r = chain_sync(c)) != 0)
+		log_err("recorder.not_synced reason=\"%s\" means=\"a power cut now may take the "
+			"last commit\"",
+		    err_str(r));
 	while ((s = TAILQ_FIRST(&c->sessions)) != NULL) {
 		TAILQ_REMOVE(&c->sessions, s, link);
 		session_free(s);
@@ -98,7 +119,8 @@ chain_open(
 		return -ENOMEM;
 	if ((r = store_open_write(&conf->store, &c->store)) != 0 || (r = chain_txn(c)) != 0 ||
 	    (r = mlog_start(&c->log, c->store, c->signer, conf->origin)) != 0 ||
-	    (r = recovery_run(c, &recovery)) != 0 || (r = chain_commit(c, true)) != 0) {
+	    (r = recovery_run(c, &recovery)) != 0 || (r = chain_commit(c, true)) != 0 ||
+	    (r = chain_sync(c)) != 0) {
 		chain_close(c);
 		return r;
 	}
@@ -299,6 +321,7 @@ chain_commit(struct chain *c, bool heads_now)
 	c->in_txn = false;
 	if ((r = store_commit(c->store)) != 0)
 		return chain_fail(c, r);
+	c->unsynced = c->durability == STORE_PROCESS;
 	c->pending = 0;
 	c->stats.n_commits++;
 	return 0;

@@ -39,13 +39,16 @@ struct chain_recovery {
 
 /*
  * Open or make the store; sessions that were left open are ended as truncated at their last durable
- * event, durably.
+ * event. That much survives a power cut with either durability.
  * 0; ERR_EXISTS another recorder runs; ERR_SIGNATURE signed by another key; ERR_CHAIN, ERR_VERSION,
  * ERR_FORMAT; -ENOMEM; -errno.
  */
 int chain_open(const struct chain_conf *conf, struct chain **ret_chain,
     struct chain_recovery *ret_recovery) MUST_CHECK;
-/* Give up what is not committed and close. Sessions still open stay open in the store. */
+/*
+ * Give up what is not committed and close; what is committed is synced. Sessions still open stay
+ * open in the store.
+ */
 void chain_close(struct chain *c);
 
 /*
@@ -81,6 +84,11 @@ bool chain_wants_heads(const struct chain *c);
  * nothing since the last commit is durable, and the chain is dead.
  */
 int chain_commit(struct chain *c, bool heads_now) MUST_CHECK;
+/*
+ * What was committed survives a power cut too: with durability process the last commit does not
+ * until then, with strict this does nothing. 0; negative: the chain is dead, as after a commit.
+ */
+int chain_sync(struct chain *c) MUST_CHECK;
 /* 0, or the first error of the store. */
 int chain_failed(const struct chain *c);
 

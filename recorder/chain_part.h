@@ -59,6 +59,7 @@ struct chain {
 	uint64_t journal_bytes, journal_keep;
 	bool pruning;
 	bool in_txn;
+	bool unsynced; /* a power cut may still take the last commit */
 	int failed;
 	size_t pending;
 	uint32_t n_stale;     /* sessions with head_stale */

@@ -163,6 +163,9 @@ reader_checkpoint(struct reader *rd, uint8_t *ret_code)
 	int r = mlog_checkpoint_get(rd->snap, &note, &len);
 
 	*ret_code = 0;
+	/* A checkpoint that a power cut took back would later look like a log that was changed. */
+	if (r == 0)
+		r = store_sync(rd->store);
 	if (r == ERR_NOT_FOUND) {
 		reader_say(rd, "the log has no checkpoint yet");
 		*ret_code = 1;

@@ -196,6 +196,18 @@ check_readers(struct recorder *rec)
 		    (unsigned long long)rec->reader_lag);
 }
 
+/* Nobody commits now: signed heads of sessions that fell silent, and the last commit's sync. */
+static void
+settle(struct recorder *rec)
+{
+	int r;
+
+	if (chain_wants_heads(rec->chain) && (r = chain_commit(rec->chain, true)) != 0)
+		recorder_fail(rec, r, "signing the heads of sessions");
+	else if ((r = chain_sync(rec->chain)) != 0)
+		recorder_fail(rec, r, "making the record durable");
+}
+
 static void
 on_tick(void *arg)
 {
@@ -207,13 +219,8 @@ on_tick(void *arg)
 	recorder_check_space(rec);
 	if (rec->n_ticks++ % READERS_TICKS == 0)
 		check_readers(rec);
-	/* Signed heads of sessions that have fallen silent. */
-	if (!chain_is_dirty(rec->chain) && chain_wants_heads(rec->chain)) {
-		int r = chain_commit(rec->chain, true);
-
-		if (r != 0)
-			recorder_fail(rec, r, "signing the heads of sessions");
-	}
+	if (!chain_is_dirty(rec->chain))
+		settle(rec);
 }
 
 /* Stopping takes too long, or the failure has been told. */

@@ -186,6 +186,20 @@ store_lock(struct store *s, const char *dir)
 	return 0;
 }
 
+/* A file is there after a power cut only when its folder was synced too. */
+static int
+sync_dir(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = fsync(fd) != 0 ? -errno : 0;
+	fd_close(&fd);
+	return r;
+}
+
 int
 store_open_write(const struct store_conf *conf, struct store **ret_store)
 {
@@ -198,7 +212,7 @@ store_open_write(const struct store_conf *conf, struct store **ret_store)
 		return r;
 	if ((r = store_lock(s, conf->dir)) != 0 ||
 	    (r = store_err(mdb_env_open(s->env, conf->dir, flags, 0600))) != 0 ||
-	    (r = store_open_dbs(s)) != 0)
+	    (r = store_open_dbs(s)) != 0 || (r = sync_dir(conf->dir)) != 0)
 		goto fail;
 	r = store_check_format(s);
 	if (r != 0 && r != ERR_NOT_FOUND)
@@ -255,6 +269,18 @@ store_snap_free(struct store_snap *snap)
 		return;
 	mdb_txn_abort(snap->txn);
 	free(snap);
+}
+
+int
+store_sync(struct store *s)
+{
+	int fd, rc;
+
+	/* Not mdb_env_sync(), which a reader may not call. */
+	if ((rc = mdb_env_get_fd(s->env, &fd)) != 0)
+		return store_err(rc);
+	/* A file system that never changes may not know how to sync; it loses nothing. */
+	return fdatasync(fd) != 0 && errno != EROFS && errno != EINVAL ? -errno : 0;
 }
 
 uint64_t

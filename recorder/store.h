@@ -98,6 +98,12 @@ int store_iter_new(struct store_snap *snap, enum store_db db, const void *from, 
 int store_iter_next(struct store_iter *it, struct store_item *ret_item) MUST_CHECK;
 void store_iter_free(struct store_iter *it);
 
+/*
+ * Everything that any snapshot of it has shown so far is there after a power cut too, whatever the
+ * writer's durability. Reads the disk's answer, writes nothing of its own. 0; -errno.
+ */
+int store_sync(struct store *s) MUST_CHECK;
+
 /* Number of keys. 0; -errno. */
 int store_count(struct store_snap *snap, enum store_db db, uint64_t *ret_n) MUST_CHECK;
 /*

@@ -11,9 +11,12 @@
 
 /*
  * What a commit promises. Strict: its pages and its meta page have reached the disk (LMDB's default
- * flags). Process: its pages have, its meta page may still be in the kernel, so kill -9 loses
- * nothing, a power cut at most the commits since the next one's sync, and neither ever damages the
- * store. (MDB_NOSYNC would be faster and does damage it.)
+ * flags). Process: its pages have, its meta page may still be in the kernel until the next commit
+ * or store_sync() takes it along. So kill -9 loses nothing; a power cut loses at most the last
+ * commit, as a whole, and leaves the store as it was before it. That it is never damaged rests on
+ * two rules of LMDB: data reaches the disk before the meta page that points to it is written, and
+ * no page is used again that either of the last two meta pages can reach. (MDB_NOSYNC would be
+ * faster and gives up the first.)
  */
 enum store_durability { STORE_STRICT = 1, STORE_PROCESS = 2 };
 

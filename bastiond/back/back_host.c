@@ -11,6 +11,7 @@
 
 #include "bastiond/back/back.h"
 #include "lib/clock.h"
+#include "lib/file.h"
 
 #define CERT_ALGS                                                                                  \
 	"ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,"               \
@@ -121,19 +122,6 @@ back_host_is_pinned(const struct back_plan *p, struct rd_str key, char *why, siz
 #define BIND_WAIT_NS (30 * CLOCK_NS_PER_S) /* the vault may have to ask policy */
 #define ANSWER_MAX 1024u
 
-static int
-wait_for(int fd, short events, uint64_t until)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-	uint64_t now = clock_boot_ns();
-	int n;
-
-	if (now >= until)
-		return -ETIMEDOUT;
-	n = poll(&p, 1, (int)((until - now) / CLOCK_NS_PER_MS) + 1);
-	return n < 0 && errno != EINTR ? -errno : 0;
-}
-
 /* One send or recv. 0 and *ret_n; -EAGAIN; ERR_PEER_GONE; -errno. */
 static int
 move(int fd, bool out, uint8_t *p, size_t len, size_t *ret_n)
@@ -162,7 +150,7 @@ move_all(int fd, bool out, uint8_t *p, size_t len, uint64_t until)
 		p += n;
 		len -= n;
 		if (r == -EAGAIN)
-			r = wait_for(fd, out ? POLLOUT : POLLIN, until);
+			r = fd_wait(fd, out ? POLLOUT : POLLIN, until);
 	}
 	return r;
 }

@@ -15,6 +15,7 @@
 #include "bastiond/ssh/wire_priv.h"
 #include "lib/buf.h"
 #include "lib/clock.h"
+#include "lib/file.h"
 #include "lib/str.h"
 
 #define MSG_SERVICE_ACCEPT 6
@@ -32,20 +33,6 @@
 #define AGENT_WAIT_NS (30 * CLOCK_NS_PER_S)
 #define AGENT_MESSAGE_MAX (256u * 1024) /* what OpenSSH's agent sends at most */
 
-/* Wait until the agent is readable or writable. 0; -ETIMEDOUT; -errno. */
-static int
-agent_wait(int fd, short events, uint64_t until)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-	uint64_t now = clock_boot_ns();
-	int n;
-
-	if (now >= until)
-		return -ETIMEDOUT;
-	n = poll(&p, 1, (int)((until - now) / CLOCK_NS_PER_MS) + 1);
-	return n < 0 && errno != EINTR ? -errno : 0;
-}
-
 static int
 agent_send(int fd, const uint8_t *p, size_t len, uint64_t until)
 {
@@ -58,7 +45,7 @@ agent_send(int fd, const uint8_t *p, size_t len, uint64_t until)
 			p += n;
 			len -= (size_t)n;
 		} else if (errno == EAGAIN) {
-			r = agent_wait(fd, POLLOUT, until);
+			r = fd_wait(fd, POLLOUT, until);
 		} else if (errno != EINTR) {
 			r = -errno;
 		}
@@ -80,7 +67,7 @@ agent_recv(int fd, uint8_t *p, size_t len, uint64_t until)
 		} else if (n == 0) {
 			r = ERR_PEER_GONE;
 		} else if (errno == EAGAIN) {
-			r = agent_wait(fd, POLLIN, until);
+			r = fd_wait(fd, POLLIN, until);
 		} else if (errno != EINTR) {
 			r = -errno;
 		}

@@ -44,9 +44,9 @@ ok 'back killed: what the client saw is recorded' prefix back
 ok 'back killed: no process is left' wait_for 10 none_left
 
 talk target
-# The target's process for this connection, not its listener.
-# shellcheck disable=SC2154
-for p in $(ps -e -o pid=,ppid= | awk -v p="$rig_pid_t1" '$2 == p {print $1}'); do kill -KILL "$p"; done
+# All of the target's processes for this connection, and not its listener: an sshd that is not root has two of them.
+# shellcheck disable=SC2046,SC2154
+kill -KILL $(tree "$rig_pid_t1" | tail -n +2)
 wait $talk_pid
 isnt 'target killed: the client learns of it' $? 0
 ok 'target killed: the session ends' wait_for 15 session_closed "$talk_sid"

@@ -4,7 +4,7 @@
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
 quiet() { "$@" >/dev/null 2>&1; }
-plan 37
+plan 39
 rig_key "$RIG/alice"
 rig_key "$RIG/other"
 : >"$RIG/hosts.yaml"
@@ -13,6 +13,9 @@ is 'init' $? 0
 for next in 'hosts add' 'hosts pin' 'bastiond -t' 'bastiond -D' 'ssh -p'; do
 	like "it says what comes next: $next" "$(cat "$RIG/init.log")" "$next"
 done
+port_said() { "$BASTIONCTL" init "$RIG/port" "$@" | sed -n 's/.*ssh -p \([^ ]*\).*/\1/p'; rm -rf "$RIG/port"; }
+is 'it names the port that was asked for' "$(port_said --listen '[::1]:2022')" 2022
+is 'and the usual one' "$(port_said)" 2222
 ok 'what it made is a configuration' quiet "$BASTIOND" -t -f "$RIG/b/bastiond.yaml"
 like 'the vault and its key are for their owner only' \
 	"$(stat -c %a "$RIG/b/state/keys" "$RIG/b/state/keys/vault" "$RIG/b/state/keys/unlock.key" | tr '\n' ' ')" '^700 600 600 $'

@@ -238,8 +238,8 @@ kill -KILL $talk_pid
 wait $talk_pid 2>/dev/null
 ok 'client killed: nothing is left' wait_for 10 no_ends_left
 talk
-# shellcheck disable=SC2154
-for p in $(pgrep -P "$rig_pid_t1"); do kill -KILL "$p"; done
+# shellcheck disable=SC2046,SC2154
+kill -KILL $(tree "$rig_pid_t1" | tail -n +2)
 wait $talk_pid
 is 'target killed: the exit status' $? 255
 like 'target killed: the user is told' "$(cat "$RIG/talk.err")" '^bastiond: t1: the target closed the connection; reference'

@@ -217,3 +217,9 @@ role_pid() { # ROLE
 	# shellcheck disable=SC2009 # pgrep -P knows no name with a dash beyond 15 characters
 	ps -e -o pid=,ppid=,args= | awk -v p="$bastion_pid" -v r="bastiond-$1" '$2 == p && $3 ~ r {print $1}' | tail -n 1
 }
+
+# tree PID: it and all below it
+tree() {
+	echo "$1"
+	for rig_child in $(ps -o pid= --ppid "$1"); do tree "$rig_child"; done
+}

@@ -40,7 +40,9 @@ void
 rig_open(struct rig *rig)
 {
 	struct chain_conf conf = {
-		.store = { .dir = rig->dir, .map_size = rig->map_size, .durability = STORE_STRICT },
+		.store = { .dir = rig->dir,
+		    .map_size = rig->map_size,
+		    .durability = rig->durability != 0 ? rig->durability : STORE_STRICT },
 		.signer = &rig->signer,
 		.origin = "bastiond/test",
 		.journal_keep = rig->journal_keep,

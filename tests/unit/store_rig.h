@@ -20,6 +20,7 @@ struct rig {
 	struct chain *chain; /* NULL: not open */
 	struct chain_recovery recovery;
 	uint64_t map_size, journal_keep;
+	enum store_durability durability; /* of the next rig_open(); strict at first */
 	/* of the last rig_verify() */
 	struct verify_result result;
 	struct verify_finding findings[RIG_FINDINGS];

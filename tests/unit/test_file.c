@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "tests/lib/test.h"
 
+#include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/str.h"
 
@@ -296,6 +298,38 @@ test_a_path_that_is_too_long(void **state)
 	assert_int_equal(file_create(path, 0600, "x", 1), ERR_LIMIT);
 }
 
+static void
+test_wait_ends_at_its_time(void **state)
+{
+	uint64_t start = clock_boot_ns();
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(fd_wait(p[0], POLLIN, start + 20 * CLOCK_NS_PER_MS), -ETIMEDOUT);
+	assert_true(clock_boot_ns() >= start + 20 * CLOCK_NS_PER_MS);
+	/* Too late is too late, also for what could be done. */
+	assert_int_equal(fd_wait(p[1], POLLOUT, start), -ETIMEDOUT);
+	fd_close(&p[0]);
+	fd_close(&p[1]);
+}
+
+static void
+test_wait_ends_with_what_it_waits_for(void **state)
+{
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(fd_wait(p[1], POLLOUT, UINT64_MAX), 0);
+	assert_int_equal(write(p[1], "x", 1), 1);
+	assert_int_equal(fd_wait(p[0], POLLIN, UINT64_MAX), 0);
+	fd_close(&p[0]);
+	/* Nobody will ever read it: the write that follows says so. */
+	assert_int_equal(fd_wait(p[1], POLLOUT, UINT64_MAX), 0);
+	fd_close(&p[1]);
+}
+
 int
 main(void)
 {
@@ -313,6 +347,8 @@ main(void)
 		cmocka_unit_test_teardown(test_replace_is_never_seen_half, empty),
 		cmocka_unit_test_teardown(test_mkdir_takes_a_folder_and_nothing_else, empty),
 		cmocka_unit_test_teardown(test_relative_paths, empty),
+		cmocka_unit_test(test_wait_ends_at_its_time),
+		cmocka_unit_test(test_wait_ends_with_what_it_waits_for),
 		cmocka_unit_test_teardown(test_a_path_that_is_too_long, empty),
 	};
 

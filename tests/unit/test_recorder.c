@@ -88,6 +88,19 @@ __wrap_mdb_txn_commit(MDB_txn *txn)
 	return __real_mdb_txn_commit(txn);
 }
 
+/* Syncs of the recorder's own; LMDB's are not seen here. */
+static unsigned n_syncs;
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+int
+__wrap_fdatasync(int fd)
+{
+	n_syncs++;
+	return __real_fdatasync(fd);
+}
+
 /* Our end of an edge whose other end goes to the recorder. */
 static int
 edge(int *ret_theirs)
@@ -101,7 +114,7 @@ edge(int *ret_theirs)
 }
 
 static int
-setup(void **state)
+setup_with(void **state, enum store_durability durability)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	struct recorder_conf conf;
@@ -113,18 +126,33 @@ setup(void **state)
 	clock_override(NULL, skipping_boot);
 	rig_setup(&rig);
 	w->rig = rig;
+	rig_close(w->rig);
+	w->rig->durability = durability;
+	rig_open(w->rig);
 	for (int i = 0; i < PEERS; i++)
 		w->fds[i] = -1;
 	assert_int_equal(loop_new(&w->loop), 0);
 	conf = (struct recorder_conf){ .loop = w->loop,
 		.chain = w->rig->chain,
 		.stall_timeout_ns = 30 * CLOCK_NS_PER_S,
-		.durability = STORE_STRICT,
+		.durability = durability,
 		.ready = "" };
 	w->fds[BROKER] = edge(&conf.broker_fd);
 	assert_int_equal(recorder_init(&w->rec, &conf), 0);
 	*state = w;
 	return 0;
+}
+
+static int
+setup(void **state)
+{
+	return setup_with(state, STORE_STRICT);
+}
+
+static int
+setup_process(void **state)
+{
+	return setup_with(state, STORE_PROCESS);
 }
 
 static int
@@ -1028,6 +1056,43 @@ test_a_silent_session_gets_its_signed_head(void **state)
 	assert_false(chain_wants_heads(w->rig->chain));
 }
 
+/* Seconds pass in which nothing is recorded; how often the recorder synced. */
+static unsigned
+syncs_in_silence(struct world *w)
+{
+	n_syncs = 0;
+	for (int i = 0; i < 4; i++) {
+		clock_skip_ns += 2 * CLOCK_NS_PER_S;
+		settle(w);
+	}
+	return n_syncs;
+}
+
+static void
+test_in_silence_the_last_commit_is_synced_once(void **state)
+{
+	struct world *w = *state;
+
+	/* The start was synced. */
+	assert_int_equal(syncs_in_silence(w), 0);
+	open_leg(w);
+	open_channel(w);
+	settle(w);
+	assert_int_equal(syncs_in_silence(w), 1);
+	assert_int_equal(syncs_in_silence(w), 0);
+}
+
+static void
+test_strict_needs_no_sync_in_silence(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	open_channel(w);
+	settle(w);
+	assert_int_equal(syncs_in_silence(w), 0);
+}
+
 static void
 test_the_end_of_the_broker_is_an_orderly_stop(void **state)
 {
@@ -1083,6 +1148,9 @@ main(void)
 		T(test_a_slow_destination_stops_its_source_and_loses_nothing),
 		T(test_a_slow_destination_does_not_stop_the_other_direction),
 		T(test_a_silent_session_gets_its_signed_head),
+		T(test_strict_needs_no_sync_in_silence),
+		cmocka_unit_test_setup_teardown(
+		    test_in_silence_the_last_commit_is_synced_once, setup_process, teardown),
 		T(test_the_end_of_the_broker_is_an_orderly_stop),
 	};
 

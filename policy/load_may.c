@@ -6,7 +6,7 @@
 
 #include "lib/str.h"
 #include "policy/command.h"
-#include "policy/model_int.h"
+#include "policy/load.h"
 #include "policy/prefix.h"
 
 #define RIGHTS_TEXT_SIZE 160 /* bytes of the names of all rights */
