@@ -129,6 +129,10 @@ event_type_name(uint8_t type)
 		const char *name;
 	} names[] = {
 		{ EVENT_VERDICT, "verdict" },
+		{ EVENT_CONTENT, "content" },
+		{ EVENT_FILE, "file" },
+		{ EVENT_REMARK, "remark" },
+		{ EVENT_KEPT, "kept" },
 		{ LINK_OPEN, "open" },
 		{ LINK_OPEN_OK, "open-ok" },
 		{ LINK_OPEN_FAIL, "open-fail" },

@@ -55,7 +55,12 @@ enum event_mark {
 	/* A file operation is over: u32 number in this session, from 1; string JSON object (recorder/watch.h). */
 	EVENT_FILE = 3,
 	/* What a stream was found to be or asked: string word ("agent-sign", "unfollowed", "refused", ...), string text. */
-	EVENT_REMARK = 4
+	EVENT_REMARK = 4,
+	/*
+	 * The LINK_DATA after this one, of the same way and channel, is file content that is kept: u32 number of the file
+	 * operation, u64 offset in that file.
+	 */
+	EVENT_KEPT = 5
 };
 
 struct event {

@@ -17,7 +17,7 @@ struct channel {
 	uint32_t number;
 	enum ledger_side opener;
 	bool confirmed;
-	bool refused;
+	bool refused, cut;
 	bool eof[2], closed[2]; /* by side: what it has sent */
 	int64_t credit[2];	/* bytes of data that the side may still send */
 	uint32_t requested[2];	/* number of the side's last request */
@@ -110,6 +110,25 @@ ledger_refuse(struct ledger *l, uint32_t channel)
 		refuse(l, ch);
 }
 
+void
+ledger_cut(struct ledger *l, uint32_t channel, bool ret_tell[2])
+{
+	struct channel *ch = find(l, channel);
+
+	for (int side = 0; side < 2; side++)
+		ret_tell[side] = ch != NULL && !ch->cut && !ch->closed[!side];
+	if (ch != NULL)
+		ch->cut = true;
+}
+
+bool
+ledger_is_cut(struct ledger *l, uint32_t channel)
+{
+	const struct channel *ch = find(l, channel);
+
+	return ch != NULL && ch->cut;
+}
+
 static uint32_t
 u32_at(const uint8_t *p)
 {
@@ -155,6 +174,13 @@ static bool
 name_is(const uint8_t *p, size_t len, const char *name)
 {
 	return strlen(name) == len && memcmp(p, name, len) == 0;
+}
+
+bool
+ledger_is_program(const uint8_t *name, size_t len)
+{
+	return name_is(name, len, "shell") || name_is(name, len, "exec") ||
+	       name_is(name, len, "subsystem");
 }
 
 int
@@ -424,6 +450,12 @@ judge_channel(struct frame *f, enum about about)
 		return broken(f, "there is no such channel");
 	if (f->ch->closed[f->side])
 		return broken(f, "a frame after CLOSE");
+	if (f->ch->cut) {
+		f->ch->closed[f->side] = f->type == LINK_CLOSE;
+		if (f->ch->closed[f->side] && f->ch->closed[f->other])
+			drop(f->l, f->ch);
+		return LEDGER_DROP;
+	}
 	if (f->ch->refused) {
 		if (f->ch->opener != f->side)
 			return broken(f, "a frame of a channel that was refused");

@@ -6,6 +6,7 @@
 #ifndef BASTION_RECORDER_LEDGER_H
 #define BASTION_RECORDER_LEDGER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +43,14 @@ enum ledger_answer ledger_judge(struct ledger *l, enum ledger_side side, uint16_
 
 /* Policy denied the opening of this channel: what its opener still sends on it is dropped. */
 void ledger_refuse(struct ledger *l, uint32_t channel);
+/*
+ * The channel is closed on both sides, by us: whatever an end still sends on it is dropped, up to its CLOSE. ret_tell: by
+ * side, whether that side has not been sent a CLOSE by the other one and is to have ours.
+ */
+void ledger_cut(struct ledger *l, uint32_t channel, bool ret_tell[2]);
+bool ledger_is_cut(struct ledger *l, uint32_t channel);
+/* The name of a request that starts what the channel is for: shell, exec, subsystem. */
+bool ledger_is_program(const uint8_t *name, size_t len);
 /*
  * What a frame that is asked about is called: the request's name or the channel's type, borrowed
  * from data. 0; ERR_FORMAT.

@@ -303,22 +303,21 @@ on_verdict(void *arg, struct ipc_msg *msg)
 {
 	struct recorder *rec = arg;
 	struct buf *b = buf_view(msg->data, msg->len);
-	const uint8_t *text, *replacement = NULL, *terms;
-	size_t text_len, replacement_len = 0, terms_len;
-	uint8_t verdict;
+	struct leg_verdict v = { 0 };
 	uint32_t ask;
 	int r = -ENOMEM;
 
 	if (b == NULL)
 		return r;
-	if ((r = buf_get_u32(b, &ask)) != 0 || (r = buf_get_u8(b, &verdict)) != 0 ||
-	    (r = buf_get_str(b, &text, &text_len)) != 0)
+	if ((r = buf_get_u32(b, &ask)) != 0 || (r = buf_get_u8(b, &v.verdict)) != 0 ||
+	    (r = buf_get_str(b, &v.text, &v.text_len)) != 0)
 		goto out;
-	if (verdict == POL_REPLACE && (r = buf_get_str(b, &replacement, &replacement_len)) != 0)
+	if (v.verdict == POL_REPLACE &&
+	    (r = buf_get_str(b, &v.replacement, &v.replacement_len)) != 0)
 		goto out;
-	if ((r = buf_get_str(b, &terms, &terms_len)) != 0 || (r = buf_end(b)) != 0)
+	if ((r = buf_get_str(b, &v.terms, &v.terms_len)) != 0 || (r = buf_end(b)) != 0)
 		goto out;
-	leg_verdict(rec, msg->id, ask, verdict, text, text_len, replacement, replacement_len);
+	leg_verdict(rec, msg->id, ask, &v);
 out:
 	buf_free(b);
 	return r;

@@ -31,8 +31,8 @@ way_to(const struct end *e)
 	return e->side == LEDGER_FRONT ? EVENT_TO_FRONT : EVENT_TO_BACK;
 }
 
-static enum event_way
-way_from(const struct end *e)
+enum event_way
+leg_way_from(const struct end *e)
 {
 	return e->side == LEDGER_FRONT ? EVENT_FRONT : EVENT_BACK;
 }
@@ -57,6 +57,7 @@ leg_free(struct leg *leg)
 		ipc_free(leg->ends[i].ipc);
 		free(leg->ends[i].held.data);
 	}
+	stream_free_all(leg);
 	ledger_free(leg->ledger);
 	loop_timer_free(leg->deadline);
 	free(leg);
@@ -106,8 +107,8 @@ send_later(struct end *to, uint16_t type, uint32_t channel, const void *data, si
 }
 
 /* Record. A failure of the store ends everything, another one this leg. */
-static int
-record(struct leg *leg, enum event_way way, uint8_t type, uint32_t channel, const void *data,
+int
+leg_record(struct leg *leg, enum event_way way, uint8_t type, uint32_t channel, const void *data,
     size_t len)
 {
 	int r;
@@ -122,6 +123,12 @@ record(struct leg *leg, enum event_way way, uint8_t type, uint32_t channel, cons
 	return r;
 }
 
+int
+leg_send(struct end *from, uint16_t type, uint32_t channel, const void *data, size_t len)
+{
+	return send_later(other_end(from), type, channel, data, len);
+}
+
 /* Our own frame to an end: recorded like any other. */
 static int
 say(struct end *to, uint8_t type, uint32_t channel, const void *data, size_t len)
@@ -130,7 +137,7 @@ say(struct end *to, uint8_t type, uint32_t channel, const void *data, size_t len
 
 	if (to->ipc == NULL || to->told)
 		return 0;
-	if ((r = record(to->leg, way_to(to), type, channel, data, len)) != 0)
+	if ((r = leg_record(to->leg, way_to(to), type, channel, data, len)) != 0)
 		return r;
 	return send_later(to, type, channel, data, len);
 }
@@ -208,8 +215,13 @@ leg_close(struct leg *leg)
 	if (s == NULL || rec->failed)
 		return;
 	memcpy(sid, session_sid(s), sizeof(sid));
+	/* Without the last of its file operations a session is still whole. */
+	if ((r = stream_end_all(leg)) != 0)
+		log_warn("link.files_lost leg=%u reason=\"%s\"", leg->id, err_str(r));
 	leg->session = NULL;
 	touch(leg);
+	if (rec->failed)
+		return;
 	r = session_close(s, leg->end_code, leg->end_text, leg->end_by);
 	if (r != 0) {
 		/* Without its end a session would look alive for ever. */
@@ -247,7 +259,8 @@ audit_leg(struct leg *leg, const char *event, const struct end *e, const char *k
 	json_put_str(j, "side", side_names[e->side]);
 	if (key != NULL)
 		json_put_bytes(j, key, text, len, 256);
-	json_put_str(j, "reason", why);
+	if (why != NULL)
+		json_put_str(j, "reason", why);
 	recorder_audit(leg->rec, j);
 }
 
@@ -288,6 +301,38 @@ audit_refused(struct end *e, const uint8_t *data, size_t len)
 	buf_free(b);
 }
 
+void
+leg_audit(struct leg *leg, const char *event, const char *key, const char *text)
+{
+	if (leg->n_noted >= LINK_REFUSED_MAX)
+		return;
+	leg->n_noted++;
+	audit_leg(leg, event, &leg->ends[LEDGER_FRONT], key, text, strlen(text), NULL);
+}
+
+int
+leg_cut_channel(struct leg *leg, uint32_t channel)
+{
+	bool tell[2];
+	int r = 0;
+
+	ledger_cut(leg->ledger, channel, tell);
+	for (int i = 0; r == 0 && i < 2; i++)
+		if (tell[i])
+			r = say(&leg->ends[i], LINK_CLOSE, channel, NULL, 0);
+	return r;
+}
+
+static void
+deny_held(struct end *e, const char *text)
+{
+	struct leg_verdict v = {
+		.verdict = POL_DENY, .text = (const uint8_t *)text, .text_len = strlen(text)
+	};
+
+	leg_verdict(e->leg->rec, e->leg->id, e->held.ask, &v);
+}
+
 /* Ask policy about a frame and hold its sender until the answer. */
 static int
 hold(struct end *e, uint16_t type, uint32_t channel, const uint8_t *data, size_t len)
@@ -313,8 +358,7 @@ hold(struct end *e, uint16_t type, uint32_t channel, const uint8_t *data, size_t
 	rec->n_asks++;
 	end_update(e);
 	if (rec->policy == NULL || ipc_send_buf(rec->policy, POL_ASK, e->leg->id, b) != 0)
-		leg_verdict(rec, e->leg->id, e->held.ask, POL_DENY, (const uint8_t *)LINK_NO_POLICY,
-		    strlen(LINK_NO_POLICY), NULL, 0);
+		deny_held(e, LINK_NO_POLICY);
 out:
 	buf_free(b);
 	free(copy);
@@ -329,6 +373,40 @@ take_end(struct end *e, const uint8_t *data, size_t len)
 
 	e->ended = true;
 	note_end(e->leg, data[0], str_escape(text, sizeof(text), data + 5, text_len), "");
+}
+
+/* What a frame means for the reading of its channel, before it is recorded itself. */
+static int
+pass_stream(struct end *e, struct stream *s, const struct ipc_msg *msg)
+{
+	if (msg->type == LINK_EOF)
+		return stream_eof(s, e);
+	if (msg->type == LINK_CLOSE && e->side == LEDGER_BACK)
+		return stream_end(s);
+	return 0;
+}
+
+/* Record a frame that was judged, and send it on if it may. */
+static int
+pass(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer)
+{
+	struct leg *leg = e->leg;
+	struct stream *s = stream_find(leg, msg->id);
+	int r = 0;
+
+	if (s != NULL && answer == LEDGER_PASS) {
+		if (msg->type == LINK_DATA)
+			return stream_data(s, e, msg->data, msg->len);
+		r = pass_stream(e, s, msg);
+	}
+	if (r != 0 || (r = leg_record(leg, leg_way_from(e), (uint8_t)msg->type, msg->id, msg->data,
+			   msg->len)) != 0)
+		return r;
+	if (answer == LEDGER_ASK)
+		return hold(e, msg->type, msg->id, msg->data, msg->len);
+	if (answer == LEDGER_PASS)
+		return send_later(other_end(e), msg->type, msg->id, msg->data, msg->len);
+	return 0;
 }
 
 /* A frame of an end. Negative ends that edge. */
@@ -346,12 +424,7 @@ on_frame(void *arg, struct ipc_msg *msg)
 	answer = ledger_judge(leg->ledger, e->side, msg->type, msg->id, msg->data, msg->len, &why);
 	if (answer == LEDGER_BROKEN)
 		return violation(e, why);
-	r = record(leg, way_from(e), (uint8_t)msg->type, msg->id, msg->data, msg->len);
-	if (r == 0 && answer == LEDGER_ASK)
-		r = hold(e, msg->type, msg->id, msg->data, msg->len);
-	else if (r == 0 && answer == LEDGER_PASS)
-		r = send_later(other_end(e), msg->type, msg->id, msg->data, msg->len);
-	if (r != 0) {
+	if ((r = pass(e, msg, answer)) != 0) {
 		if (!leg->rec->failed)
 			leg_end(leg, LINK_END_INTERNAL,
 			    "the session was ended: the recorder is out of memory", "");
@@ -491,11 +564,11 @@ mark_verdict(struct end *e, uint8_t verdict, const uint8_t *text, size_t text_le
 	if (b == NULL)
 		return r;
 	if ((r = ledger_asked(h->type, h->data, h->len, &asked, &asked_len)) == 0 &&
-	    (r = buf_put_u8(b, (uint8_t)way_from(e))) == 0 &&
+	    (r = buf_put_u8(b, (uint8_t)leg_way_from(e))) == 0 &&
 	    (r = buf_put_u8(b, (uint8_t)h->type)) == 0 && (r = buf_put_u8(b, verdict)) == 0 &&
 	    (r = buf_put_str(b, asked, asked_len)) == 0 &&
 	    (r = buf_put_str(b, text, text_len)) == 0)
-		r = record(
+		r = leg_record(
 		    e->leg, EVENT_TO_FRONT, EVENT_VERDICT, h->channel, buf_ptr(b), buf_len(b));
 	buf_free(b);
 	return r;
@@ -588,30 +661,59 @@ replace(struct end *e, const uint8_t *text, size_t text_len, const uint8_t *data
 	return note_verdict(e, POL_REPLACE, text, text_len);
 }
 
+/* What crosses is read by terms: of a program of the client's, or of a channel. */
 static int
-apply(struct end *e, uint8_t verdict, const uint8_t *text, size_t text_len,
-    const uint8_t *replacement, size_t replacement_len)
+read_by(struct end *e, const uint8_t *payload, size_t payload_len, const uint8_t *terms,
+    size_t terms_len)
 {
+	const struct held *h = &e->held;
+	const uint8_t *name;
+	size_t name_len;
+
+	if (h->type == LINK_GLOBAL || (h->type == LINK_REQUEST && e->side != LEDGER_FRONT) ||
+	    ledger_asked(h->type, payload, payload_len, &name, &name_len) != 0)
+		return 0;
+	/* Requests that are no program (a terminal, an agent) come without terms and change nothing. */
+	if (terms_len == 0 && stream_find(e->leg, h->channel) == NULL)
+		return 0;
+	if (terms_len == 0 && !ledger_is_program(name, name_len))
+		return 0;
+	return stream_begin(e->leg, h->channel, h->type, payload, payload_len, terms, terms_len);
+}
+
+static int
+apply(struct end *e, const struct leg_verdict *v)
+{
+	bool replaced = v->verdict == POL_REPLACE;
+	const struct held *h = &e->held;
 	int r;
 
-	if ((r = mark_verdict(e, verdict, text, text_len)) != 0)
+	if ((r = mark_verdict(e, v->verdict, v->text, v->text_len)) != 0)
 		return r;
-	switch (verdict) {
+	/* The channel was closed meanwhile, on both sides. */
+	if (ledger_is_cut(e->leg->ledger, h->channel))
+		return 0;
+	if (v->verdict == POL_ALLOW || replaced) {
+		r = read_by(e, replaced ? v->replacement : h->data,
+		    replaced ? v->replacement_len : h->len, v->terms, v->terms_len);
+		if (r != 0)
+			return r;
+	}
+	switch (v->verdict) {
 	case POL_ALLOW:
-		return send_later(
-		    other_end(e), e->held.type, e->held.channel, e->held.data, e->held.len);
+		return send_later(other_end(e), h->type, h->channel, h->data, h->len);
 	case POL_REPLACE:
-		return replace(e, text, text_len, replacement, replacement_len);
+		return replace(e, v->text, v->text_len, v->replacement, v->replacement_len);
 	default:
-		return deny(e, text, text_len);
+		return deny(e, v->text, v->text_len);
 	}
 }
 
 void
-leg_verdict(struct recorder *rec, uint32_t id, uint32_t ask, uint8_t verdict, const uint8_t *text,
-    size_t text_len, const uint8_t *replacement, size_t replacement_len)
+leg_verdict(struct recorder *rec, uint32_t id, uint32_t ask, const struct leg_verdict *verdict)
 {
 	struct leg *leg = leg_find(rec, id);
+	struct leg_verdict v = *verdict;
 	struct end *e;
 	int r;
 
@@ -621,9 +723,9 @@ leg_verdict(struct recorder *rec, uint32_t id, uint32_t ask, uint8_t verdict, co
 	if (e->held.ask != ask)
 		return;
 	/* What policy says is short; a long text would not fit the event. */
-	if (text_len > LINK_TEXT_MAX)
-		text_len = LINK_TEXT_MAX;
-	r = apply(e, verdict, text, text_len, replacement, replacement_len);
+	if (v.text_len > LINK_TEXT_MAX)
+		v.text_len = LINK_TEXT_MAX;
+	r = apply(e, &v);
 	free(e->held.data);
 	e->held = (struct held){ 0 };
 	if (r != 0 && !rec->failed)
@@ -640,8 +742,7 @@ leg_deny_all(struct recorder *rec, const char *text)
 	TAILQ_FOREACH (leg, &rec->legs, link)
 		for (int i = 0; i < 2; i++)
 			if (leg->ends[i].held.ask != 0)
-				leg_verdict(rec, leg->id, leg->ends[i].held.ask, POL_DENY,
-				    (const uint8_t *)text, strlen(text), NULL, 0);
+				deny_held(&leg->ends[i], text);
 }
 
 /* After the commit. */

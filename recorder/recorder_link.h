@@ -15,7 +15,9 @@
 
 #include "lib/err.h"
 #include "lib/ipc.h"
+#include "recorder/event.h"
 #include "recorder/ledger.h"
+#include "recorder/recorder_stream.h"
 #include "recorder/release.h"
 
 #define LINK_QUEUE_HIGH 128u /* frames waiting for an end above which its source is not read */
@@ -23,7 +25,8 @@
 	20000000000ull	    /* an end closes within this after LINK_END, or is cut off */
 #define LINK_TEXT_MAX 1024u /* bytes of a text of policy that are kept */
 #define LINK_NO_POLICY "policy cannot be asked at the moment: try again"
-#define LINK_REFUSED_MAX 256u /* audit events about refused requests that one leg may cause */
+#define LINK_REFUSED_MAX                                                                           \
+	256u /* audit events about refused requests that one leg may cause, and about streams */
 
 struct recorder;
 struct session;
@@ -63,6 +66,9 @@ struct leg {
 	uint8_t end_code;
 	char end_text[256], end_by[128];
 	uint32_t n_refused;
+	struct stream_list streams; /* channels whose bytes are read */
+	uint32_t n_files;	    /* file operations so far */
+	uint32_t n_noted;	    /* audit events about them */
 };
 TAILQ_HEAD(leg_list, leg);
 
@@ -81,9 +87,15 @@ struct leg *leg_find(struct recorder *rec, uint32_t id);
 void leg_end(struct leg *leg, uint8_t code, const char *text, const char *by);
 /* Cut it off: whatever has not closed is closed by us. */
 void leg_cut(struct leg *leg);
-/* Policy's answer. replacement: borrowed. Answers to nothing that was asked are passed over. */
-void leg_verdict(struct recorder *rec, uint32_t id, uint32_t ask, uint8_t verdict,
-    const uint8_t *text, size_t text_len, const uint8_t *replacement, size_t replacement_len);
+/* Policy's answer; all is borrowed. */
+struct leg_verdict {
+	uint8_t verdict; /* enum pol_verdict */
+	const uint8_t *text, *replacement, *terms;
+	size_t text_len, replacement_len, terms_len;
+};
+/* Carry it out. Answers to nothing that was asked are passed over. */
+void leg_verdict(
+    struct recorder *rec, uint32_t id, uint32_t ask, const struct leg_verdict *verdict);
 /* Policy is gone: everything that it was asked is denied. */
 void leg_deny_all(struct recorder *rec, const char *text);
 /* Send what is durable. item->to is a struct end. */
@@ -95,5 +107,19 @@ void leg_update_all(struct recorder *rec);
 /* The store failed: tell both ends, which nothing can record any more. */
 void leg_abandon(struct leg *leg);
 void leg_free(struct leg *leg);
+
+/* For recorder_stream.c. */
+
+/* Record an event of the leg. 0; ERR_ORDER it has no session; errors of session_append(), after recorder_fail(). */
+int leg_record(struct leg *leg, enum event_way way, uint8_t type, uint32_t channel,
+    const void *data, size_t len) MUST_CHECK;
+/* Hand a frame, which is recorded, to the end opposite to from. 0; -ENOMEM. */
+int leg_send(
+    struct end *from, uint16_t type, uint32_t channel, const void *data, size_t len) MUST_CHECK;
+enum event_way leg_way_from(const struct end *e);
+/* One audit event about the leg with one more field; a flood of them is not a flood of audit events. */
+void leg_audit(struct leg *leg, const char *event, const char *key, const char *text);
+/* Close a channel on both sides; what they still send on it goes nowhere. Errors as leg_record(). */
+int leg_cut_channel(struct leg *leg, uint32_t channel) MUST_CHECK;
 
 #endif
