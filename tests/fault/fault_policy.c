@@ -257,21 +257,23 @@ run_ask(void *arg)
 	struct ask ask = {
 		.type = LINK_REQUEST, .data = (const uint8_t *)"\0\0\0\5\0\0\0\5shell\1", .len = 14
 	};
-	struct buf *replacement = buf_new(ASK_FRAME_MAX);
+	struct buf *replacement = buf_new(ASK_FRAME_MAX), *terms = buf_new(ASK_FRAME_MAX);
 	struct ask_verdict v;
 	char *text = NULL;
 	size_t len = 0;
 	int r = -ENOMEM;
 
-	if (replacement == NULL)
-		return r;
-	r = ask_judge(&leg, s, &ask, replacement, &v);
+	if (replacement == NULL || terms == NULL)
+		goto out;
+	r = ask_judge(&leg, s, &ask, replacement, terms, &v);
 	if (r == 0) {
 		assert_int_not_equal(v.verdict, POL_ALLOW);
 		r = audit_ask(&leg, &ask, 1, &v, &text, &len);
 	}
+out:
 	free(text);
 	buf_free(replacement);
+	buf_free(terms);
 	return r;
 }
 
