@@ -218,6 +218,8 @@ static const struct {
 	{ "aes128-gcm@openssh.com", NULL },
 	{ "aes256-ctr", "hmac-sha2-256-etm@openssh.com" },
 	{ "aes256-ctr", "hmac-sha2-512-etm@openssh.com" },
+	{ "aes256-ctr", "hmac-sha2-256" },
+	{ "aes256-ctr", "hmac-sha2-512" },
 };
 
 /* Run one test on a pair of its own. */
