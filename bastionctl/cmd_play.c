@@ -128,6 +128,18 @@ play_result(struct player *pl, int r)
 	return r == 0 ? CMD_YES : cmd_fail(CMD_UNSURE, "the replay failed: %s", err_str(r));
 }
 
+/* Whether operations on files were seen on the channel. */
+static bool
+play_has_files(const struct json_node *session, uint32_t channel)
+{
+	const struct json_node *files = json_get(session, "files");
+
+	for (size_t i = 0; i < json_n(files); i++)
+		if (json_u64(json_get(json_at(files, i), "channel"), 0) == channel)
+			return true;
+	return false;
+}
+
 static int
 play_session(struct rd *rd, struct play_conf *conf)
 {
@@ -145,6 +157,7 @@ play_session(struct rd *rd, struct play_conf *conf)
 		return cmd_fail(CMD_NO,
 		    "the session has no %schannel to play: see bastionctl sessions show",
 		    json_n(json_get(session, "channels")) > 0 ? "such " : "");
+	conf->files = !conf->raw && play_has_files(session, conf->channel);
 	play_compare_size(channel);
 	if ((r = term_new(json_bool(json_get(channel, "pty"), false), &pl.term)) != 0)
 		return cmd_fail(CMD_UNSURE, "the terminal cannot be set up: %s", err_str(r));

@@ -8,6 +8,7 @@
 
 #include "bastionctl/cmd.h"
 #include "bastionctl/ctl_client.h"
+#include "bastionctl/frame.h"
 #include "bastionctl/out.h"
 #include "bastionctl/rd.h"
 #include "bastionctl/view.h"
@@ -319,6 +320,68 @@ show_channels(const struct json_node *s)
 	return r;
 }
 
+/* Its hash; where content crossed in pieces, how many. */
+static const char *
+show_file_hash(const struct json_node *f, char *dst, size_t size)
+{
+	const char *hash = json_str(json_get(f, "sha256"), "");
+	size_t n = json_n(json_get(f, "ranges"));
+
+	if (hash[0] != '\0' || n == 0)
+		return hash[0] != '\0' ? hash : NULL;
+	(void)snprintf(dst, size, "%zu range%s%s", n, n == 1 ? "" : "s",
+	    json_bool(json_get(f, "more_ranges"), false) ? " and more" : "");
+	return dst;
+}
+
+static int
+show_add_file(struct out_table *t, const struct json_node *f)
+{
+	char n[16], bytes[32], result[FRAME_RESULT_SIZE], hash[64], path[2048];
+	const char *cells[6], *path2 = json_str(json_get(f, "path2"), "");
+	uint64_t number = json_u64(json_get(f, "number"), 0);
+
+	(void)snprintf(n, sizeof(n), "%" PRIu64, number);
+	(void)snprintf(path, sizeof(path), "%.900s%s%.900s", json_str(json_get(f, "path"), ""),
+	    path2[0] != '\0' ? " -> " : "", path2);
+	cells[0] = n;
+	cells[1] = json_str(json_get(f, "op"), "?");
+	cells[2] = frame_file_result(f, result);
+	cells[3] = view_size(bytes, sizeof(bytes), json_u64(json_get(f, "bytes"), 0));
+	cells[4] = path;
+	cells[5] = show_file_hash(f, hash, sizeof(hash));
+	return out_table_row(t, cells);
+}
+
+static int
+show_files(const struct json_node *s)
+{
+	static const struct out_column columns[] = {
+		{ "FILE", true, false },
+		{ "OP", false, false },
+		{ "RESULT", false, true },
+		{ "BYTES", true, false },
+		{ "PATH", false, true },
+		{ "SHA256", false, false },
+	};
+	const struct json_node *files = json_get(s, "files");
+	struct out_table *t = out_table_new(columns, sizeof(columns) / sizeof(columns[0]));
+	uint64_t total = json_u64(json_get(s, "files_total"), 0);
+	int r = t == NULL ? -1 : 0;
+
+	for (size_t i = 0; r == 0 && i < json_n(files); i++)
+		r = show_add_file(t, json_at(files, i));
+	if (r == 0 && json_n(files) > 0) {
+		puts("");
+		out_table_print(t, stdout, out_width(stdout));
+	}
+	out_table_free(t);
+	if (r == 0 && total > json_n(files))
+		cmd_note("%" PRIu64 " more file operations: see export --format json",
+		    total - json_n(files));
+	return r;
+}
+
 static int
 show_print(const struct json_node *s)
 {
@@ -339,7 +402,7 @@ show_print(const struct json_node *s)
 	show_line("end", end);
 	show_line("ended by", json_str(json_get(s, "end_by"), ""));
 	show_counts(s);
-	if (show_channels(s) != 0)
+	if (show_channels(s) != 0 || show_files(s) != 0)
 		return cmd_fail(CMD_UNSURE, "out of memory");
 	return CMD_YES;
 }

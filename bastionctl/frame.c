@@ -1,10 +1,12 @@
 /* Payloads of the link's frames (recorder/link_proto.h), read for people. Tables by type and by request. */
 #include "config.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "bastionctl/frame.h"
+#include "lib/json.h"
 #include "lib/str.h"
 
 #define FRAME_PART_SIZE 512 /* bytes of one escaped string with its NUL */
@@ -357,6 +359,51 @@ text_verdict(struct frame_cursor *b, const char *what, char *dst, size_t size)
 	return text_two(b, names[verdict], dst, size);
 }
 
+char *
+frame_file_result(const struct json_node *f, char dst[FRAME_RESULT_SIZE])
+{
+	uint64_t status = json_u64(json_get(f, "status"), UINT64_MAX);
+	const char *text = json_str(json_get(f, "text"), "");
+
+	if (json_bool(json_get(f, "refused"), false))
+		(void)snprintf(dst, FRAME_RESULT_SIZE, "refused");
+	else if (status == UINT64_MAX)
+		(void)snprintf(dst, FRAME_RESULT_SIZE, "no answer");
+	else if (status == 0)
+		(void)snprintf(dst, FRAME_RESULT_SIZE, "ok");
+	else
+		(void)snprintf(dst, FRAME_RESULT_SIZE, "failed (%" PRIu64 "%s%.100s)", status,
+		    text[0] != '\0' ? ": " : "", text);
+	return dst;
+}
+
+/* "put /tmp/a: 11 bytes, ok"; "rename a -> b: failed (4: Failure)". */
+static int
+text_file(struct frame_cursor *b, const char *what, char *dst, size_t size)
+{
+	char path[FRAME_PART_SIZE], path2[FRAME_PART_SIZE], result[FRAME_RESULT_SIZE],
+	    bytes[48] = "";
+	const char *one, *two;
+	struct json_node *f;
+	uint32_t number, len;
+
+	(void)what;
+	if (frame_get_u32(b, &number) != 0 || frame_get_u32(b, &len) != 0 || len != b->len ||
+	    json_parse((const char *)b->p, len, &f) != 0)
+		return ERR_FORMAT;
+	one = json_str(json_get(f, "path"), "");
+	two = json_str(json_get(f, "path2"), "");
+	if (json_u64(json_get(f, "bytes"), 0) > 0)
+		(void)snprintf(
+		    bytes, sizeof(bytes), "%" PRIu64 " bytes, ", json_u64(json_get(f, "bytes"), 0));
+	(void)snprintf(dst, size, "%s %s%s%s: %s%s", json_str(json_get(f, "op"), "?"),
+	    str_escape(path, sizeof(path), one, strlen(one)), two[0] != '\0' ? " -> " : "",
+	    str_escape(path2, sizeof(path2), two, strlen(two)), bytes,
+	    frame_file_result(f, result));
+	json_node_free(f);
+	return 0;
+}
+
 static const struct {
 	uint8_t type;
 	const char *what;
@@ -364,6 +411,8 @@ static const struct {
 	const char *what_back; /* NULL: the same from both sides */
 } frame_types[] = {
 	{ EVENT_VERDICT, "", text_verdict, NULL },
+	{ EVENT_FILE, "", text_file, NULL },
+	{ EVENT_REMARK, "", text_two, NULL },
 	{ LINK_OPEN, "open ", text_string, NULL },
 	{ LINK_OPEN_FAIL, "not opened: ", text_open_fail, NULL },
 	{ LINK_EOF, "end of input", text_fixed, "end of output" },

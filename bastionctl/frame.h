@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "lib/err.h"
+#include "lib/json.h"
 #include "recorder/event.h"
 
 enum frame_stream {
@@ -31,6 +32,9 @@ bool frame_exit(const struct event *ev, uint32_t *ret_status);
 /* The signal that ended the command, without SIG, escaped, into dst. */
 bool frame_signal(const struct event *ev, char *dst, size_t size);
 
+/* How a file operation (EVENT_FILE's JSON) ended: "ok", "failed (3: Permission denied)", "refused", "no answer". Returns dst. */
+#define FRAME_RESULT_SIZE 160
+char *frame_file_result(const struct json_node *f, char dst[FRAME_RESULT_SIZE]);
 /*
  * One line about ev for people, escaped: "exec: uname -a", "window 80x24". False: it is data or flow control, of which
  * nothing is said, or does not parse.

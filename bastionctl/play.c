@@ -217,6 +217,27 @@ play_event(struct play *p, const struct event *ev, const uint8_t *data, size_t l
 	return play_show(p, data, len);
 }
 
+/* What is shown of an event: output of the channel, or, where it carries files, a line about one. */
+static bool
+play_shows(const struct play_conf *conf, const struct event *ev, char line[FRAME_TEXT_SIZE],
+    const uint8_t **ret_data, size_t *ret_len)
+{
+	enum frame_stream stream = frame_data(ev, ret_data, ret_len);
+	size_t n;
+
+	if (ev->channel != conf->channel)
+		return false;
+	if (stream != FRAME_NONE)
+		return stream == FRAME_ERR || (stream == FRAME_OUT && !conf->files);
+	if (!conf->files || ev->type != EVENT_FILE || !frame_text(ev, line, FRAME_TEXT_SIZE - 2))
+		return false;
+	n = strnlen(line, FRAME_TEXT_SIZE - 3);
+	memcpy(line + n, "\r\n", 2);
+	*ret_data = (const uint8_t *)line;
+	*ret_len = n + 2;
+	return true;
+}
+
 static int
 play_loop(struct play *p)
 {
@@ -224,11 +245,11 @@ play_loop(struct play *p)
 	int r = 0;
 
 	while (r == 0 && !p->quit && (r = p->ops->next(p->arg, &ev)) == 0) {
+		char line[FRAME_TEXT_SIZE];
 		const uint8_t *data;
 		size_t len;
-		enum frame_stream stream = frame_data(&ev, &data, &len);
 
-		if (ev.channel == p->conf->channel && (stream == FRAME_OUT || stream == FRAME_ERR))
+		if (play_shows(p->conf, &ev, line, &data, &len))
 			r = play_event(p, &ev, data, len);
 	}
 	return r == ERR_NOT_FOUND ? 0 : r;

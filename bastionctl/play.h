@@ -49,6 +49,7 @@ struct play_conf {
 	uint64_t at_ns;		/* begin here: what was before is shown at once */
 	bool no_wait;		/* everything at once */
 	bool raw;		/* bytes as recorded, nothing taken out */
+	bool files; /* it carries files: a line for each operation stands for its bytes */
 };
 
 /*

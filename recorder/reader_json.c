@@ -120,6 +120,23 @@ reader_put_detail(struct json *j, const struct sess *s)
 	json_put_str(j, "durability", s->durability == 2 ? "process" : "strict");
 }
 
+/* What EVENT_FILE says is JSON of the recorder's own making. */
+static struct json *
+reader_files(const struct sess *s)
+{
+	struct json *list = json_list();
+
+	for (uint32_t i = 0; i < s->n_files; i++) {
+		struct json_node *file;
+
+		if (json_parse(s->files[i], strlen(s->files[i]), &file) != 0)
+			continue;
+		json_put_node(list, NULL, file);
+		json_node_free(file);
+	}
+	return list;
+}
+
 struct json *
 reader_session_json(const struct sess *s, bool detail)
 {
@@ -140,7 +157,8 @@ reader_session_json(const struct sess *s, bool detail)
 	for (uint32_t i = 0; i < s->n_channels; i++)
 		json_put(channels, NULL, reader_channel(&s->channels[i], detail));
 	json_put(j, "channels", channels);
-	json_put(j, "files", json_list());
+	json_put(j, "files", reader_files(s));
+	json_put_u64(j, "files_total", s->files_total);
 	json_put(j, "credential", reader_credential(s, detail));
 	reader_put_meta(j, "rule", s, REC_META_RULE);
 	if (detail)

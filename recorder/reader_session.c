@@ -33,6 +33,56 @@ reader_collect(void *arg, const uint8_t sid[REC_SID_LEN], uint64_t opened_wall_n
 	return 0;
 }
 
+/* The file operations of one part of a recording, behind those that s has; *room: bytes of text that it may still take. */
+static int
+reader_part_files(struct sess *s, const struct recording_part *part, size_t *room)
+{
+	struct event_reader reader;
+	struct event ev;
+	int r;
+
+	event_reader_init(&reader, part->data, part->len, part->first_seq, part->base_ns);
+	while ((r = event_next(&reader, &ev)) == 0) {
+		char **files;
+
+		/* u32 number, string JSON (event.h) */
+		if (ev.type != EVENT_FILE || ev.len < 8)
+			continue;
+		if (*room < ev.len)
+			return ERR_LIMIT;
+		*room -= ev.len;
+		if ((files = reallocarray(s->files, s->n_files + 1, sizeof(*files))) == NULL)
+			return -ENOMEM;
+		s->files = files;
+		if ((files[s->n_files] = strndup((const char *)ev.data + 8, ev.len - 8)) == NULL)
+			return -ENOMEM;
+		s->n_files++;
+	}
+	return r == ERR_NOT_FOUND ? 0 : r;
+}
+
+/* All file operations, of which the record itself has the first ones only. What a damaged recording still tells is shown. */
+static int
+reader_all_files(struct reader *rd, struct sess *s)
+{
+	size_t room = READER_FILES_MAX;
+	struct recording_part part;
+	struct recording *rec;
+	int r;
+
+	if (s->files_total <= s->n_files)
+		return 0;
+	if ((r = recording_open(rd->snap, s->sid, &rec)) != 0)
+		return r == ERR_NOT_FOUND ? 0 : r;
+	sess_files_free(s->files, s->n_files);
+	s->files = NULL;
+	s->n_files = 0;
+	while (r == 0 && (r = recording_next(rec, &part)) == 0)
+		r = reader_part_files(s, &part, &room);
+	recording_close(rec);
+	return r == -ENOMEM ? r : 0;
+}
+
 static int
 reader_send_session(struct reader *rd, const uint8_t sid[REC_SID_LEN], uint16_t type, bool detail)
 {
@@ -45,6 +95,10 @@ reader_send_session(struct reader *rd, const uint8_t sid[REC_SID_LEN], uint16_t 
 	/* Of a damaged recording what the record itself says is still shown; what is wrong is the verifier's to say. */
 	r = sess_live(rd->snap, &s);
 	if (r != 0 && r != ERR_CHAIN && r != ERR_FORMAT && r != ERR_NOT_FOUND) {
+		sess_done(&s);
+		return r;
+	}
+	if (detail && type == RD_ITEM && (r = reader_all_files(rd, &s)) != 0) {
 		sess_done(&s);
 		return r;
 	}

@@ -10,7 +10,8 @@
 #include "recorder/sess.h"
 #include "recorder/summary.h"
 
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2
+#define RECORD_VERSION_NO_FILES 1
 #define FLAG_PTY 1u
 #define FLAG_DENIED 2u
 #define IX_TIME 0u	  /* tag of the index by time; others are enum rec_meta */
@@ -22,6 +23,14 @@ sess_channel_done(struct sess_channel *ch)
 	free(ch->kind);
 	free(ch->command);
 	free(ch->term);
+}
+
+void
+sess_files_free(char **files, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		free(files[i]);
+	free(files);
 }
 
 static void
@@ -36,6 +45,7 @@ void
 sess_done(struct sess *s)
 {
 	channels_free(s->channels, s->n_channels);
+	sess_files_free(s->files, s->n_files);
 	free(s->meta);
 	free(s->address);
 	*s = (struct sess){ 0 };
@@ -174,6 +184,11 @@ sess_put_end(struct buf *b, const struct sess *s, const uint8_t salt[SESS_SALT_L
 		return r;
 	for (uint32_t i = 0; r == 0 && i < s->n_channels; i++)
 		r = put_channel(b, &s->channels[i]);
+	if (r != 0 || (r = buf_put_u64(b, s->files_total)) != 0)
+		return r;
+	r = buf_put_u32(b, s->n_files);
+	for (uint32_t i = 0; r == 0 && i < s->n_files; i++)
+		r = buf_put_cstr(b, s->files[i]);
 	return r;
 }
 
@@ -216,12 +231,13 @@ get_text(struct buf *b, char **ret_text)
 }
 
 static int
-parse_opening(struct buf *b, struct sess *s)
+parse_opening(struct buf *b, struct sess *s, uint8_t version)
 {
 	const uint8_t *p;
 	size_t len;
 	int r;
 
+	(void)version;
 	if ((r = buf_get(b, s->sid, REC_SID_LEN)) != 0 ||
 	    (r = buf_get_u64(b, &s->opened_wall_ns)) != 0 || (r = buf_get_u32(b, &s->conn)) != 0 ||
 	    (r = buf_get_u32(b, &s->leg)) != 0 || (r = buf_get_u8(b, &s->durability)) != 0 ||
@@ -280,7 +296,26 @@ parse_channels(struct buf *b, struct sess *s)
 }
 
 static int
-parse_end(struct buf *b, struct sess *s)
+parse_files(struct buf *b, struct sess *s)
+{
+	uint32_t n;
+	int r;
+
+	if ((r = buf_get_u64(b, &s->files_total)) != 0 || (r = buf_get_u32(b, &n)) != 0)
+		return r;
+	if (n > SESS_FILES_MAX)
+		return ERR_FORMAT;
+	if (n > 0 && (s->files = calloc(n, sizeof(*s->files))) == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; r == 0 && i < n; i++) {
+		r = get_text(b, &s->files[i]);
+		s->n_files = i + 1;
+	}
+	return r;
+}
+
+static int
+parse_end(struct buf *b, struct sess *s, uint8_t version)
 {
 	struct head digest;
 	int r;
@@ -292,8 +327,9 @@ parse_end(struct buf *b, struct sess *s)
 	    (r = buf_get_cstr(b, s->end_by, sizeof(s->end_by))) != 0 ||
 	    (r = buf_get_u64(b, &s->raw_bytes)) != 0 ||
 	    (r = buf_get_u64(b, &s->stored_bytes)) != 0 || (r = get_text(b, &s->address)) != 0 ||
-	    (r = parse_channels(b, s)) != 0 || (r = buf_end(b)) != 0 ||
-	    (r = head_parse(s->digest, HEAD_LEN, &digest)) != 0)
+	    (r = parse_channels(b, s)) != 0 ||
+	    (version != RECORD_VERSION_NO_FILES && (r = parse_files(b, s)) != 0) ||
+	    (r = buf_end(b)) != 0 || (r = head_parse(s->digest, HEAD_LEN, &digest)) != 0)
 		return r;
 	if (digest.state != SESS_CLOSED && digest.state != SESS_TRUNCATED)
 		return ERR_FORMAT;
@@ -306,8 +342,8 @@ parse_end(struct buf *b, struct sess *s)
 
 /* A string of the record as a part of its own: its hash is what a leaf covers. */
 static int
-parse_part(struct buf *b, struct sess *s, int (*parse)(struct buf *b, struct sess *s),
-    uint8_t ret_hash[HASH_LEN])
+parse_part(struct buf *b, struct sess *s, uint8_t version,
+    int (*parse)(struct buf *b, struct sess *s, uint8_t version), uint8_t ret_hash[HASH_LEN])
 {
 	const uint8_t *p;
 	struct buf *part;
@@ -319,7 +355,7 @@ parse_part(struct buf *b, struct sess *s, int (*parse)(struct buf *b, struct ses
 	hash_sha256(p, len, ret_hash);
 	if ((part = buf_view(p, len)) == NULL)
 		return -ENOMEM;
-	r = parse(part, s);
+	r = parse(part, s, version);
 	buf_free(part);
 	return r;
 }
@@ -337,12 +373,12 @@ sess_parse(const uint8_t *data, size_t len, struct sess *ret_sess)
 	if ((r = buf_get_u8(b, &version)) != 0)
 		goto out;
 	r = ERR_VERSION;
-	if (version != RECORD_VERSION)
+	if (version != RECORD_VERSION && version != RECORD_VERSION_NO_FILES)
 		goto out;
-	if ((r = parse_part(b, &s, parse_opening, s.open_hash)) != 0 ||
+	if ((r = parse_part(b, &s, version, parse_opening, s.open_hash)) != 0 ||
 	    (r = buf_get_u64(b, &s.open_leaf)) != 0)
 		goto out;
-	if (buf_len(b) > 0 && ((r = parse_part(b, &s, parse_end, s.close_hash)) != 0 ||
+	if (buf_len(b) > 0 && ((r = parse_part(b, &s, version, parse_end, s.close_hash)) != 0 ||
 				  (r = buf_get_u64(b, &s.close_leaf)) != 0))
 		goto out;
 	if (s.address == NULL && (s.address = strdup("")) == NULL)
@@ -421,6 +457,12 @@ sess_live(struct store_snap *snap, struct sess *s)
 		s->n_channels = sum.n_channels;
 		sum.channels = NULL;
 		sum.n_channels = 0;
+		sess_files_free(s->files, s->n_files);
+		s->files = sum.files;
+		s->n_files = sum.n_files;
+		s->files_total = sum.files_total;
+		sum.files = NULL;
+		sum.n_files = 0;
 		if (sum.address != NULL) {
 			free(s->address);
 			s->address = sum.address;

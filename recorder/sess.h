@@ -21,7 +21,9 @@
 #define SESS_SALT_LEN 32u
 #define SESS_TEXT_MAX 512u	/* bytes of an end text with its NUL */
 #define SESS_CHANNELS_MAX 1024u /* summaries kept; what later channels did is in the events only */
-#define SESS_COMMAND_MAX 4096u	/* bytes of a command kept in the summary */
+#define SESS_FILES_MAX 64u	/* file operations kept; of all of them the events tell */
+#define SESS_FILES_TEXT_MAX 65536u /* bytes of what is kept of them */
+#define SESS_COMMAND_MAX 4096u	   /* bytes of a command kept in the summary */
 
 enum sess_state {
 	SESS_OPEN = 1,
@@ -72,6 +74,9 @@ struct sess {
 	char *address; /* address and port that the back connected to; "" before */
 	struct sess_channel *channels;
 	uint32_t n_channels;
+	char **files; /* the first file operations: JSON texts of EVENT_FILE; owned */
+	uint32_t n_files;
+	uint64_t files_total; /* operations in the session */
 	uint64_t close_leaf;
 	uint8_t digest[HEAD_LEN]; /* the signed end digest (head.h) */
 
@@ -122,7 +127,7 @@ int sess_each_of(struct store_snap *snap, enum rec_meta tag, const char *value,
 
 /*
  * The record's encoding, for the recorder and the verifier.
- *   record   u8 version (1), string opening, u64 its leaf; once it has ended also: string end, u64
+ *   record   u8 version (2; 1 has no files), string opening, u64 its leaf; once it has ended also: string end, u64
  *   its leaf
  *   opening  sid, u64 wall clock, u32 conn, u32 leg, u8 durability, 32 bytes salt, string metadata
  *   end      32 bytes salt, end digest (head.h), u64 wall clock, u8 end code, string text, string
@@ -130,7 +135,7 @@ int sess_each_of(struct store_snap *snap, enum rec_meta tag, const char *value,
  *            bytes, string address, u32 n, then n channels: u32 number, string kind, command,
  *            terminal, u8 flags (1 pty,
  *            2 denied), u32 columns, rows, u8 enum sess_exit, u32 status, string signal, u64
- *            opened, closed, in, out, err
+ *            opened, closed, in, out, err; u64 file operations, u32 n, then n strings: JSON of the first ones
  */
 #define SESS_PART_MAX (16u << 20) /* bytes of one part */
 int sess_parse(const uint8_t *data, size_t len, struct sess *ret_sess) MUST_CHECK;
@@ -147,5 +152,6 @@ int sess_index(const struct sess *s, int (*fn)(void *arg, const uint8_t *key, si
     void *arg) MUST_CHECK;
 /* What one channel holds. */
 void sess_channel_done(struct sess_channel *ch);
+void sess_files_free(char **files, uint32_t n);
 
 #endif

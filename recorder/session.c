@@ -342,6 +342,9 @@ take_summary(struct session *s)
 {
 	s->info.channels = s->summary.channels;
 	s->info.n_channels = s->summary.n_channels;
+	s->info.files = s->summary.files;
+	s->info.n_files = s->summary.n_files;
+	s->info.files_total = s->summary.files_total;
 	free(s->info.address);
 	s->info.address = s->summary.address;
 	summary_init(&s->summary);

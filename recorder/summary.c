@@ -24,6 +24,7 @@ summary_done(struct summary *s)
 	for (uint32_t i = 0; i < s->n_channels; i++)
 		sess_channel_done(&s->channels[i]);
 	free(s->channels);
+	sess_files_free(s->files, s->n_files);
 	free(s->address);
 	summary_init(s);
 }
@@ -269,6 +270,49 @@ on_note(struct summary *s, struct sess_channel *ch, const struct event *ev, stru
 	return take_text(b, &s->address, KIND_MAX);
 }
 
+/* File content whose hash stands in its place: it crossed like any other data. */
+static int
+on_content(struct summary *s, struct sess_channel *ch, const struct event *ev, struct buf *b)
+{
+	uint32_t number, len;
+	uint64_t offset;
+
+	(void)s;
+	if (buf_get_u32(b, &number) != 0 || buf_get_u64(b, &offset) != 0 ||
+	    buf_get_u32(b, &len) != 0)
+		return 0;
+	if (ev->way == EVENT_FRONT)
+		ch->bytes_in += len;
+	else if (ev->way == EVENT_BACK)
+		ch->bytes_out += len;
+	return 0;
+}
+
+static int
+on_file(struct summary *s, struct sess_channel *ch, const struct event *ev, struct buf *b)
+{
+	const uint8_t *text;
+	uint32_t number;
+	size_t len;
+
+	(void)ch;
+	(void)ev;
+	if (buf_get_u32(b, &number) != 0 || buf_get_str(b, &text, &len) != 0)
+		return 0;
+	s->files_total++;
+	/* The first ones without gap. */
+	if (s->files_total != s->n_files + 1 || s->n_files == SESS_FILES_MAX ||
+	    len > SESS_FILES_TEXT_MAX - s->files_len)
+		return 0;
+	if (s->files == NULL && (s->files = calloc(SESS_FILES_MAX, sizeof(*s->files))) == NULL)
+		return -ENOMEM;
+	if (set_text(&s->files[s->n_files], text, len, len) != 0)
+		return -ENOMEM;
+	s->n_files++;
+	s->files_len += len;
+	return 0;
+}
+
 static const struct summary_rule {
 	uint8_t type;
 	bool needs_channel;
@@ -284,6 +328,8 @@ static const struct summary_rule {
 	{ LINK_EXIT_SIGNAL, true, on_exit_signal },
 	{ LINK_CLOSE, true, on_close },
 	{ LINK_NOTE, false, on_note },
+	{ EVENT_CONTENT, true, on_content },
+	{ EVENT_FILE, false, on_file },
 	{ EVENT_VERDICT, true, on_verdict },
 };
 

@@ -16,6 +16,10 @@ struct summary {
 	struct sess_channel *channels; /* in the order of their opening; owned */
 	uint32_t n_channels, size;
 	uint32_t last; /* index of the channel seen last, where the search starts */
+	char **files;  /* the first file operations, as of struct sess; owned */
+	uint32_t n_files;
+	size_t files_len; /* bytes of them */
+	uint64_t files_total;
 	char *address; /* what the back connected to; owned; NULL: not yet */
 };
 
