@@ -10,6 +10,7 @@
 
 #include "bastionctl/cmd.h"
 #include "bastionctl/export.h"
+#include "bastionctl/export_file.h"
 #include "bastionctl/rd.h"
 #include "bastionctl/view.h"
 #include "lib/num.h"
@@ -21,6 +22,7 @@ struct export_wish {
 	const struct export_format *format;
 	uint32_t channel; /* 0: not given */
 	enum frame_stream stream;
+	uint32_t number;  /* of the file operation that is wanted; 0: a format is */
 	const char *file; /* NULL: stdout */
 };
 
@@ -43,6 +45,28 @@ export_wish_format(const char *name, struct export_wish *w)
 	return CMD_YES;
 }
 
+/* --file N stands alone. */
+static int
+export_wish_file(const struct cmd_ctx *c, struct export_wish *w)
+{
+	const char *text = cmd_opt(c, "--file");
+	uint64_t n;
+
+	if (num_parse(text, 1, UINT32_MAX, &n) != 0)
+		return cmd_fail(CMD_USAGE,
+		    "--file %s: not a number of a file: see bastionctl sessions show", text);
+	if (cmd_opt(c, "--format") != NULL || cmd_opt(c, "--channel") != NULL ||
+	    cmd_opt(c, "--stream") != NULL)
+		return cmd_fail(CMD_USAGE, "--file writes the content of one file, in no format: "
+					   "leave out --format, --channel and --stream");
+	w->number = (uint32_t)n;
+	w->file = cmd_opt(c, "--output");
+	if (w->file == NULL && isatty(STDOUT_FILENO) != 0)
+		return cmd_fail(CMD_USAGE, "recorded content is not for a terminal, which acts on "
+					   "some bytes: use -o FILE or a pipe");
+	return CMD_YES;
+}
+
 static int
 export_wish_init(const struct cmd_ctx *c, struct export_wish *w)
 {
@@ -50,6 +74,8 @@ export_wish_init(const struct cmd_ctx *c, struct export_wish *w)
 	int r;
 
 	memset(w, 0, sizeof(*w));
+	if (cmd_opt(c, "--file") != NULL)
+		return export_wish_file(c, w);
 	if ((r = export_wish_format(cmd_opt(c, "--format"), w)) != CMD_YES)
 		return r;
 	if ((r = view_channel_opt(channel, &w->channel)) != CMD_YES)
@@ -172,6 +198,11 @@ export_session(struct rd *rd, const struct json_node *session, struct export_wis
 		code = rd_end(rd, r);
 	if (named) /* the others were not asked for */
 		x.lost.other_bytes = 0;
+	if (code == CMD_YES && x.lost.replaced_bytes > 0)
+		code = cmd_fail(CMD_NO,
+		    "the stream is not whole: the record has the hash of %" PRIu64
+		    " bytes of files instead of them; see export --format json",
+		    x.lost.replaced_bytes);
 	if (code == CMD_YES && !w->format->one_stream && export_lost_text(&x, lost, sizeof(lost)))
 		cmd_note("%s cannot hold: %s; json can", w->format->name, lost);
 	export_free(&x);
@@ -184,6 +215,8 @@ export_take(struct rd *rd, struct export_wish *w, FILE *out)
 	const struct json_node *session;
 	int code = view_session(rd, &session);
 
+	if (code == CMD_YES && w->number != 0)
+		return export_file(rd, w->number, out);
 	return code == CMD_YES ? export_session(rd, session, w, out) : code;
 }
 
@@ -216,6 +249,7 @@ static const struct cmd_opt export_opts[] = {
 	{ "--format", 0, "FORMAT", "asciicast-v2, text, raw or json" },
 	{ "--channel", 0, "N", "only this channel" },
 	{ "--stream", 0, "STREAM", "only in, out or err" },
+	{ "--file", 0, "N", "the content of file N instead, where it was kept" },
 	{ "--output", 'o', "FILE", "write to FILE instead of standard output" },
 	RD_OPT_STORE,
 	{ NULL, 0, NULL, NULL },

@@ -26,12 +26,13 @@ struct export_view {
 
 /* What was seen and has no place in the format; counted while exporting. */
 struct export_lost {
-	uint64_t bad_bytes;    /* not UTF-8 */
-	uint64_t merged_bytes; /* of a stream that is mixed with another */
-	uint64_t other_bytes;  /* of other channels */
-	uint64_t requests;     /* events that are neither data nor a size */
-	uint64_t binary_bytes; /* of subsystems, in a transcript */
-	bool exit;	       /* how the command ended */
+	uint64_t bad_bytes;	 /* not UTF-8 */
+	uint64_t merged_bytes;	 /* of a stream that is mixed with another */
+	uint64_t other_bytes;	 /* of other channels */
+	uint64_t requests;	 /* events that are neither data nor a size */
+	uint64_t binary_bytes;	 /* of subsystems, in a transcript */
+	uint64_t replaced_bytes; /* of files, in a stream: the record has their hash instead */
+	bool exit;		 /* how the command ended */
 };
 
 struct export;

@@ -15,9 +15,12 @@ raw_begin(struct export *x)
 static int
 raw_event(struct export *x, const struct event *ev)
 {
+	struct frame_content c;
 	const uint8_t *p;
 	size_t len = 0;
 
+	if (frame_content(ev, &c) && c.stream == x->view.stream)
+		x->lost.replaced_bytes += c.len;
 	if (frame_data(ev, &p, &len) == FRAME_NONE || len == 0)
 		return 0;
 	errno = 0;

@@ -82,6 +82,37 @@ frame_get_u32(struct frame_cursor *b, uint32_t *ret_v)
 	return 0;
 }
 
+/* What EVENT_CONTENT and EVENT_KEPT begin with. */
+static bool
+frame_get_content(const struct event *ev, struct frame_cursor *b, struct frame_content *c)
+{
+	uint32_t high, low;
+
+	*c = (struct frame_content){ .stream = frame_is_to_client(ev) ? FRAME_OUT : FRAME_IN };
+	if (frame_get_u32(b, &c->number) != 0 || frame_get_u32(b, &high) != 0 ||
+	    frame_get_u32(b, &low) != 0)
+		return false;
+	c->offset = (uint64_t)high << 32 | low;
+	return true;
+}
+
+bool
+frame_content(const struct event *ev, struct frame_content *ret)
+{
+	struct frame_cursor b = { ev->data, ev->len };
+
+	return ev->type == EVENT_CONTENT && frame_get_content(ev, &b, ret) &&
+	       frame_get_u32(&b, &ret->len) == 0;
+}
+
+bool
+frame_kept(const struct event *ev, struct frame_content *ret)
+{
+	struct frame_cursor b = { ev->data, ev->len };
+
+	return ev->type == EVENT_KEPT && frame_get_content(ev, &b, ret);
+}
+
 /* A string (RFC 4251 section 5), escaped. 0; ERR_FORMAT. */
 static int
 frame_get_text(struct frame_cursor *b, char *dst, size_t size)

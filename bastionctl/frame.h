@@ -25,6 +25,15 @@ enum frame_stream frame_stream_find(const char *name);
 
 /* The stream that ev carries bytes of, with the bytes (borrowed from ev); FRAME_NONE, and nothing else set: it carries none. */
 enum frame_stream frame_data(const struct event *ev, const uint8_t **ret_p, size_t *ret_len);
+/* Bytes of file content that ev stands for with their hash (EVENT_CONTENT), and the operation's number; false: it is none. */
+struct frame_content {
+	enum frame_stream stream;
+	uint32_t number, len;
+	uint64_t offset;
+};
+bool frame_content(const struct event *ev, struct frame_content *ret);
+/* ev says that the data after it is content that is kept (EVENT_KEPT): len is 0. */
+bool frame_kept(const struct event *ev, struct frame_content *ret);
 /* ev gives the terminal a size (pty-req, window-change; RFC 4254 sections 6.2 and 6.7): true, and columns and rows, 1 to 65535. */
 bool frame_size(const struct event *ev, uint32_t *ret_cols, uint32_t *ret_rows);
 /* The exit status that ev carries (RFC 4254 section 6.10). */
