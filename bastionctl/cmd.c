@@ -11,7 +11,7 @@
 #define CMD_LINE_MAX 4096 /* bytes of one message */
 
 static const struct cmd_opt cmd_globals[] = {
-	{ "--file", 'f', "FILE", "the server's configuration (else $BASTIOND_CONFIG)" },
+	{ "--config", 'f', "FILE", "the server's configuration (else $BASTIOND_CONFIG)" },
 	{ "--json", 0, NULL, "one JSON document instead of text" },
 	{ "--help", 'h', NULL, "explain the command" },
 	{ "--version", 0, NULL, "print the version" },
@@ -170,7 +170,7 @@ cmd_check_opts(struct cmd_ctx *c)
 	for (size_t i = 0; i < c->n_values; i++) {
 		const char *name = c->values[i].name;
 
-		if (strcmp(name, "--file") == 0)
+		if (strcmp(name, "--config") == 0)
 			c->file = c->values[i].value;
 		else if (strcmp(name, "--json") == 0)
 			c->json = true;

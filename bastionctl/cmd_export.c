@@ -13,6 +13,7 @@
 #include "bastionctl/export_file.h"
 #include "bastionctl/rd.h"
 #include "bastionctl/view.h"
+#include "lib/hash.h"
 #include "lib/num.h"
 
 /* Spelled in the contract, made by a later version. */
@@ -59,6 +60,8 @@ export_wish_file(const struct cmd_ctx *c, struct export_wish *w)
 	    cmd_opt(c, "--stream") != NULL)
 		return cmd_fail(CMD_USAGE, "--file writes the content of one file, in no format: "
 					   "leave out --format, --channel and --stream");
+	if (hash_init() != 0) /* the sandbox would keep it out later */
+		return cmd_fail(CMD_UNSURE, "SHA-256 is not there: check the OpenSSL installation");
 	w->number = (uint32_t)n;
 	w->file = cmd_opt(c, "--output");
 	if (w->file == NULL && isatty(STDOUT_FILENO) != 0)

@@ -339,15 +339,18 @@ show_add_file(struct out_table *t, const struct json_node *f)
 {
 	char n[16], bytes[32], result[FRAME_RESULT_SIZE], hash[64], path[2048];
 	const char *cells[6], *path2 = json_str(json_get(f, "path2"), "");
+	const char *op = json_str(json_get(f, "op"), "?");
+	bool moves = strcmp(op, "get") == 0 || strcmp(op, "put") == 0;
 	uint64_t number = json_u64(json_get(f, "number"), 0);
 
 	(void)snprintf(n, sizeof(n), "%" PRIu64, number);
 	(void)snprintf(path, sizeof(path), "%.900s%s%.900s", json_str(json_get(f, "path"), ""),
 	    path2[0] != '\0' ? " -> " : "", path2);
 	cells[0] = n;
-	cells[1] = json_str(json_get(f, "op"), "?");
+	cells[1] = op;
 	cells[2] = frame_file_result(f, result);
-	cells[3] = view_size(bytes, sizeof(bytes), json_u64(json_get(f, "bytes"), 0));
+	cells[3] =
+	    moves ? view_size(bytes, sizeof(bytes), json_u64(json_get(f, "bytes"), 0)) : NULL;
 	cells[4] = path;
 	cells[5] = show_file_hash(f, hash, sizeof(hash));
 	return out_table_row(t, cells);

@@ -103,7 +103,7 @@ test_options_stand_anywhere(void **state)
 {
 	const char *const *const lines[] = {
 		WORDS("-f", "x.yaml", "--json", "--host", "web1", "things", "list"),
-		WORDS("things", "--host=web1", "list", "--json", "--file", "x.yaml"),
+		WORDS("things", "--host=web1", "list", "--json", "--config", "x.yaml"),
 		WORDS("things", "list", "-f", "x.yaml", "--host", "web1", "--json"),
 	};
 	struct cmd_ctx c;
