@@ -112,6 +112,33 @@ host_lacks(const struct model_host *host)
 	return host->key == NULL ? "host-without-key" : NULL;
 }
 
+/* "*" is no login's name: it fits only rules that hold any login. */
+static bool
+has_login(const struct model *m, const struct rules_question *q)
+{
+	struct logins found = { .n = 0 };
+
+	consider(m, q, q->user->name, &found);
+	consider(m, q, "*", &found);
+	if (found.n == 0)
+		find_logins(m, q, &found);
+	return found.n > 0;
+}
+
+const char *
+access_unreachable(const struct model *m, const struct model_user *user,
+    const struct model_host *host, const char *host_name, uint16_t port,
+    const struct access_person *who)
+{
+	struct rules_question q = access_question(user, NULL, host, host_name, who);
+
+	if (!has_login(m, &q))
+		return "host-not-allowed";
+	if (!model_host_has_port(host, port))
+		return "port-not-allowed";
+	return host_lacks(host);
+}
+
 void
 access_target(const struct model *m, const struct model_user *user, const char *login,
     const char *host_name, uint16_t port, const struct access_person *who, struct access *a)
@@ -174,6 +201,23 @@ decide_two(
 		deny(a, "ambiguous-identity");
 }
 
+/* "root@web1" is a person's name here, and not this one's. Who proved to be somebody may hear how the other thing is written. */
+static bool
+say_at(struct access *a, const char *name)
+{
+	char better[NAMES_MAX + 1];
+
+	names_guess_at(name, better);
+	if (better[0] == '\0')
+		return false;
+	(void)snprintf(a->line, sizeof(a->line),
+	    "your key or certificate does not prove %s; if that is a login and a host, write %s",
+	    name, better);
+	a->outcome = ACCESS_SAY;
+	a->reason = "unproved-identity";
+	return true;
+}
+
 void
 access_decide(const struct model *m, const void *claim, size_t len, const struct access_person *who,
     struct access *a)
@@ -199,7 +243,8 @@ access_decide(const struct model *m, const void *claim, size_t len, const struct
 		return;
 	}
 	if ((user = proved(who, n.first)) == NULL) {
-		deny(a, "unproved-identity");
+		if (n.form != NAMES_NO_HOST || !say_at(a, n.first))
+			deny(a, "unproved-identity");
 		return;
 	}
 	if (n.form == NAMES_NO_HOST) {

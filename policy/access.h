@@ -58,6 +58,13 @@ void access_decide(const struct model *m, const void *claim, size_t len,
  */
 void access_target(const struct model *m, const struct model_user *user, const char *login,
     const char *host_name, uint16_t port, const struct access_person *who, struct access *ret);
+/*
+ * Whether the person (one of who's) has any login at all on this host at this port and moment. NULL: yes; else why not: a word for
+ * audit events, static. host_name: as the rules see it.
+ */
+const char *access_unreachable(const struct model *m, const struct model_user *user,
+    const struct model_host *host, const char *host_name, uint16_t port,
+    const struct access_person *who);
 /* The question of this situation, for the rules. The answer borrows from its arguments. */
 struct rules_question access_question(const struct model_user *user, const char *login,
     const struct model_host *host, const char *host_name, const struct access_person *who);

@@ -45,6 +45,13 @@ put_conn(struct json *j, const struct audit_conn *where, const struct auth *a)
 	json_put_str(j, "ref", where->ref);
 	json_put_str(j, "source", where->source);
 	json_put_str(j, "listen", where->local);
+	if (where->through != 0) {
+		struct json *jump = json_map();
+
+		json_put_u64(jump, "conn", where->through);
+		json_put_str(jump, "ref", where->through_ref);
+		json_put(j, "jump", jump);
+	}
 	if (a != NULL && a->pinned)
 		put_text(j, "claim", a->claim);
 }
@@ -97,10 +104,10 @@ audit_auth(const struct audit_conn *where, const struct auth *a, const struct au
 	put_access(j, &r->access);
 	if (r->has_request) {
 		put_text(j, "method", r->request.method);
-		if (r->request.is_publickey) {
+		if (r->request.is_publickey)
 			json_put_bool(j, "signed", r->request.has_sig);
+		if (r->request.is_publickey || r->credential.alg != NULL)
 			json_put(j, "credential", credential_json(&r->credential));
-		}
 	}
 	if (leg != 0)
 		json_put_u64(j, "leg", leg);
@@ -116,6 +123,20 @@ audit_conn(const struct audit_conn *where, const struct auth *a, const char *eve
 	put_conn(j, where, a);
 	put_text(j, "reason", reason);
 	put_text(j, "detail", detail);
+	return finish(j, ret_text, ret_len);
+}
+
+int
+audit_jump(const struct audit_conn *where, const char *identity, const void *host, size_t len,
+    uint32_t port, const char *reason, uint64_t now_ns, char **ret_text, size_t *ret_len)
+{
+	struct json *j = begin("jump.denied", now_ns);
+
+	put_conn(j, where, NULL);
+	put_text(j, "identity", identity);
+	json_put_bytes(j, "host", host, len, TEXT_MAX);
+	json_put_u64(j, "port", port);
+	put_text(j, "reason", reason);
 	return finish(j, ret_text, ret_len);
 }
 

@@ -16,6 +16,8 @@ struct audit_conn {
 	const char *ref;    /* reference id of the connection */
 	const char *source; /* "address:port" */
 	const char *local;
+	uint32_t through; /* ssh -J: the outer connection, and its reference; 0: no jump */
+	const char *through_ref;
 };
 
 /*
@@ -28,6 +30,10 @@ int audit_auth(const struct audit_conn *where, const struct auth *a, const struc
 /* A connection that ended, or broke a rule, with a reason in a word. a: NULL when it never asked. */
 int audit_conn(const struct audit_conn *where, const struct auth *a, const char *event,
     const char *reason, const char *detail, uint64_t now_ns, char **ret_text,
+    size_t *ret_len) MUST_CHECK;
+/* A jump that was refused, with a reason in a word. identity: NULL when nobody is logged in; host: len bytes, as typed. */
+int audit_jump(const struct audit_conn *where, const char *identity, const void *host, size_t len,
+    uint32_t port, const char *reason, uint64_t now_ns, char **ret_text,
     size_t *ret_len) MUST_CHECK;
 /* A frame that was denied or replaced. */
 int audit_ask(const struct leg *leg, const struct ask *ask, uint32_t channel,

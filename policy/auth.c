@@ -61,6 +61,10 @@ list_methods(const struct auth *a, const struct set *s, char *dst, size_t size)
 	size_t at = 0;
 
 	dst[0] = '\0';
+	if (a->jump != NULL) {
+		(void)snprintf(dst, size, "%s", method_name(SET_PUBLICKEY));
+		return;
+	}
 	for (int m = SET_PUBLICKEY; m <= SET_KEYBOARD_INTERACTIVE; m++) {
 		bool there =
 		    s == NULL ? m == SET_PUBLICKEY : method_continues(a, s, (enum set_method)m);
@@ -132,10 +136,9 @@ key_was_used(const struct auth *a, const struct credential *c)
 	return false;
 }
 
-static void
-decide(const struct auth_scene *scene, struct auth_result *r)
+struct access_person
+auth_person(const struct auth_scene *scene, const struct credential *c)
 {
-	const struct credential *c = &r->credential;
 	struct access_person who = {
 		.users = c->users,
 		.n_users = c->n_users,
@@ -147,6 +150,14 @@ decide(const struct auth_scene *scene, struct auth_result *r)
 		who.principals = (const char *const *)c->cert->principals;
 		who.n_principals = c->cert->n_principals;
 	}
+	return who;
+}
+
+static void
+decide(const struct auth_scene *scene, struct auth_result *r)
+{
+	const struct access_person who = auth_person(scene, &r->credential);
+
 	access_decide(scene->set->model, r->request.user, r->request.user_len, &who, &r->access);
 }
 
@@ -253,6 +264,110 @@ publickey(struct auth *a, const struct auth_scene *scene, const uint8_t *msg, st
 	return e != 0 ? e : succeed(a, s, r);
 }
 
+int
+auth_read_pass(const struct auth_scene *scene, const struct jump_pass *pass, struct credential *c,
+    const struct model_user **ret_user)
+{
+	const struct credential_scene cs = { scene->source, scene->now_ns / CLOCK_NS_PER_S,
+		scene->newest_s };
+	int e;
+
+	*c = (struct credential){ 0 };
+	if (pass->identity[0] == '\0') {
+		c->reason = "not-logged-in";
+		return ERR_DENIED;
+	}
+	if ((e = credential_read(c, scene->set, &cs, pass->alg, pass->blob, pass->len)) != 0)
+		return e;
+	for (size_t i = 0; i < c->n_users; i++)
+		if (strcmp(c->users[i]->name, pass->identity) == 0) {
+			*ret_user = c->users[i];
+			return 0;
+		}
+	c->reason = "unproved-identity";
+	return ERR_DENIED;
+}
+
+/* The outer login's right to this login here, as it stands now. r->access says what came out. 0; ERR_DENIED; -ENOMEM. */
+static int
+jump_decide(const struct auth *a, const struct auth_scene *scene, struct auth_result *r)
+{
+	const struct model_user *user = NULL;
+	struct access_person who;
+	char login[NAMES_FIELD_SIZE];
+	int e = auth_read_pass(scene, a->jump, &r->credential, &user);
+
+	if (e != 0) {
+		r->access.reason = r->credential.reason;
+		return e;
+	}
+	if (names_parse_login(r->request.user, r->request.user_len, login, r->hint) != 0) {
+		/* NAMES_HINT_SIZE is less than the line. */
+		r->access =
+		    (struct access){ .outcome = ACCESS_SAY, .reason = "bad-name", .user = user };
+		(void)snprintf(r->access.line, sizeof(r->access.line), "%s", r->hint);
+		return 0;
+	}
+	who = auth_person(scene, &r->credential);
+	access_target(
+	    scene->set->model, user, login, a->jump->host, a->jump->port, &who, &r->access);
+	return r->access.outcome == ACCESS_DENIED ? ERR_DENIED : 0;
+}
+
+/* A key that is shown inside must be the same person's. 0; ERR_DENIED with c->reason set; -ENOMEM. */
+static int
+jump_check_key(
+    const struct auth *a, const struct auth_scene *scene, const uint8_t *msg, struct auth_result *r)
+{
+	const struct credential_scene cs = { scene->source, scene->now_ns / CLOCK_NS_PER_S,
+		scene->newest_s };
+	struct credential *c = &r->credential;
+	int e = credential_read(
+	    c, scene->set, &cs, r->request.alg, r->request.blob, r->request.blob_len);
+
+	if (e != 0)
+		return e;
+	for (size_t i = 0; i < c->n_users; i++)
+		if (strcmp(c->users[i]->name, a->jump->identity) == 0)
+			return r->request.has_sig ? verify(scene, msg, r) : 0;
+	c->reason = "another-identity";
+	return ERR_DENIED;
+}
+
+/*
+ * A login within a connection that is logged in. Whatever is shown here, what counts is the credential of the outer one: its
+ * restrictions hold, and it is what the record names.
+ */
+static int
+jump_step(struct auth *a, const struct auth_scene *scene, const uint8_t *msg, struct auth_result *r)
+{
+	const struct set *s = scene->set;
+	int e;
+
+	if (r->request.is_publickey) {
+		e = jump_check_key(a, scene, msg, r);
+		if (e == ERR_DENIED)
+			return fail(a, s, r, r->credential.reason);
+		if (e != 0)
+			return e;
+		credential_done(&r->credential);
+	} else if (strcmp(r->request.method, "none") != 0) {
+		return fail(a, s, r, "method-not-allowed");
+	}
+	e = jump_decide(a, scene, r);
+	if (e == ERR_DENIED)
+		return fail(a, s, r, r->access.reason);
+	if (e != 0)
+		return e;
+	if (r->request.is_publickey && !r->request.has_sig) {
+		r->answer = POL_AUTH_PK_OK;
+		return 0;
+	}
+	if (str_copy(a->identity, sizeof(a->identity), a->jump->identity) != 0)
+		return ERR_LIMIT;
+	return finish(a, r);
+}
+
 static int
 step(struct auth *a, const struct auth_scene *scene, const uint8_t *msg, struct auth_result *r)
 {
@@ -268,7 +383,7 @@ step(struct auth *a, const struct auth_scene *scene, const uint8_t *msg, struct 
 		return end_with(a, r, "user-changed", "Change of username or service not allowed");
 	}
 	/* How clients ask for the methods; only the first one is free. */
-	if (strcmp(q->method, "none") == 0 && first) {
+	if (strcmp(q->method, "none") == 0 && first && a->jump == NULL) {
 		r->answer = POL_AUTH_FAILURE;
 		list_methods(a, scene->set, r->methods, sizeof(r->methods));
 		return 0;
@@ -277,6 +392,8 @@ step(struct auth *a, const struct auth_scene *scene, const uint8_t *msg, struct 
 		return fail(a, scene->set, r, "unknown-service");
 	if (scene->set == NULL)
 		return fail(a, NULL, r, "no-policy");
+	if (a->jump != NULL)
+		return jump_step(a, scene, msg, r);
 	if (!q->is_publickey || !method_continues(a, scene->set, SET_PUBLICKEY))
 		return fail(a, scene->set, r, "method-not-allowed");
 	return publickey(a, scene, msg, r);
@@ -306,6 +423,8 @@ auth_step(struct auth *a, const struct auth_scene *scene, const uint8_t *msg, si
 		return e;
 	if (r->credential.reason != NULL)
 		r->detail = r->credential.detail;
+	if (a->jump != NULL)
+		return 0; /* the hint is for another form of names */
 	if (r->event != NULL && names_parse(r->request.user, r->request.user_len, &n, r->hint) == 0)
 		r->hint[0] = '\0';
 	return 0;

@@ -13,6 +13,7 @@
 #include "lib/hash.h"
 #include "policy/access.h"
 #include "policy/credential.h"
+#include "policy/jump.h"
 #include "policy/policy_proto.h"
 #include "policy/request.h"
 #include "policy/set.h"
@@ -23,6 +24,11 @@
 #define AUTH_TRIES_UNSET 6u /* failures until the end while no configuration is in force */
 
 struct auth {
+	/*
+	 * Of a connection within one that is logged in (ssh -J): what that login proved, and the host. Then method "none" is enough, the
+	 * user name is a login on that host, and nobody else can be proved. NULL: no such thing. Borrowed, lives longer.
+	 */
+	const struct jump_pass *jump;
 	bool pinned;
 	uint8_t pin[HASH_LEN];	     /* of the first request's user name and service */
 	char claim[AUTH_CLAIM_SIZE]; /* the user name, escaped */
@@ -72,5 +78,14 @@ struct auth_result {
 int auth_step(struct auth *a, const struct auth_scene *scene, const uint8_t *msg, size_t len,
     struct auth_result *r) MUST_CHECK;
 void auth_result_done(struct auth_result *r);
+
+/*
+ * What a login that was is worth now: its credential read and checked again, all but the signature. c: filled as far as it went,
+ * free with credential_done() in any case. 0 with *ret_user, borrowed from the set; ERR_DENIED with c->reason; -ENOMEM.
+ */
+int auth_read_pass(const struct auth_scene *scene, const struct jump_pass *pass,
+    struct credential *c, const struct model_user **ret_user) MUST_CHECK;
+/* Who asks, as the rules see it. Borrows from c. */
+struct access_person auth_person(const struct auth_scene *scene, const struct credential *c);
 
 #endif

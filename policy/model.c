@@ -205,6 +205,12 @@ model_rule_at(const struct model *m, size_t i)
 	return &m->rules[i];
 }
 
+const struct model_host *
+model_host_at(const struct model *m, size_t i)
+{
+	return &m->hosts[i];
+}
+
 unsigned
 model_rsa_bits(const struct model *m)
 {

@@ -133,7 +133,8 @@ size_t model_n_users(const struct model *m);
 size_t model_n_hosts(const struct model *m);
 size_t model_n_rules(const struct model *m);
 const struct model_rule *model_rule_at(
-    const struct model *m, size_t i);		/* in the order of the file */
+    const struct model *m, size_t i); /* in the order of the file */
+const struct model_host *model_host_at(const struct model *m, size_t i); /* likewise */
 unsigned model_rsa_bits(const struct model *m); /* smallest RSA key accepted */
 bool model_sk_no_touch(const struct model *m);	/* compat: [sk-no-touch] */
 /* Things that load but look wrong, one line each; NULL behind the last. */

@@ -133,20 +133,55 @@ parse(const char *text, struct names *ret_names)
 	return true;
 }
 
-/* What it would be with a plus in place of what other gateways use, without brackets; only said when that is a name. */
+/* Put p where a plus may stand: one, and none at the beginning. */
+static size_t
+put_plus(char *dst, size_t at)
+{
+	if (at > 0 && dst[at - 1] != '+')
+		dst[at++] = '+';
+	return at;
+}
+
+/*
+ * What it would be with a plus in place of what other gateways use, without brackets and empty fields; only said when that is a name.
+ * more: what else stands for a plus.
+ */
 static bool
-guess(const char *text, char *dst, size_t size)
+guess(const char *text, const char *more, char *dst, size_t size)
 {
 	struct names n;
 	size_t at = 0;
 
+	if (strncmp(text, "ssh://", 6) == 0)
+		text += 6;
 	for (const char *p = text; *p != '\0' && at + 1 < size; p++) {
 		if (strchr(brackets, *p) != NULL)
 			continue;
-		dst[at++] = strchr(separators_elsewhere, *p) != NULL ? '+' : *p;
+		if (strchr(separators_elsewhere, *p) != NULL || strchr("+ ", *p) != NULL ||
+		    strchr(more, *p) != NULL)
+			at = put_plus(dst, at);
+		else
+			dst[at++] = *p;
 	}
+	while (at > 0 && dst[at - 1] == '+')
+		at--;
 	dst[at] = '\0';
-	return strcmp(dst, text) != 0 && parse(dst, &n);
+	return strcmp(dst, text) != 0 && parse(dst, &n) && n.form != NAMES_NO_HOST;
+}
+
+/* "root@web1": an at sign is part of a name, where there is no plus it may have been meant as one. */
+static bool
+guess_at(const char *text, char *dst)
+{
+	return strpbrk(text, "+ ") == NULL && strchr(text, '@') != NULL &&
+	       guess(text, "@", dst, NAMES_MAX + 1);
+}
+
+void
+names_guess_at(const char *name, char *dst)
+{
+	if (!guess_at(name, dst))
+		dst[0] = '\0';
 }
 
 static void
@@ -156,7 +191,12 @@ hint_write(char *dst, const char *text)
 	int r;
 
 	str_escape(shown, sizeof(shown), text, strlen(text));
-	if (guess(text, better, sizeof(better)))
+	if (strstr(text, "::") != NULL)
+		r = str_format(dst, NAMES_HINT_SIZE,
+		    "\"%s\": an IPv6 address is no part of a name: use the host's name, or ssh -J "
+		    "BASTION LOGIN@ADDRESS",
+		    shown);
+	else if (guess(text, "", better, sizeof(better)) || guess_at(text, better))
 		r = str_format(dst, NAMES_HINT_SIZE, "\"%s\": write %s instead", shown, better);
 	else
 		r = str_format(dst, NAMES_HINT_SIZE,
@@ -165,11 +205,11 @@ hint_write(char *dst, const char *text)
 	(void)r;
 }
 
-int
-names_parse(const void *name, size_t len, struct names *ret_names, char *ret_hint)
+/* A copy with a NUL, when it is one line of text. */
+static int
+take_text(const void *name, size_t len, char *text, char *ret_hint)
 {
 	const unsigned char *p = name;
-	char text[NAMES_MAX + 1];
 
 	if (len == 0 || len > NAMES_MAX) {
 		(void)snprintf(ret_hint, NAMES_HINT_SIZE,
@@ -184,8 +224,37 @@ names_parse(const void *name, size_t len, struct names *ret_names, char *ret_hin
 		}
 	memcpy(text, name, len);
 	text[len] = '\0';
-	if (parse(text, ret_names))
-		return 0;
+	return 0;
+}
+
+int
+names_parse(const void *name, size_t len, struct names *ret_names, char *ret_hint)
+{
+	char text[NAMES_MAX + 1];
+	int r = take_text(name, len, text, ret_hint);
+
+	if (r != 0 || parse(text, ret_names))
+		return r;
 	hint_write(ret_hint, text);
+	return ERR_FORMAT;
+}
+
+int
+names_parse_login(const void *name, size_t len, char *ret_login, char *ret_hint)
+{
+	char text[NAMES_MAX + 1], shown[NAMES_MAX + 64];
+	struct names n;
+	int r = take_text(name, len, text, ret_hint);
+
+	if (r != 0 || take_user(ret_login, text))
+		return r;
+	str_escape(shown, sizeof(shown), text, len);
+	r = parse(text, &n) && n.form != NAMES_NO_HOST
+		? str_format(ret_hint, NAMES_HINT_SIZE,
+		      "\"%s\": behind ssh -J the user name is the login alone: write %s", shown,
+		      n.form == NAMES_FULL ? n.login : n.first)
+		: str_format(ret_hint, NAMES_HINT_SIZE,
+		      "\"%s\" is not a login: write ssh -J BASTION LOGIN@HOST", shown);
+	(void)r; /* cut is fine: it is a hint */
 	return ERR_FORMAT;
 }

@@ -37,6 +37,15 @@ struct names {
  */
 int names_parse(const void *name, size_t len, struct names *ret_names, char *ret_hint) MUST_CHECK;
 
+/*
+ * Behind ssh -J the host has a field of its own, and the whole name is the login there. ret_login: NAMES_FIELD_SIZE bytes. Hints and
+ * errors as names_parse().
+ */
+int names_parse_login(const void *name, size_t len, char *ret_login, char *ret_hint) MUST_CHECK;
+
+/* Somebody writes "root@web1": the two, as they are written here; "" when that would be no name. dst: NAMES_MAX + 1 bytes. */
+void names_guess_at(const char *name, char *dst);
+
 /* The grammar of one field, for what a policy file may list. */
 bool names_is_user(
     const char *s); /* an identity or a login: letters, digits, . _ - @, not first - . @ */

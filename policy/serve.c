@@ -291,6 +291,12 @@ on_conn(void *arg, struct ipc_msg *msg)
 }
 
 static int
+on_jump(void *arg, struct ipc_msg *msg)
+{
+	return serve_jump(arg, msg);
+}
+
+static int
 on_conn_gone(void *arg, struct ipc_msg *msg)
 {
 	serve_conn_gone(arg, msg->id);
@@ -382,6 +388,7 @@ static const struct ipc_rule broker_rules[] = {
 	{ POL_LOAD_FILE, "load-file", 5, NAME_SIZE + 8, 1, IPC_ANY_STATE, on_load_file },
 	{ POL_LOAD_END, "load-end", 8, 4096, 0, IPC_ANY_STATE, on_load_end },
 	{ POL_CONN, "conn", 16, 512, 1, IPC_ANY_STATE, on_conn },
+	{ POL_JUMP, "jump", 12, IPC_MAX, 1, IPC_ANY_STATE, on_jump },
 	{ POL_CONN_GONE, "conn-gone", 0, 0, 0, IPC_ANY_STATE, on_conn_gone },
 	{ POL_LEG_GONE, "leg-gone", 0, 0, 0, IPC_ANY_STATE, on_leg_gone },
 	{ POL_KEYS_EDGE, "keys-edge", 0, 0, 1, IPC_ANY_STATE, on_keys_edge },

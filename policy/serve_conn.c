@@ -29,16 +29,17 @@ serve_conn_find(struct serve *s, uint32_t id)
 	return NULL;
 }
 
-static struct audit_conn
-where(const struct serve_conn *c)
+struct audit_conn
+serve_conn_where(const struct serve_conn *c)
 {
-	return (struct audit_conn){ c->id, c->ref, c->source_text, c->local_text };
+	return (struct audit_conn){ c->id, c->ref, c->source_text, c->local_text, c->through,
+		c->through_ref };
 }
 
 static void
 conn_event(struct serve_conn *c, const char *event, const char *reason, const char *detail)
 {
-	struct audit_conn w = where(c);
+	struct audit_conn w = serve_conn_where(c);
 	char *text = NULL;
 	size_t len = 0;
 	int r = audit_conn(&w, &c->auth, event, reason, detail, clock_wall_ns(), &text, &len);
@@ -69,8 +70,8 @@ reply_send(struct serve_conn *c)
  * Failures take a time of their own for each name, always the same, and longer than the work that any of them makes: when
  * the work took longer all the same, the next multiple.
  */
-static uint64_t
-failure_delay(const struct serve_conn *c)
+uint64_t
+serve_failure_delay(const struct serve_conn *c)
 {
 	uint8_t hash[HASH_LEN];
 	uint64_t span, spent = clock_boot_ns() - c->arrived_ns;
@@ -128,7 +129,7 @@ reply(struct serve_conn *c, const struct auth_result *r)
 	}
 	c->reply_ends = c->auth.over;
 	if (r->delay)
-		loop_timer_arm(c->timer, failure_delay(c));
+		loop_timer_arm(c->timer, serve_failure_delay(c));
 	else
 		reply_send(c);
 }
@@ -199,7 +200,7 @@ grant(struct serve_conn *c, const struct auth_scene *scene, const struct auth_re
 static void
 result_event(struct serve_conn *c, const struct auth_result *r, uint64_t now_ns, uint32_t leg)
 {
-	struct audit_conn w = where(c);
+	struct audit_conn w = serve_conn_where(c);
 	char *text = NULL;
 	size_t len = 0;
 	int e;
@@ -219,6 +220,16 @@ result_event(struct serve_conn *c, const struct auth_result *r, uint64_t now_ns,
 	serve_audit(c->s, e, text, len);
 }
 
+/* Who is in without a host may go on to one (ssh -J) with what they showed. */
+static int
+keep_pass(struct serve_conn *c, const struct auth_result *r)
+{
+	if (r->access.outcome != ACCESS_NO_HOST)
+		return 0;
+	return jump_pass_set(
+	    &c->pass, c->auth.identity, r->request.alg, r->request.blob, r->request.blob_len);
+}
+
 static void
 conn_finish(struct serve_conn *c, const struct auth_scene *scene, struct auth_result *r)
 {
@@ -229,7 +240,7 @@ conn_finish(struct serve_conn *c, const struct auth_scene *scene, struct auth_re
 		take_back(r, "no-recorder",
 		    "The bastion cannot record at the moment, so nobody is let in; try again "
 		    "later");
-	else if (r->answer == POL_AUTH_SUCCESS)
+	else if (r->answer == POL_AUTH_SUCCESS && (e = keep_pass(c, r)) == 0)
 		e = grant(c, scene, r, &leg);
 	if (e != 0) {
 		log_err("policy.grant_failed conn=%u reason=\"%s\"", c->id, err_str(e));
@@ -253,10 +264,10 @@ wait_for_session_id(struct serve_conn *c, const uint8_t *msg, size_t len)
 	return 0;
 }
 
-static void
-conn_step(struct serve_conn *c, const uint8_t *msg, size_t len)
+struct auth_scene
+serve_conn_scene(const struct serve_conn *c)
 {
-	struct auth_scene scene = {
+	return (struct auth_scene){
 		.set = c->s->set,
 		.session_id = c->sid_len > 0 ? c->sid : NULL,
 		.session_id_len = c->sid_len,
@@ -264,6 +275,12 @@ conn_step(struct serve_conn *c, const uint8_t *msg, size_t len)
 		.now_ns = clock_wall_ns(),
 		.newest_s = serve_newest_s(c->s),
 	};
+}
+
+static void
+conn_step(struct serve_conn *c, const uint8_t *msg, size_t len)
+{
+	const struct auth_scene scene = serve_conn_scene(c);
 	struct auth_result r;
 	int e = auth_step(&c->auth, &scene, msg, len, &r);
 
@@ -303,6 +320,10 @@ on_timer(void *arg)
 	struct serve_conn *c = arg;
 	struct auth_result r = { .answer = POL_AUTH_CLOSE };
 
+	if (c->refused) {
+		serve_jump_refused(c);
+		return;
+	}
 	if (c->reply != NULL) {
 		reply_send(c);
 		return;
@@ -401,6 +422,7 @@ conn_free(struct serve_conn *c)
 	loop_timer_free(c->timer);
 	buf_free(c->reply);
 	free(c->waiting);
+	jump_pass_done(&c->pass);
 	free(c);
 }
 
@@ -420,7 +442,7 @@ conn_read(struct serve_conn *c, const struct ipc_msg *msg)
 }
 
 int
-serve_conn_add(struct serve *s, struct ipc_msg *msg)
+serve_conn_new(struct serve *s, struct ipc_msg *msg, struct serve_conn **ret_conn)
 {
 	struct serve_conn *c;
 	struct ipc_conf conf = { .name = "policy-front",
@@ -437,8 +459,7 @@ serve_conn_add(struct serve *s, struct ipc_msg *msg)
 	c->id = msg->id;
 	conf.arg = c;
 	serve_make_ref(c->ref);
-	if ((r = conn_read(c, msg)) != 0 ||
-	    (r = loop_timer_new(s->loop, on_timer, c, &c->timer)) != 0 ||
+	if ((r = loop_timer_new(s->loop, on_timer, c, &c->timer)) != 0 ||
 	    (r = ipc_new(s->loop, msg->fds[0], &conf, &c->front)) != 0) {
 		conn_free(c);
 		return r;
@@ -447,7 +468,27 @@ serve_conn_add(struct serve *s, struct ipc_msg *msg)
 	take_early(s, c);
 	LIST_INSERT_HEAD(&s->conns[c->id % SERVE_BUCKETS], c, link);
 	s->n_conns++;
+	*ret_conn = c;
 	return 0;
+}
+
+void
+serve_conn_remove(struct serve *s, struct serve_conn *c)
+{
+	LIST_REMOVE(c, link);
+	s->n_conns--;
+	conn_free(c);
+}
+
+int
+serve_conn_add(struct serve *s, struct ipc_msg *msg)
+{
+	struct serve_conn *c = NULL;
+	int r = serve_conn_new(s, msg, &c);
+
+	if (r == 0 && (r = conn_read(c, msg)) != 0)
+		serve_conn_remove(s, c);
+	return r;
 }
 
 void
@@ -459,9 +500,7 @@ serve_conn_gone(struct serve *s, uint32_t id)
 		return;
 	if (c->auth.offered && !c->auth.over)
 		conn_event(c, "auth.abandoned", "offered-only", c->auth.offered_fingerprint);
-	LIST_REMOVE(c, link);
-	s->n_conns--;
-	conn_free(c);
+	serve_conn_remove(s, c);
 }
 
 void

@@ -1,4 +1,4 @@
-/* The server from inside, for its files: serve.c (broker), serve_conn.c (fronts), serve_leg.c (recorder, vault). */
+/* The server from inside, for its files: serve.c (broker), serve_conn.c (fronts), serve_jump.c (ssh -J), serve_leg.c (recorder, vault). */
 #ifndef BASTION_SERVE_INT_H
 #define BASTION_SERVE_INT_H
 
@@ -36,6 +36,10 @@ struct serve_conn {
 	uint8_t sid[SERVE_SID_MAX];
 	size_t sid_len; /* 0: not known yet */
 	struct auth auth;
+	struct jump_pass pass; /* of who is in without a host; of a jump, what the outer one had */
+	uint32_t through;      /* a jump: the outer connection; 0: it is none */
+	char through_ref[LEG_REF_SIZE];
+	bool refused;	  /* a jump that comes to nothing, as soon as the time is over */
 	uint8_t *waiting; /* a request that waits for the session id; owned */
 	size_t waiting_len;
 	struct buf *reply; /* an answer that is due later; owned */
@@ -110,6 +114,23 @@ struct serve_conn *serve_conn_find(struct serve *s, uint32_t id);
 /* The vault named the session id of a connection, known or not yet. */
 void serve_conn_session_id(struct serve *s, uint32_t id, const uint8_t *sid, size_t len);
 void serve_conns_free(struct serve *s);
+/*
+ * A row whose source and pass are its maker's to fill; takes the message's descriptor. *ret_conn: in the table. 0; ERR_EXISTS;
+ * -ENOMEM; -errno.
+ */
+int serve_conn_new(struct serve *s, struct ipc_msg *msg, struct serve_conn **ret_conn) MUST_CHECK;
+void serve_conn_remove(struct serve *s, struct serve_conn *c);
+/* Where events about it come from. Borrows from it. */
+struct audit_conn serve_conn_where(const struct serve_conn *c);
+/* What requests on it are judged by at this moment. Borrows from it. */
+struct auth_scene serve_conn_scene(const struct serve_conn *c);
+/* Nanoseconds until a failure may be answered that came at arrived_ns; auth.pin is what it was about. */
+uint64_t serve_failure_delay(const struct serve_conn *c);
+
+/* serve_jump.c */
+int serve_jump(struct serve *s, struct ipc_msg *msg) MUST_CHECK;
+/* The time of a refusal is over: say it and forget the row. */
+void serve_jump_refused(struct serve_conn *c);
 
 /* serve_leg.c */
 int serve_leg_add(struct serve *s, struct leg *leg) MUST_CHECK; /* taken on success */

@@ -181,7 +181,7 @@ struct login {
 static int
 after(const struct auth *a, const struct auth_scene *scene, const struct auth_result *r)
 {
-	const struct audit_conn where = { 1, "ref", "192.0.2.1:1", "127.0.0.1:2222" };
+	const struct audit_conn where = { 1, "ref", "192.0.2.1:1", "127.0.0.1:2222", 3, "outer" };
 	struct leg *leg = NULL;
 	struct buf *b = NULL;
 	char *text = NULL;
@@ -244,6 +244,75 @@ test_logins(void **state)
 	set_free(s);
 }
 
+struct jump {
+	struct set *set;
+	const uint8_t *msg; /* of the inner login */
+	size_t len;
+	enum pol_auth want;
+};
+
+/* From what an outer login left to the grant of the inner one. */
+static int
+run_jump(void *arg)
+{
+	const struct jump *j = arg;
+	struct auth_scene scene = {
+		.set = j->set, .now_ns = 1795428000000000000ull, .newest_s = 1795428000ull
+	};
+	struct jump_pass outer = { 0 }, inner = { 0 };
+	const struct model_user *user = NULL;
+	struct access_person who;
+	struct jump_target target;
+	struct credential c = { 0 };
+	struct auth a = { .jump = &inner };
+	struct auth_result r = { .answer = POL_AUTH_CLOSE };
+	const char *reason = NULL;
+	int e;
+
+	if (net_parse("192.0.2.1", &scene.source) != 0)
+		return -1;
+	if ((e = jump_pass_set(&outer, "alice", "ecdsa-sha2-nistp256-cert-v01@openssh.com", cert,
+		 cert_len)) != 0 ||
+	    (e = auth_read_pass(&scene, &outer, &c, &user)) != 0)
+		goto out;
+	who = auth_person(&scene, &c);
+	if ((e = jump_resolve(j->set->model, "10.0.0.1", 8, 22, user, &who, &target, &reason)) !=
+		0 ||
+	    (e = jump_pass_copy(&inner, &outer, &target)) != 0)
+		goto out;
+	e = auth_step(&a, &scene, j->msg, j->len, &r);
+	if (e == 0 && j->want != POL_AUTH_SUCCESS)
+		assert_int_not_equal(r.answer, POL_AUTH_SUCCESS);
+	if (e == 0)
+		e = r.answer == j->want ? after(&a, &scene, &r) : ERR_DENIED;
+out:
+	auth_result_done(&r);
+	credential_done(&c);
+	jump_pass_done(&inner);
+	jump_pass_done(&outer);
+	return e;
+}
+
+static void
+test_jumps(void **state)
+{
+	static const char *const logins[] = { "root", "nobody" };
+	struct set *s = NULL;
+
+	(void)state;
+	assert_int_equal(make_set(&s), 0);
+	for (size_t i = 0; i < 2; i++) {
+		const struct make_request q = { .user = logins[i], .method = "none" };
+		struct jump j = { .set = s, .want = i == 0 ? POL_AUTH_SUCCESS : POL_AUTH_FAILURE };
+		uint8_t *msg = make_request(&q, &j.len);
+
+		j.msg = msg;
+		assert_true(fault_each(FAULT_MEMORY, run_jump, &j) >= 5);
+		free(msg);
+	}
+	set_free(s);
+}
+
 static int
 run_ask(void *arg)
 {
@@ -294,6 +363,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_loading),
 		cmocka_unit_test(test_logins),
+		cmocka_unit_test(test_jumps),
 		cmocka_unit_test(test_verdicts),
 	};
 

@@ -45,7 +45,7 @@ make_set(void)
 static void
 check_event(const struct auth *a, const struct auth_result *r)
 {
-	const struct audit_conn where = { 1, "ref", "192.0.2.1:1", "127.0.0.1:2222" };
+	const struct audit_conn where = { 1, "ref", "192.0.2.1:1", "127.0.0.1:2222", 7, "outer" };
 	char *text = NULL;
 	size_t len = 0;
 

@@ -45,7 +45,7 @@ check(const struct names *n)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char hint[NAMES_HINT_SIZE] = "", command[COMMAND_MATCHED_MAX + 1];
+	char hint[NAMES_HINT_SIZE] = "", command[COMMAND_MATCHED_MAX + 1], login[NAMES_FIELD_SIZE];
 	struct names n;
 
 	if (names_parse(data, size, &n, hint) == 0) {
@@ -57,6 +57,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			if (*p < 0x20 || *p > 0x7e)
 				abort();
 	}
+	if (size < sizeof(login) && names_parse_login(data, size, login, hint) == 0 &&
+	    (strlen(login) != size || !names_is_user(login)))
+		abort();
 	/* The same bytes as a command: no transfer may hold what a shell acts on. */
 	if (size < sizeof(command) && memchr(data, '\0', size) == NULL) {
 		memcpy(command, data, size);

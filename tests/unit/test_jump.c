@@ -1,524 +1,651 @@
-/*
- * Connections within connections, with every other program played here: what is asked of whom in which order, what every death
- * on the way leaves behind. rig_close() fails a test that leaves a descriptor open.
- */
+/* Behind ssh -J: what host and port lead to, and that only the person of the outer connection gets in, with what it was given. */
 #include "config.h"
 
-#include <signal.h>
-#include <unistd.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "keys/keys_proto.h"
-#include "lib/file.h"
-#include "lib/log.h"
-#include "policy/policy_proto.h"
-#include "recorder/recorder_proto.h"
-#include "tests/lib/wiring_rig.h"
+#include <cmocka.h>
 
-#define S CLOCK_NS_PER_S
+#include "lib/clock.h"
+#include "policy/auth.h"
+#include "tests/lib/ssh_make.h"
 
-static struct rig rig;
-static struct rig_msg msg;
+#define NOW_S 1795428000ull /* a Monday, 10:00 UTC */
+
+static struct make_key *alice, *alice2, *bob, *ca;
+static const uint8_t sid[32] = { 1, 2, 3 };
 
 static int
-set_up(void **state)
+setup(void **state)
 {
 	(void)state;
-	rig_open(&rig, NULL);
+	alice = make_key_new(SSHKEY_ED25519, 0);
+	alice2 = make_key_new(SSHKEY_ED25519, 0);
+	bob = make_key_new(SSHKEY_ED25519, 0);
+	ca = make_key_new(SSHKEY_ED25519, 0);
+	return sshkey_init();
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	make_key_free(alice);
+	make_key_free(alice2);
+	make_key_free(bob);
+	make_key_free(ca);
 	return 0;
 }
 
+/* keys: of alice in the policy: "2" both, "1" the first, "0" none. */
+static struct set *
+make_set(const char *more_rules, int keys)
+{
+	char *a = make_key_line(alice, ""), *a2 = make_key_line(alice2, ""),
+	     *b = make_key_line(bob, ""), *c = make_key_line(ca, "ca"), *file, *mine;
+	char err[SET_ERR_SIZE] = "";
+	struct set *s = set_new();
+
+	assert_non_null(s);
+	assert_true(asprintf(&mine, "\"%s\"%s%s%s", a, keys > 1 ? ", \"" : "", keys > 1 ? a2 : "",
+			keys > 1 ? "\"" : "") > 0);
+	assert_true(asprintf(&file,
+			"users:\n  alice: {keys: [%s]}\n  bob: {keys: [\"%s\"]}\n"
+			"hosts:\n"
+			"  web1: {address: 10.0.0.1, key: fleet, host_keys: [\"%s\"]}\n"
+			"  web2: {address: 10.0.0.1, port: 2222, ports: [2200], key: fleet, "
+			"host_keys: [\"%s\"]}\n"
+			"  six: {address: \"2001:db8::1\", key: fleet, host_keys: [\"%s\"]}\n"
+			"  db: {address: db.corp.example, resolve: true, port: 2022, key: fleet, "
+			"host_keys: [\"%s\"]}\n"
+			"  dmz: {address: 10.0.0.7, key: fleet, host_keys: [\"%s\"]}\n"
+			"  dmz2: {address: 10.0.0.7, key: fleet, host_keys: [\"%s\"]}\n"
+			"  nokey: {address: 10.0.0.8, host_keys: [\"%s\"]}\n"
+			"  nopin: {address: 10.0.0.9, key: fleet}\n"
+			"  10.0.0.10: {address: 10.0.0.1, key: fleet, host_keys: [\"%s\"]}\n"
+			"  any: {address: 10.0.0.11, key: fleet, host_keys: [\"%s\"]}\n"
+			"  \"*.lab.example\": {resolve: true, key: fleet, host_keys: [\"%s\"]}\n"
+			"  \"10.9.*\": {resolve: true, key: fleet, host_keys: [\"%s\"]}\n"
+			"rules:\n"
+			"  - {name: r, who: {users: [alice]}, where: {hosts: [web1, web2, six, db, "
+			"dmz2, nokey, "
+			"nopin, 10.0.0.10, \"*.lab.example\", \"10.9.*\"]}, as: [root, deploy], "
+			"may: [shell]}\n"
+			"  - {name: any, who: {users: [alice]}, where: {hosts: [any]}, as: "
+			"[\"*\"], may: [shell]}\n"
+			"%s",
+			mine, b, a, a, a, a, a, a, a, a, a, a, a, more_rules) > 0);
+	if (set_add_file(s, POL_FILE_POLICY, "policy.yaml", file, strlen(file), NULL, err) != 0 ||
+	    set_add_file(s, POL_FILE_USER_CA, "ca.pub", c, strlen(c), NULL, err) != 0 ||
+	    set_add_chain(s, "publickey,keyboard-interactive", err) != 0 ||
+	    set_add_chain(s, "publickey", err) != 0 || set_finish(s, 6, err) != 0)
+		fail_msg("%s", err);
+	free(mine);
+	free(a);
+	free(a2);
+	free(b);
+	free(c);
+	free(file);
+	return s;
+}
+
+static struct auth_scene
+make_scene(const struct set *s)
+{
+	struct auth_scene scene = { .set = s,
+		.session_id = sid,
+		.session_id_len = sizeof(sid),
+		.now_ns = NOW_S * CLOCK_NS_PER_S,
+		.newest_s = NOW_S };
+
+	assert_int_equal(net_parse("192.0.2.7", &scene.source), 0);
+	return scene;
+}
+
+/* Where host and port lead for this person; *ret_reason is set when they lead nowhere. */
 static int
-tear_down(void **state)
+resolve_bytes(const struct set *s, const char *who, const void *host, size_t len, uint32_t port,
+    struct jump_target *t, const char **ret_reason)
 {
-	(void)state;
-	rig_msg_done(&msg);
-	rig_close(&rig);
-	return 0;
+	const struct model_user *user = model_find_user(s->model, who);
+	struct access_person person = {
+		.users = &user, .n_users = 1, .now_ns = NOW_S * CLOCK_NS_PER_S
+	};
+
+	assert_non_null(user);
+	assert_int_equal(net_parse("192.0.2.7", &person.source), 0);
+	return jump_resolve(s->model, host, len, port, user, &person, t, ret_reason);
 }
 
 static int
-edge(const char *name)
+resolve(const struct set *s, const char *who, const char *host, uint32_t port,
+    struct jump_target *t, const char **ret_reason)
 {
-	struct fake *f = rig_fake(&rig, name);
-
-	assert_non_null(f);
-	return f->fds[0];
-}
-
-static struct fake *outer;
-static uint32_t outer_conn;
-
-/* Somebody is logged in without a host. */
-static void
-jump_set_up(void)
-{
-	rig_start(&rig);
-	outer_conn = rig_login(&rig, "192.0.2.1");
-	outer = rig_fake(&rig, "front");
+	return resolve_bytes(s, who, host, strlen(host), port, t, ret_reason);
 }
 
 static void
-expect_jump_refused(uint32_t number, const char *part)
+test_what_leads_nowhere(void **state)
 {
-	rig_expect(&rig, outer->fds[0], BRK_FRONT_JUMP_REFUSED, &msg);
-	assert_int_equal(msg.id, number);
-	msg.data[msg.len] = '\0';
-	assert_non_null(strstr((char *)msg.data + 4, part));
-}
-
-static void
-test_a_jump_is_asked_keyed_and_started_in_order(void **state)
-{
-	static const uint8_t ask[] = "\0\0\0\1\0\0\0\4web1\0\0\0\26";
-	struct fake *inner;
-	char byte = 'x';
-	uint32_t conn;
+	static const struct {
+		const char *host;
+		uint32_t port;
+		const char *reason;
+	} rows[] = {
+		{ "", 22, "bad-name" },
+		{ ".", 22, "bad-name" },
+		{ "[]", 22, "bad-name" },
+		{ "[web1", 22, "bad-name" },
+		{ "web1]", 22, "bad-name" },
+		{ "[[web1]]", 22, "bad-name" },
+		{ "web1..", 22, "bad-name" },
+		{ "-oProxyCommand=x", 22, "bad-name" },
+		{ "web 1", 22, "bad-name" },
+		{ "web1\n", 22, "bad-name" },
+		{ "web1/..", 22, "bad-name" },
+		{ "root@web1", 22, "bad-name" },
+		{ "2001:db8::1%eth0", 22, "bad-name" },
+		{ "2130706433", 22, "bad-name" },
+		{ "*", 22, "bad-name" },
+		{ "*.lab.example", 22, "bad-name" },
+		{ "unknown", 22, "unknown-host" },
+		{ "web", 22, "unknown-host" },
+		{ "web11", 22, "unknown-host" },
+		{ "lab.example", 22, "unknown-host" },
+		{ "10.0.0.2", 22, "unknown-host" },
+		{ "2001:db8::2", 22, "unknown-host" },
+		{ "::1", 22, "unknown-host" },
+		{ "localhost", 22, "unknown-host" },
+		{ "dmz", 22, "host-not-allowed" },
+		{ "nokey", 22, "host-without-key" },
+		{ "10.0.0.8", 22, "host-without-key" },
+		{ "nopin", 22, "host-not-pinned" },
+		{ "web1", 0, "port-not-allowed" },
+		{ "web1", 65536, "port-not-allowed" },
+		{ "web1", 65558, "port-not-allowed" },
+		{ "web1", 2222, "port-not-allowed" },
+		{ "web2", 2223, "port-not-allowed" },
+		{ "10.0.0.1", 2223, "port-not-allowed" },
+		{ "a.lab.example", 2222, "port-not-allowed" },
+	};
+	struct set *s = make_set("", 2);
+	struct jump_target t = { .port = 77 };
+	const char *reason = "";
+	static char long_name[NAMES_MAX + 2];
 
 	(void)state;
-	jump_set_up();
-	rig_jump_ask(&rig, outer, 7, "web1");
-	assert_int_equal(rig_count(&rig, "front"), 1);
-	rig_expect(&rig, edge("policy"), POL_JUMP, &msg);
-	conn = msg.id;
-	assert_int_not_equal(conn, outer_conn);
-	assert_int_equal(msg.n_fds, 1);
-	assert_int_equal(msg.len, sizeof(ask) - 1);
-	assert_int_equal(outer_conn, 1);
-	assert_memory_equal(msg.data, ask, msg.len);
-	rig_expect(&rig, edge("keys"), KEYS_FRONT, &msg); /* the outer one's */
-	rig_msg_done(&msg);
-	rig_expect_no(&rig, edge("keys"), KEYS_FRONT);
-
-	rig_jumped(&rig, conn, "web1");
-	assert_int_equal(rig_count(&rig, "front"), 1);
-	rig_expect(&rig, edge("keys"), KEYS_FRONT, &msg);
-	assert_int_equal(msg.id, conn);
-	assert_int_equal(msg.n_fds, 1);
-	assert_int_equal(msg.len, 21);
-	assert_memory_equal(msg.data, "\0\0\0\0\4web1\0\0\0\1\0\0\0\4web1", 21);
-	rig_msg_done(&msg);
-	rig_expect_no(&rig, outer->fds[0], BRK_FRONT_JUMPED);
-
-	rig_front_key(&rig, conn, "key", "certificate");
-	assert_int_equal(rig_count(&rig, "front"), 2);
-	inner = rig_fake(&rig, "front");
-	for (size_t i = 0; i < FAKE_FDS; i++)
-		assert_int_equal(inner->fds[i] >= 0, i < 4);
-	rig_expect(&rig, outer->fds[0], BRK_FRONT_JUMPED, &msg);
-	assert_int_equal(msg.id, 7);
-	assert_int_equal(msg.n_fds, 1);
-	/* A stream between the two, and nobody else holds an end of it. */
-	assert_int_equal(write(msg.fds[0], &byte, 1), 1);
-	assert_int_equal(read(inner->fds[1], &byte, 1), 1);
-	rig_msg_done(&msg);
-	assert_int_equal(read(inner->fds[1], &byte, 1), 0);
-	assert_int_equal(ipc_plain_hello(inner->fds[0]), 0);
-	rig_expect(&rig, inner->fds[0], BRK_FRONT_START, &msg);
-	assert_int_equal(msg.id, conn);
-	assert_memory_equal(msg.data, "\0\0\0\2\0\0\0\3key\0\0\0\13certificate\0\0\0\12", 30);
-}
-
-static void
-test_a_jump_is_granted_like_any_login(void **state)
-{
-	struct fake *inner;
-	uint32_t conn;
-
-	(void)state;
-	jump_set_up();
-	conn = rig_jump(&rig, outer, 1);
-	inner = rig_fake(&rig, "front");
-	rig_grant(&rig, conn, 1); /* before its login: void */
-	rig_expect_no(&rig, edge("recorder"), REC_OPEN);
-	rig_send_text(&rig, edge("policy"), POL_AUTHENTICATED, conn, "alice");
-	rig_grant(&rig, conn, 2);
-	rig_expect(&rig, edge("recorder"), REC_OPEN, &msg);
-	rig_opened(&rig, 2);
-	rig_expect(&rig, inner->fds[0], BRK_FRONT_LINK, &msg);
-	rig_expect_no(&rig, outer->fds[0], BRK_FRONT_LINK);
-}
-
-static void
-test_a_jump_that_is_refused_leaves_nothing(void **state)
-{
-	(void)state;
-	jump_set_up();
-	rig_jump_ask(&rig, outer, 1, "nowhere");
-	assert_int_equal(rig.w->n_jumps, 1);
-	rig_send(&rig, edge("policy"), POL_JUMPED, rig.w->last_conn, "\0\0\0\0\2no", 7);
-	expect_jump_refused(1, "no");
-	rig_jump_ask(&rig, outer, 2, "web1");
-	rig_jumped(&rig, rig.w->last_conn, "web1");
-	rig_front_key(&rig, rig.w->last_conn, "", "");
-	expect_jump_refused(2, "no key");
-	rig_jump_ask(&rig, outer, 3, "web1");
-	rig_jumped(&rig, rig.w->last_conn, "web1");
-	rig.fail_spawn = 1;
-	rig_front_key(&rig, rig.w->last_conn, "key", "");
-	expect_jump_refused(3, "could not start");
-	assert_int_equal(rig.w->n_jumps, 0);
-	assert_int_equal(rig.w->n_conns, 1);
-	assert_int_equal(limits_connections(rig.w->limits), 1);
-	/* Policy forgot the first one itself; the second is nothing to it without a word. */
-	rig_expect(&rig, edge("policy"), POL_CONN_GONE, &msg);
-	assert_int_equal(msg.id, 3);
-	rig_expect(&rig, edge("policy"), POL_CONN_GONE, &msg);
-	assert_int_equal(msg.id, 4);
-	rig_expect(&rig, edge("keys"), KEYS_FRONT_GONE, &msg);
-	assert_int_equal(msg.id, 4);
-}
-
-static void
-test_an_answer_about_a_jump_that_is_over_is_nobodys(void **state)
-{
-	uint32_t conn;
-
-	(void)state;
-	jump_set_up();
-	rig_jump_ask(&rig, outer, 1, "web1");
-	conn = rig.w->last_conn;
-	rig_end(&rig, outer, 0);
-	rig_run(&rig);
-	assert_int_equal(rig.w->n_conns, 0);
-	assert_int_equal(rig.w->n_jumps, 0);
-	rig_jumped(&rig, conn, "web1");
-	rig_front_key(&rig, conn, "key", "");
-	assert_true(wiring_is_ready(rig.w));
-	assert_null(rig_fake(&rig, "front"));
-}
-
-static void
-test_answers_nobody_asked_for_end_who_gives_them(void **state)
-{
-	uint32_t conn;
-
-	(void)state;
-	jump_set_up();
-	rig_jump_ask(&rig, outer, 1, "web1");
-	conn = rig.w->last_conn;
-	rig_front_key(&rig, conn, "key", ""); /* policy has not said yes */
-	assert_false(service_is_up(&rig.w->keys));
-	assert_int_equal(rig_count(&rig, "front"), 1);
-	rig_jumped(&rig, outer_conn, "web1");
-	assert_false(service_is_up(&rig.w->policy));
-}
-
-static void
-test_a_target_without_a_name_has_no_key(void **state)
-{
-	(void)state;
-	jump_set_up();
-	rig_jump_ask(&rig, outer, 1, "web1");
-	rig_jumped(&rig, rig.w->last_conn, ""); /* would be served with the bastion's own key */
-	assert_false(service_is_up(&rig.w->policy));
-	rig_expect(&rig, edge("keys"), KEYS_FRONT, &msg);
-	rig_expect_no(&rig, edge("keys"), KEYS_FRONT);
-}
-
-static void
-test_so_many_jumps_and_no_more(void **state)
-{
-	(void)state;
-	jump_set_up();
-	rig.w->settings->per_source = 1000;
-	for (uint32_t i = 1; i <= WIRING_LEGS_MAX; i++)
-		(void)rig_jump(&rig, outer, i);
-	rig_jump_ask(&rig, outer, 99, "web1");
-	expect_jump_refused(99, "Too many hosts at once");
-	assert_int_equal(limits_refused(rig.w->limits, LIMITS_JUMPS), 1);
-	rig_end(&rig, rig_fake(&rig, "front"), 0);
-	rig_run(&rig);
-	(void)rig_jump(&rig, outer, 100);
-	/* They count as connections too. */
-	rig.w->settings->per_source = WIRING_LEGS_MAX;
-	rig_end(&rig, rig_fake(&rig, "front"), 0);
-	rig_run(&rig);
-	rig_jump_ask(&rig, outer, 101, "web1");
-	expect_jump_refused(101, "from this address");
-	rig.w->settings->connections = WIRING_LEGS_MAX;
-	rig_jump_ask(&rig, outer, 102, "web1");
-	expect_jump_refused(102, "Too many connections");
-}
-
-static void
-test_who_only_asks_is_ended(void **state)
-{
-	(void)state;
-	jump_set_up();
-	for (uint32_t i = 1; i < WIRING_JUMPS_REFUSED_MAX; i++) {
-		rig_jump_ask(&rig, outer, i, "nowhere");
-		rig_send(&rig, edge("policy"), POL_JUMPED, rig.w->last_conn, "\0\0\0\0\2no", 7);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (resolve(s, "alice", rows[i].host, rows[i].port, &t, &reason) != ERR_DENIED)
+			fail_msg("%s %u leads to %s", rows[i].host, rows[i].port, t.host);
+		if (strcmp(reason, rows[i].reason) != 0)
+			fail_msg("%s %u: %s", rows[i].host, rows[i].port, reason);
+		assert_int_equal(t.port, 77);
 	}
-	rig_expect_no(&rig, outer->fds[0], BRK_FRONT_CLOSE);
-	rig_jump_ask(&rig, outer, 500, "nowhere");
-	rig_send(&rig, edge("policy"), POL_JUMPED, rig.w->last_conn, "\0\0\0\0\2no", 7);
-	rig_expect(&rig, outer->fds[0], BRK_FRONT_CLOSE, &msg);
-	rig_jump_ask(&rig, outer, 501, "web1");
-	expect_jump_refused(501, "about to end");
+	assert_int_equal(resolve_bytes(s, "alice", "web1\0x", 6, 22, &t, &reason), ERR_DENIED);
+	assert_int_equal(resolve_bytes(s, "alice", "web1\0", 5, 22, &t, &reason), ERR_DENIED);
+	memset(long_name, 'a', NAMES_MAX + 1);
+	assert_int_equal(resolve(s, "alice", long_name, 22, &t, &reason), ERR_DENIED);
+	assert_string_equal(reason, "bad-name");
+	/* Bob has no rule at all. */
+	assert_int_equal(resolve(s, "bob", "web1", 22, &t, &reason), ERR_DENIED);
+	assert_string_equal(reason, "host-not-allowed");
+	set_free(s);
 }
 
 static void
-test_a_host_name_that_is_too_long_asks_nobody(void **state)
+test_names_addresses_and_ports(void **state)
 {
-	static char name[200];
+	static const struct {
+		const char *host;
+		uint32_t port;
+		const char *want;
+		unsigned want_port;
+		const char *names[JUMP_NAMES_MAX];
+	} rows[] = {
+		{ "web1", 22, "web1", 22, { "web1", "10.0.0.1" } },
+		{ "WEB1", 22, "web1", 22, { "web1", "10.0.0.1" } },
+		{ "Web1.", 22, "web1", 22, { "web1", "web1.", "10.0.0.1" } },
+		{ "[web1]", 22, "web1", 22, { "web1", "10.0.0.1" } },
+		/* Nobody named a port: the host's own. */
+		{ "web2", 22, "web2", 2222, { "web2", "10.0.0.1" } },
+		{ "web2", 2222, "web2", 2222, { "web2", "10.0.0.1" } },
+		{ "web2", 2200, "web2", 2200, { "web2", "10.0.0.1" } },
+		/* One address, several hosts: whose port it is. */
+		{ "10.0.0.1", 22, "web1", 22, { "web1", "10.0.0.1" } },
+		{ "10.0.0.1", 2222, "web2", 2222, { "web2", "10.0.0.1" } },
+		{ "10.0.0.1", 2200, "web2", 2200, { "web2", "10.0.0.1" } },
+		{ "::ffff:10.0.0.1", 22, "web1", 22, { "web1", "::ffff:10.0.0.1", "10.0.0.1" } },
+		/* The first that is open to her. */
+		{ "10.0.0.7", 22, "dmz2", 22, { "dmz2", "10.0.0.7" } },
+		/* A name that looks like an address is a name first. */
+		{ "10.0.0.10", 22, "10.0.0.10", 22, { "10.0.0.10", "10.0.0.1" } },
+		{ "2001:db8::1", 22, "six", 22, { "six", "2001:db8::1" } },
+		{ "[2001:DB8:0:0::1]", 22, "six", 22, { "six", "2001:db8:0:0::1", "2001:db8::1" } },
+		{ "DB.corp.example", 22, "db", 2022, { "db", "db.corp.example" } },
+		{ "a.lab.example", 22, "a.lab.example", 22, { "a.lab.example" } },
+		{ "A.Lab.Example.", 22, "a.lab.example", 22,
+		    { "a.lab.example", "a.lab.example." } },
+		{ "10.9.1.2", 22, "10.9.1.2", 22, { "10.9.1.2" } },
+		{ "any", 22, "any", 22, { "any", "10.0.0.11" } },
+	};
+	struct set *s = make_set("", 2);
+	const char *reason;
 
 	(void)state;
-	jump_set_up();
-	rig_expect(&rig, edge("policy"), POL_CONN, &msg);
-	for (size_t i = 0; i + 1 < sizeof(name); i++)
-		name[i] = 'a';
-	for (int i = 0; i < 2; i++) { /* 199 bytes may be a name, 1025 may not */
-		static uint8_t long_one[4 + WIRING_JUMP_HOST_MAX + 1 + 4] = { 0, 0, 4, 1 };
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct jump_target t = { .port = 0 };
+		size_t n = 0;
 
-		if (i == 0)
-			rig_jump_ask(&rig, outer, 1, name);
-		else
-			rig_send(
-			    &rig, outer->fds[0], BRK_FRONT_JUMP, 2, long_one, sizeof(long_one));
+		if (resolve(s, "alice", rows[i].host, rows[i].port, &t, &reason) != 0)
+			fail_msg("%s %u: %s", rows[i].host, rows[i].port, reason);
+		assert_string_equal(t.host, rows[i].want);
+		assert_int_equal(t.port, rows[i].want_port);
+		for (; n < JUMP_NAMES_MAX && rows[i].names[n] != NULL; n++)
+			assert_string_equal(n < t.n_names ? t.names[n] : "", rows[i].names[n]);
+		assert_int_equal(t.n_names, n);
 	}
-	rig_expect(&rig, edge("policy"), POL_JUMP, &msg);
-	rig_msg_done(&msg);
-	rig_expect_no(&rig, edge("policy"), POL_JUMP);
-	expect_jump_refused(2, "that long");
+	set_free(s);
 }
 
+/* Denied for one login is not denied; denied for all is, and so is the wrong hour's source. */
 static void
-test_nobody_jumps_from_a_jump_or_with_garbage(void **state)
+test_some_login_must_be_left(void **state)
 {
-	struct fake *inner;
+	static const struct {
+		const char *rule, *host;
+		bool reached;
+	} rows[] = {
+		{ "  - {name: d, deny: true, where: {hosts: [web1]}, as: [root]}\n", "web1", true },
+		{ "  - {name: d, deny: true, where: {hosts: [web1]}, as: [root, deploy]}\n", "web1",
+		    false },
+		{ "  - {name: d, deny: true, where: {hosts: [web1]}}\n", "web1", false },
+		{ "  - {name: d, deny: true, where: {hosts: [web1]}}\n", "any", true },
+		{ "  - {name: d, deny: true, where: {hosts: [any]}, as: [root, alice]}\n", "any",
+		    true },
+		{ "  - {name: d, deny: true, where: {hosts: [any]}, as: [\"*\"]}\n", "any", false },
+		{ "  - {name: d, deny: true, who: {users: [alice], source: [192.0.2.0/24]}}\n",
+		    "any", false },
+		{ "  - {name: s, who: {users: [alice], source: [10.0.0.0/8]}, where: {hosts: "
+		  "[dmz]}, as: "
+		  "[root], may: [shell]}\n",
+		    "dmz", false },
+		{ "  - {name: s, who: {users: [alice]}, where: {hosts: [dmz]}, as: [\"@self\"], "
+		  "may: "
+		  "[shell]}\n",
+		    "dmz", true },
+	};
 
 	(void)state;
-	jump_set_up();
-	(void)rig_jump(&rig, outer, 1);
-	inner = rig_fake(&rig, "front");
-	rig_jump_ask(&rig, inner, 1, "web2");
-	assert_int_equal(inner->alive, -1);
-	assert_int_equal(rig_count(&rig, "front"), 1);
-	rig_send(&rig, outer->fds[0], BRK_FRONT_JUMP, 3, "\0\0\0\2ab\0\0\0", 9);
-	assert_null(rig_fake(&rig, "front"));
-}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct set *s = make_set(rows[i].rule, 2);
+		const char *reason = "";
+		struct jump_target t;
+		int r = resolve(s, "alice", rows[i].host, 22, &t, &reason);
 
-static void
-test_a_jump_waits_for_the_word_that_somebody_is_in(void **state)
-{
-	const char *line;
-
-	(void)state;
-	rig_start(&rig);
-	assert_int_equal(rig_connect(&rig, "192.0.2.1", &line, NULL), 0);
-	outer = rig_fake(&rig, "front");
-	rig_hello(&rig, outer->fds[0]);
-	/* The front's word may overtake policy's: whether somebody is in is policy's to say. */
-	rig_jump_ask(&rig, outer, 1, "web1");
-	rig_expect(&rig, edge("policy"), POL_JUMP, &msg);
-	rig_jumped(&rig, 2, "web1");
-	rig_front_key(&rig, 2, "key", "");
-	expect_jump_refused(1, "could not start");
-	assert_int_equal(rig_count(&rig, "front"), 1);
-}
-
-static void
-test_a_jump_ends_with_what_it_runs_through(void **state)
-{
-	struct fake *inner;
-	uint32_t conn;
-
-	(void)state;
-	jump_set_up();
-	conn = rig_jump(&rig, outer, 1);
-	inner = rig_fake(&rig, "front");
-	rig_send_text(&rig, edge("policy"), POL_AUTHENTICATED, conn, "alice");
-	rig_jump_ask(&rig, outer, 2, "web1"); /* this one is only asked for */
-	inner->stubborn = true;
-	rig_end(&rig, outer, SIGSEGV);
-	rig_run(&rig);
-	assert_int_equal(rig.w->n_conns, 1);
-	rig_expect(&rig, inner->fds[0], BRK_FRONT_CLOSE, &msg);
-	rig_pass_time(&rig, WIRING_KILL_NS);
-	assert_true(inner->told_kill);
-	rig_end(&rig, inner, SIGKILL);
-	rig_run(&rig);
-	assert_int_equal(rig.w->n_conns, 0);
-	assert_int_equal(rig.w->n_jumps, 0);
-	assert_int_equal(limits_connections(rig.w->limits), 0);
-}
-
-static void
-test_the_end_of_a_jump_is_its_own(void **state)
-{
-	(void)state;
-	jump_set_up();
-	(void)rig_jump(&rig, outer, 1);
-	rig_end(&rig, rig_fake(&rig, "front"), SIGSEGV);
-	rig_run(&rig);
-	assert_int_equal(rig.w->n_conns, 1);
-	assert_int_equal(rig.w->n_jumps, 0);
-	rig_expect_no(&rig, outer->fds[0], BRK_FRONT_CLOSE);
-	(void)rig_jump(&rig, outer, 2);
-	assert_int_equal(rig.w->n_jumps, 1);
-}
-
-static void
-test_a_jump_has_the_grace_time_too(void **state)
-{
-	uint32_t conn;
-
-	(void)state;
-	jump_set_up();
-	(void)rig_jump(&rig, outer, 1);
-	rig_jump_ask(&rig, outer, 2, "web1"); /* policy says nothing */
-	rig_jump_ask(&rig, outer, 3, "web1"); /* the vault says nothing */
-	conn = rig.w->last_conn;
-	rig_jumped(&rig, conn, "web1");
-	rig_pass_time(&rig, rig.w->settings->grace_ns - S);
-	rig_expect_no(&rig, rig_fake(&rig, "front")->fds[0], BRK_FRONT_CLOSE);
-	rig_pass_time(&rig, 2 * S);
-	rig_expect(&rig, rig_fake(&rig, "front")->fds[0], BRK_FRONT_CLOSE, &msg);
-	expect_jump_refused(2, "in time");
-	expect_jump_refused(3, "in time");
-	assert_int_equal(rig.w->n_jumps, 1);
-	rig_pass_time(&rig, WIRING_KILL_NS);
-	assert_int_equal(rig.w->n_jumps, 0);
-	assert_int_equal(rig.w->n_conns, 1);
-}
-
-static void
-test_only_what_is_an_attack_is_charged_to_a_jump(void **state)
-{
-	uint8_t kind = POL_FAILURE_AUTH;
-	size_t known, bad;
-
-	(void)state;
-	jump_set_up();
-	(void)rig_jump(&rig, outer, 1);
-	rig_end(&rig, rig_fake(&rig, "front"), 0); /* left at the question about the host key */
-	rig_run(&rig);
-	penalty_count(rig.w->penalty, &known, &bad);
-	assert_int_equal(known, 0);
-	rig_send(&rig, edge("policy"), POL_FAILED, rig_jump(&rig, outer, 2), &kind, 1);
-	rig_end(&rig, rig_fake(&rig, "front"), 0);
-	rig_run(&rig);
-	penalty_count(rig.w->penalty, &known, &bad);
-	assert_int_equal(known, 1);
-}
-
-static void
-test_a_jump_with_services_that_die(void **state)
-{
-	struct fake *inner;
-	uint32_t conn;
-
-	(void)state;
-	jump_set_up();
-	conn = rig_jump(&rig, outer, 1);
-	inner = rig_fake(&rig, "front");
-	rig_send_text(&rig, edge("policy"), POL_AUTHENTICATED, conn, "alice");
-	rig_jump_ask(&rig, outer, 2, "web1");
-	rig_jumped(&rig, rig.w->last_conn, "web1");
-	rig_end(&rig, rig_fake(&rig, "keys"), SIGSEGV);
-	rig_run(&rig);
-	expect_jump_refused(2, "vault was restarted");
-	rig_jump_ask(&rig, outer, 3, "web1");
-	expect_jump_refused(3, "vault is starting");
-	rig_pass_time(&rig, SERVICE_FIRST_NS);
-	rig_restarted(&rig, "keys");
-	/* The new one hears of both, for rekeying only, and which key the jump's is. */
-	for (int seen = 0; seen != 3;) {
-		rig_expect(&rig, edge("keys"), KEYS_FRONT, &msg);
-		assert_int_equal(msg.data[0], 1);
-		if (msg.id == conn)
-			assert_memory_equal(msg.data + 1, "\0\0\0\4web1\0\0\0\1\0\0\0\4web1", 20);
-		seen |= msg.id == conn ? 1 : 2;
+		if ((r == 0) != rows[i].reached)
+			fail_msg("row %zu: %s", i, reason);
+		set_free(s);
 	}
-	rig_expect(&rig, inner->fds[0], BRK_FRONT_KEYS, &msg);
-	rig_jump_ask(&rig, outer, 4, "web1");
-	rig_end(&rig, rig_fake(&rig, "policy"), SIGSEGV);
-	rig_run(&rig);
-	expect_jump_refused(4, "restarted");
-	rig_pass_time(&rig, SERVICE_FIRST_NS);
-	rig_restarted(&rig, "policy");
-	/* Both go on; but the new policy does not know who that is. */
-	assert_int_equal(rig_count(&rig, "front"), 2);
-	rig_jump_ask(&rig, outer, 5, "web1");
-	expect_jump_refused(5, "connect again");
-	rig_end(&rig, rig_fake(&rig, "recorder"), SIGSEGV);
-	rig_run(&rig);
-	rig_jump_ask(&rig, outer, 6, "web1");
-	expect_jump_refused(6, "recorder is");
+}
+
+/* Logins behind it. */
+
+struct inner {
+	struct set *s;
+	struct auth_scene scene;
+	struct jump_pass pass;
+	struct auth a;
+	struct auth_result r;
+};
+
+static void
+inner_start(struct inner *in, struct set *s, const char *identity, const char *alg,
+    const uint8_t *blob, size_t len)
+{
+	const struct jump_target web1 = { .host = "web1", .port = 22 };
+	struct jump_pass outer = { 0 };
+
+	memset(in, 0, sizeof(*in));
+	in->s = s;
+	in->scene = make_scene(s);
+	assert_int_equal(jump_pass_set(&outer, identity, alg, blob, len), 0);
+	assert_int_equal(jump_pass_copy(&in->pass, &outer, &web1), 0);
+	jump_pass_done(&outer);
+	in->a.jump = &in->pass;
+}
+
+/* Alice, by her first key. */
+static void
+inner_alice(struct inner *in, struct set *s)
+{
+	size_t len;
+	const uint8_t *blob = make_key_blob(alice, &len);
+
+	inner_start(in, s, "alice", "ssh-ed25519", blob, len);
 }
 
 static void
-test_a_stop_ends_jumps_too(void **state)
+inner_done(struct inner *in)
 {
+	jump_pass_done(&in->pass);
+	set_free(in->s);
+}
+
+/* The answer to one request; in->r is good until the next one. */
+static enum pol_auth
+say(struct inner *in, const struct make_request *q, const char *want_reason)
+{
+	static uint8_t *msg;
+	size_t len;
+
+	free(msg);
+	msg = make_request(q, &len);
+	auth_result_done(&in->r);
+	assert_int_equal(auth_step(&in->a, &in->scene, msg, len, &in->r), 0);
+	if (strcmp(in->r.reason != NULL ? in->r.reason : "", want_reason) != 0)
+		fail_msg("reason %s, not %s", in->r.reason, want_reason);
+	return in->r.answer;
+}
+
+static enum pol_auth
+none(struct inner *in, const char *user, const char *want_reason)
+{
+	const struct make_request q = { .user = user, .method = "none" };
+
+	return say(in, &q, want_reason);
+}
+
+static enum pol_auth
+key(struct inner *in, const char *user, const struct make_key *blob_of, const struct make_key *by,
+    const char *want_reason)
+{
+	struct make_request q = {
+		.user = user, .alg = "ssh-ed25519", .key = by, .sid = sid, .sid_len = sizeof(sid)
+	};
+
+	q.blob = make_key_blob(blob_of, &q.blob_len);
+	return say(in, &q, want_reason);
+}
+
+static void
+test_none_is_refused_for_what_is_not_theirs(void **state)
+{
+	static const char *const logins[] = { "alice", "nobody", "Root" };
+	struct inner in;
+
 	(void)state;
-	jump_set_up();
-	(void)rig_jump(&rig, outer, 1);
-	rig_jump_ask(&rig, outer, 2, "web1");
-	wiring_stop(rig.w, "bye");
-	rig_expect(&rig, rig_fake(&rig, "front")->fds[0], BRK_FRONT_CLOSE, &msg);
-	expect_jump_refused(2, "bye");
-	rig_jump_ask(&rig, outer, 3, "web1");
-	expect_jump_refused(3, "shutting down");
-	for (int i = 0; i < 40; i++)
-		rig_pass_time(&rig, S);
-	assert_true(wiring_stopped(rig.w));
-}
-
-static char status_text[8192];
-
-static void
-take_status(void *arg, struct json *status)
-{
-	char *text = NULL;
-	size_t len = 0;
-
-	(void)arg;
-	assert_int_equal(json_text(status, false, sizeof(status_text) - 1, &text, &len), 0);
-	memcpy(status_text, text, len);
-	status_text[len] = '\0';
-	free(text);
-	json_free(status);
+	for (size_t i = 0; i < sizeof(logins) / sizeof(logins[0]); i++) {
+		inner_alice(&in, make_set("", 2));
+		assert_int_equal(none(&in, logins[i], "host-not-allowed"), POL_AUTH_FAILURE);
+		assert_string_equal(in.r.event, "auth.denied");
+		assert_string_equal(in.r.methods, "publickey");
+		assert_int_equal(in.r.charge, POL_FAILURE_AUTH);
+		assert_true(in.r.delay && !in.a.over && !in.r.partial);
+		/* Asking again is a failure again, until it is enough. */
+		for (int n = 2; n < 6; n++)
+			assert_int_equal(
+			    none(&in, logins[i], "host-not-allowed"), POL_AUTH_FAILURE);
+		assert_int_equal(none(&in, logins[i], "host-not-allowed"), POL_AUTH_CLOSE);
+		assert_int_equal(in.r.charge, POL_FAILURE_TRIES);
+		auth_result_done(&in.r);
+		inner_done(&in);
+	}
 }
 
 static void
-test_status_tells_jumps_from_connections(void **state)
+test_none_lets_the_same_person_in(void **state)
 {
+	static const char *const logins[] = { "root", "deploy" };
+	struct inner in;
+
 	(void)state;
-	jump_set_up();
-	(void)rig_jump(&rig, outer, 1);
-	rig_jump_ask(&rig, outer, 2, "web1");
-	assert_int_equal(wiring_status(rig.w, take_status, NULL), 0);
-	rig_pass_time(&rig, 2 * S);
-	assert_non_null(strstr(status_text, "\"connections\":1,\"jumps\":2,"));
-	assert_non_null(strstr(status_text, "\"through\":1,\"target\":\"web1\""));
-	assert_non_null(strstr(status_text, "asks policy"));
+	for (size_t i = 0; i < 2; i++) {
+		inner_alice(&in, make_set("", 2));
+		assert_int_equal(none(&in, logins[i], ""), POL_AUTH_SUCCESS);
+		assert_string_equal(in.a.identity, "alice");
+		assert_string_equal(in.a.claim, logins[i]);
+		assert_string_equal(in.r.event, "auth.allowed");
+		assert_string_equal(in.r.access.login, logins[i]);
+		assert_string_equal(in.r.access.host_name, "web1");
+		assert_int_equal(in.r.access.port, 22);
+		assert_string_equal(in.r.access.rule->name, "r");
+		assert_memory_equal(in.r.credential.fingerprint, "SHA256:", 7);
+		auth_result_done(&in.r);
+		inner_done(&in);
+	}
+}
+
+static void
+test_an_inner_name_is_a_login_or_a_hint(void **state)
+{
+	static const char *const names[][2] = {
+		{ "alice+root", "write alice" },
+		{ "alice+root+web1", "write root" },
+		{ "root+web2", "write root" },
+		{ "root:web1", "LOGIN@HOST" },
+		{ "-l", "LOGIN@HOST" },
+	};
+	struct inner in;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		inner_alice(&in, make_set("", 2));
+		assert_int_equal(none(&in, names[i][0], "bad-name"), POL_AUTH_CLOSE);
+		assert_non_null(strstr(in.r.line, names[i][1]));
+		assert_string_equal(in.r.hint, in.r.line);
+		assert_true(in.a.over);
+		auth_result_done(&in.r);
+		inner_done(&in);
+	}
+}
+
+static void
+test_an_inner_key_of_somebody_else_is_refused(void **state)
+{
+	struct inner in;
+
+	(void)state;
+	inner_alice(&in, make_set("  - {name: b, who: {users: [bob]}, where: {hosts: [web1]}, as: "
+				  "[root], may: [shell]}\n",
+			     2));
+	assert_int_equal(key(&in, "root", bob, NULL, "another-identity"), POL_AUTH_FAILURE);
+	assert_int_equal(in.r.charge, POL_FAILURE_AUTH);
+	assert_int_equal(key(&in, "root", bob, bob, "another-identity"), POL_AUTH_FAILURE);
+	assert_int_equal(key(&in, "root", ca, ca, "unknown-key"), POL_AUTH_FAILURE);
+	assert_int_equal(key(&in, "root", alice2, bob, "bad-signature"), POL_AUTH_FAILURE);
+	assert_int_equal(in.a.identity[0], '\0');
+	/* After all of that she is still who she is. */
+	assert_int_equal(none(&in, "root", ""), POL_AUTH_SUCCESS);
+	auth_result_done(&in.r);
+	inner_done(&in);
+}
+
+static void
+test_an_inner_key_of_the_same_person_will_do(void **state)
+{
+	struct inner in;
+	char outer[HASH_FINGERPRINT_SIZE];
+	const uint8_t *blob;
+	size_t len;
+
+	(void)state;
+	blob = make_key_blob(alice, &len);
+	hash_fingerprint(outer, blob, len);
+	inner_alice(&in, make_set("", 2));
+	assert_int_equal(key(&in, "root", alice2, NULL, ""), POL_AUTH_PK_OK);
+	assert_false(in.a.over);
+	assert_int_equal(key(&in, "root", alice2, alice2, ""), POL_AUTH_SUCCESS);
+	/* What the record names, and what restricts, is the outer one. */
+	assert_string_equal(in.r.credential.fingerprint, outer);
+	auth_result_done(&in.r);
+	inner_done(&in);
+	/* It does not open what is not hers. */
+	inner_alice(&in, make_set("", 2));
+	assert_int_equal(key(&in, "nobody", alice2, NULL, "host-not-allowed"), POL_AUTH_FAILURE);
+	assert_int_equal(key(&in, "nobody", alice2, alice2, "host-not-allowed"), POL_AUTH_FAILURE);
+	auth_result_done(&in.r);
+	inner_done(&in);
+}
+
+static void
+test_other_methods_and_services_are_refused(void **state)
+{
+	const struct make_request other = { .user = "root", .method = "keyboard-interactive" };
+	const struct make_request service = {
+		.user = "root", .method = "none", .service = "ssh-userauth"
+	};
+	struct inner in;
+
+	(void)state;
+	inner_alice(&in, make_set("", 2));
+	assert_int_equal(say(&in, &other, "method-not-allowed"), POL_AUTH_FAILURE);
+	assert_int_equal(none(&in, "deploy", "user-changed"), POL_AUTH_CLOSE);
+	auth_result_done(&in.r);
+	inner_done(&in);
+	inner_alice(&in, make_set("", 2));
+	assert_int_equal(say(&in, &service, "unknown-service"), POL_AUTH_FAILURE);
+	auth_result_done(&in.r);
+	inner_done(&in);
+}
+
+/* The policy may have changed since the outer login: what counts is now. */
+static void
+test_the_outer_login_is_worth_what_it_is_worth_now(void **state)
+{
+	size_t len;
+	const uint8_t *blob = make_key_blob(alice2, &len);
+	struct inner in;
+
+	(void)state;
+	inner_start(&in, make_set("", 1), "alice", "ssh-ed25519", blob, len);
+	assert_int_equal(none(&in, "root", "unknown-key"), POL_AUTH_FAILURE);
+	auth_result_done(&in.r);
+	inner_done(&in);
+	/* The key is another person's now. */
+	blob = make_key_blob(bob, &len);
+	inner_start(&in, make_set("", 2), "alice", "ssh-ed25519", blob, len);
+	assert_int_equal(none(&in, "root", "unproved-identity"), POL_AUTH_FAILURE);
+	auth_result_done(&in.r);
+	inner_done(&in);
+	/* Nobody was logged in. */
+	inner_start(&in, make_set("", 2), "", "ssh-ed25519", blob, len);
+	assert_int_equal(none(&in, "root", "not-logged-in"), POL_AUTH_FAILURE);
+	auth_result_done(&in.r);
+	inner_done(&in);
+	/* Nothing is in force. */
+	inner_alice(&in, make_set("", 2));
+	in.scene.set = NULL;
+	assert_int_equal(none(&in, "root", "no-policy"), POL_AUTH_FAILURE);
+	auth_result_done(&in.r);
+	inner_done(&in);
+}
+
+/* A certificate for "alice" with these options, valid for an hour around now. */
+static uint8_t *
+certificate(const char *command, const char *source, size_t *ret_len)
+{
+	static const char *const principals[] = { "alice" };
+	struct buf *critical = buf_new(512), *extensions = buf_new(512);
+	struct make_cert c = { .key = alice2,
+		.ca = ca,
+		.type_name = "ssh-ed25519-cert-v01@openssh.com",
+		.serial = 42,
+		.type = 1,
+		.key_id = "alice's laptop",
+		.principals = principals,
+		.n_principals = 1,
+		.after = NOW_S - 3600,
+		.before = NOW_S + 3600,
+		.critical = critical,
+		.extensions = extensions };
+	uint8_t *blob;
+
+	if (command != NULL)
+		make_option(critical, "force-command", command);
+	if (source != NULL)
+		make_option(critical, "source-address", source);
+	make_option(extensions, "permit-pty", NULL);
+	blob = make_cert(&c, ret_len);
+	buf_free(critical);
+	buf_free(extensions);
+	return blob;
+}
+
+static void
+test_a_certificates_limits_hold_inside(void **state)
+{
+	static const char alg[] = "ssh-ed25519-cert-v01@openssh.com";
+	struct inner in;
+	size_t len;
+	uint8_t *blob = certificate("uptime", "192.0.2.0/24", &len);
+
+	(void)state;
+	inner_start(&in, make_set("", 1), "alice", alg, blob, len);
+	assert_int_equal(none(&in, "root", ""), POL_AUTH_SUCCESS);
+	assert_non_null(in.r.credential.cert);
+	assert_string_equal(in.r.credential.cert->force_command, "uptime");
+	assert_string_equal(in.r.credential.cert->key_id, "alice's laptop");
+	auth_result_done(&in.r);
+	inner_done(&in);
+	/* Her plain key inside does not lift them. */
+	inner_start(&in, make_set("", 1), "alice", alg, blob, len);
+	assert_int_equal(key(&in, "root", alice, alice, ""), POL_AUTH_SUCCESS);
+	assert_string_equal(in.r.credential.cert->force_command, "uptime");
+	auth_result_done(&in.r);
+	inner_done(&in);
+	/* It has expired while the outer connection ran; by the other clock too. */
+	inner_start(&in, make_set("", 1), "alice", alg, blob, len);
+	in.scene.newest_s = NOW_S + 3601;
+	assert_int_equal(none(&in, "root", "certificate-time"), POL_AUTH_FAILURE);
+	auth_result_done(&in.r);
+	inner_done(&in);
+	free(blob);
+	blob = certificate(NULL, "10.0.0.0/8", &len);
+	inner_start(&in, make_set("", 1), "alice", alg, blob, len);
+	assert_int_equal(none(&in, "root", "source-address"), POL_AUTH_FAILURE);
+	auth_result_done(&in.r);
+	inner_done(&in);
+	free(blob);
+}
+
+static void
+test_an_outer_login_is_not_free(void **state)
+{
+	struct inner in;
+
+	(void)state;
+	inner_alice(&in, make_set("", 2));
+	in.a.jump = NULL; /* the same on a connection that is none of this */
+	assert_int_equal(none(&in, "root", ""), POL_AUTH_FAILURE);
+	assert_null(in.r.event);
+	assert_int_equal(none(&in, "root", "method-not-allowed"), POL_AUTH_FAILURE);
+	auth_result_done(&in.r);
+	inner_done(&in);
 }
 
 int
 main(void)
 {
-#define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(test_a_jump_is_asked_keyed_and_started_in_order),
-		T(test_a_jump_is_granted_like_any_login),
-		T(test_a_jump_that_is_refused_leaves_nothing),
-		T(test_an_answer_about_a_jump_that_is_over_is_nobodys),
-		T(test_answers_nobody_asked_for_end_who_gives_them),
-		T(test_a_target_without_a_name_has_no_key),
-		T(test_so_many_jumps_and_no_more),
-		T(test_who_only_asks_is_ended),
-		T(test_a_host_name_that_is_too_long_asks_nobody),
-		T(test_nobody_jumps_from_a_jump_or_with_garbage),
-		T(test_a_jump_waits_for_the_word_that_somebody_is_in),
-		T(test_a_jump_ends_with_what_it_runs_through),
-		T(test_the_end_of_a_jump_is_its_own),
-		T(test_a_jump_has_the_grace_time_too),
-		T(test_only_what_is_an_attack_is_charged_to_a_jump),
-		T(test_a_jump_with_services_that_die),
-		T(test_a_stop_ends_jumps_too),
-		T(test_status_tells_jumps_from_connections),
+		cmocka_unit_test(test_what_leads_nowhere),
+		cmocka_unit_test(test_names_addresses_and_ports),
+		cmocka_unit_test(test_some_login_must_be_left),
+		cmocka_unit_test(test_none_is_refused_for_what_is_not_theirs),
+		cmocka_unit_test(test_none_lets_the_same_person_in),
+		cmocka_unit_test(test_an_inner_name_is_a_login_or_a_hint),
+		cmocka_unit_test(test_an_inner_key_of_somebody_else_is_refused),
+		cmocka_unit_test(test_an_inner_key_of_the_same_person_will_do),
+		cmocka_unit_test(test_other_methods_and_services_are_refused),
+		cmocka_unit_test(test_the_outer_login_is_worth_what_it_is_worth_now),
+		cmocka_unit_test(test_a_certificates_limits_hold_inside),
+		cmocka_unit_test(test_an_outer_login_is_not_free),
 	};
 
-	log_set_level(LOG_LEVEL_ERR);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -60,8 +60,8 @@ static const struct {
 } bad[] = {
 	{ "+web1", "LOGIN+HOST" },
 	{ "alice+", "LOGIN+HOST" },
-	{ "alice++web1", "LOGIN+HOST" },
-	{ "alice + web1", "LOGIN+HOST" },
+	{ "alice++web1", "write alice+web1 instead" },
+	{ "alice + web1", "write alice+web1 instead" },
 	{ "+", "LOGIN+HOST" },
 	{ " ", "LOGIN+HOST" },
 	{ "a+b+c+22+x", "LOGIN+HOST" },
@@ -100,8 +100,15 @@ static const struct {
 	{ "ACME\\alice+web1", "write ACME+alice+web1 instead" },
 	{ "alice+[web1]:22", "write alice+web1+22 instead" },
 	{ "alice:root:web1:22", "write alice+root+web1+22 instead" },
-	{ "alice+[2001:db8::1]", "LOGIN+HOST" },
-	{ "alice+fe80::1%eth0", "LOGIN+HOST" },
+	{ "alice+[2001:db8::1]", "IPv6 address" },
+	{ "alice+fe80::1%eth0", "ssh -J BASTION LOGIN@ADDRESS" },
+	{ "root@web1:22", "write root+web1+22 instead" },
+	{ "root@[web1]:22", "write root+web1+22 instead" },
+	{ "root@web1/", "write root+web1 instead" },
+	{ "ssh://root@web1:22/", "write root+web1+22 instead" },
+	{ "root@web1:", "write root+web1 instead" },
+	{ "<alice>+(web1)", "write alice+web1 instead" },
+	{ "alice:", "LOGIN+HOST" },
 	{ "alice%0aroot+web1", "write alice+0aroot+web1 instead" },
 	{ "alice+\tweb1", "byte 7" },
 	{ "alice\nroot", "byte 6" },
@@ -124,6 +131,72 @@ test_refusals_and_their_hints(void **state)
 		if (strstr(hint, bad[i].hint) == NULL)
 			fail_msg("%s: hint is: %s", bad[i].name, hint);
 		assert_int_equal(n.port, 77);
+	}
+}
+
+static void
+test_an_at_sign_for_a_plus(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "root@web1", "root+web1" },
+		{ "root@Web1.corp", "root+Web1.corp" },
+		{ "root@web1@22", "root+web1+22" },
+		{ "alice", "" },
+		{ "alice+root@web1", "" },
+		{ "root@", "" },
+		{ "@web1", "" },
+		{ "root@22", "" },
+		{ "root@-web1", "" },
+	};
+	char better[NAMES_MAX + 1];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		names_guess_at(rows[i][0], better);
+		assert_string_equal(better, rows[i][1]);
+	}
+}
+
+static void
+test_behind_a_jump_the_name_is_the_login(void **state)
+{
+	static const struct {
+		const char *name, *hint; /* NULL: it is a login */
+	} rows[] = {
+		{ "root", NULL },
+		{ "_apt", NULL },
+		{ "db.admin-2", NULL },
+		{ "root@corp.example", NULL },
+		{ "root+web1", "login alone: write root" },
+		{ "root web1", "login alone: write root" },
+		{ "root+web1+22", "login alone: write root" },
+		{ "alice+root+web1", "login alone: write root" },
+		{ "alice+root+web1+22", "login alone: write root" },
+		{ "root:web1", "ssh -J BASTION LOGIN@HOST" },
+		{ "root+", "ssh -J BASTION LOGIN@HOST" },
+		{ "-oProxyCommand=x", "ssh -J BASTION LOGIN@HOST" },
+		{ "root;id", "ssh -J BASTION LOGIN@HOST" },
+		{ "ro\not", "byte 3" },
+		{ "", "1 to 255 bytes" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char hint[NAMES_HINT_SIZE] = "", login[NAMES_FIELD_SIZE] = "untouched";
+		int r = names_parse_login(rows[i].name, strlen(rows[i].name), login, hint);
+
+		assert_int_equal(r, rows[i].hint == NULL ? 0 : ERR_FORMAT);
+		assert_string_equal(login, r == 0 ? rows[i].name : "untouched");
+		if (r != 0 && strstr(hint, rows[i].hint) == NULL)
+			fail_msg("%s: hint is: %s", rows[i].name, hint);
+	}
+	for (unsigned c = 0; c < 256; c++) {
+		char name[NAMES_MAX], hint[NAMES_HINT_SIZE] = "", login[NAMES_FIELD_SIZE];
+
+		memset(name, (int)c, sizeof(name));
+		if (names_parse_login(name, sizeof(name), login, hint) != 0)
+			for (const char *p = hint; *p != '\0'; p++)
+				assert_true(*p >= 0x20 && *p < 0x7f);
 	}
 }
 
@@ -176,6 +249,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_readings),
 		cmocka_unit_test(test_refusals_and_their_hints),
+		cmocka_unit_test(test_an_at_sign_for_a_plus),
+		cmocka_unit_test(test_behind_a_jump_the_name_is_the_login),
 		cmocka_unit_test(test_hints_are_printable),
 		cmocka_unit_test(test_length),
 		cmocka_unit_test(test_nul_is_no_end),

@@ -1095,6 +1095,237 @@ test_status(void **state)
 	fd_close(&f.fd);
 }
 
+/* ssh -J. */
+
+/* Alice is in without a host. */
+static struct front
+log_in_outside(struct rig *rig)
+{
+	struct front f = connect_known(rig);
+
+	ask(&f, "alice", alice, alice);
+	(void)expect(rig->broker, POL_AUTHENTICATED, f.id);
+	expect_answer(&f, POL_AUTH_SUCCESS);
+	json_node_free(event(rig, "auth.allowed"));
+	return f;
+}
+
+/* The broker asks for a jump from outer; what comes back is the inner front. */
+static struct front
+jump(struct rig *rig, uint32_t outer, const char *host, uint32_t port)
+{
+	struct front f = { .id = rig->next_conn++ };
+	struct buf *b = buf_new(2048);
+
+	memset(f.sid, (int)(f.id * 7 + 1), sizeof(f.sid));
+	MUST(buf_put_u32(b, outer));
+	MUST(buf_put_cstr(b, host));
+	MUST(buf_put_u32(b, port));
+	f.fd = give_edge(rig, POL_JUMP, f.id, buf_ptr(b), buf_len(b));
+	buf_free(b);
+	return f;
+}
+
+/* It is refused, with one event that says why; everybody is told the same. */
+static void
+expect_no_jump(struct rig *rig, struct front *f, const char *reason)
+{
+	static const char line[] = "no host that you can reach here has this name and port";
+	struct ipc_msg msg = expect(rig->broker, POL_JUMPED, f->id);
+	struct json_node *j;
+
+	assert_int_equal(msg.len, 5 + strlen(line));
+	assert_int_equal(msg.data[0], 0);
+	assert_memory_equal(msg.data + 5, line, strlen(line));
+	expect_closed(f->fd);
+	fd_close(&f->fd);
+	j = event(rig, "jump.denied");
+	assert_string_equal(json_str(json_get(j, "reason"), ""), reason);
+	json_node_free(j);
+}
+
+static void
+expect_jump(struct rig *rig, const struct front *f)
+{
+	static const uint8_t want[] = "\1\0\0\0\4web1\0\0\0\2\0\0\0\4web1\0\0\0\01010.0.0.1";
+	struct ipc_msg msg = expect(rig->broker, POL_JUMPED, f->id);
+
+	assert_int_equal(msg.len, sizeof(want) - 1);
+	assert_memory_equal(msg.data, want, msg.len);
+}
+
+static void
+ask_none(const struct front *f, const char *user)
+{
+	const struct make_request q = { .user = user, .method = "none" };
+	size_t len;
+	uint8_t *msg = make_request(&q, &len);
+
+	MUST(ipc_plain_send(f->fd, POL_AUTH_REQUEST, 0, msg, len, NULL, 0));
+	free(msg);
+}
+
+static void
+test_jumps_that_lead_nowhere(void **state)
+{
+	struct rig *rig = *state;
+	struct front outer, with_host, not_in, f;
+
+	/* Before there is a policy, and for nobody. */
+	f = jump(rig, 999, "web1", 22);
+	expect_no_jump(rig, &f, "no-policy");
+	load_usual(rig);
+	f = jump(rig, 999, "web1", 22);
+	expect_no_jump(rig, &f, "not-logged-in");
+	f = jump(rig, rig->next_conn, "web1", 22); /* through itself */
+	expect_no_jump(rig, &f, "not-logged-in");
+	not_in = connect_known(rig);
+	f = jump(rig, not_in.id, "web1", 22);
+	expect_no_jump(rig, &f, "not-logged-in");
+	ask(&not_in, "alice", alice, NULL); /* offered is not proved */
+	expect_answer(&not_in, POL_AUTH_PK_OK);
+	f = jump(rig, not_in.id, "web1", 22);
+	expect_no_jump(rig, &f, "not-logged-in");
+	with_host = log_in(rig, 1);
+	f = jump(rig, with_host.id, "web1", 22);
+	expect_no_jump(rig, &f, "not-logged-in");
+	outer = log_in_outside(rig);
+	f = jump(rig, outer.id, "nowhere", 22);
+	expect_no_jump(rig, &f, "unknown-host");
+	f = jump(rig, outer.id, "web1", 23);
+	expect_no_jump(rig, &f, "port-not-allowed");
+	f = jump(rig, outer.id, "", 22);
+	expect_no_jump(rig, &f, "bad-name");
+	/* The outer one is over. */
+	MUST(ipc_plain_send(rig->broker, POL_CONN_GONE, outer.id, NULL, 0, NULL, 0));
+	f = jump(rig, outer.id, "web1", 22);
+	expect_no_jump(rig, &f, "not-logged-in");
+	fd_close(&outer.fd);
+	fd_close(&not_in.fd);
+	fd_close(&with_host.fd);
+	still_serves(rig, 2);
+}
+
+static void
+test_a_jump_and_its_grant(void **state)
+{
+	struct rig *rig = *state;
+	struct front outer, inner;
+	struct json_node *j;
+	struct ipc_msg msg;
+	const struct json_node *through;
+
+	load_usual(rig);
+	outer = log_in_outside(rig);
+	inner = jump(rig, outer.id, "WEB1.", 22);
+	msg = expect(rig->broker, POL_JUMPED, inner.id);
+	assert_int_equal(msg.data[0], 1);
+	tell_session_id(rig, &inner);
+	ask_none(&inner, "root");
+	(void)expect(rig->broker, POL_AUTHENTICATED, inner.id);
+	msg = expect(rig->broker, POL_GRANT, 1);
+	assert_memory_equal(msg.data, "\0\0\0\2", 4);
+	expect_answer(&inner, POL_AUTH_SUCCESS);
+	j = event(rig, "auth.allowed");
+	assert_string_equal(json_str(json_get(j, "claim"), ""), "root");
+	assert_string_equal(json_str(json_get(j, "identity"), ""), "alice");
+	assert_string_equal(json_str(json_get(j, "login"), ""), "root");
+	assert_string_equal(json_str(json_get(j, "host"), ""), "web1");
+	assert_string_equal(json_str(json_get(j, "source"), ""), "192.0.2.7:40000");
+	assert_string_equal(json_str(json_get(j, "method"), ""), "none");
+	assert_string_equal(json_str(json_get(json_get(j, "credential"), "type"), ""), "key");
+	through = json_get(j, "jump");
+	assert_int_equal(json_u64(json_get(through, "conn"), 0), outer.id);
+	assert_int_equal(strlen(json_str(json_get(through, "ref"), "")), 16);
+	json_node_free(j);
+	/* The inner one is no place to jump from. */
+	outer.id = inner.id;
+	inner = jump(rig, outer.id, "web1", 22);
+	expect_no_jump(rig, &inner, "not-logged-in");
+	fd_close(&outer.fd);
+}
+
+static void
+test_an_inner_login_that_is_refused(void **state)
+{
+	struct rig *rig = *state;
+	struct front outer, inner;
+
+	load_usual(rig);
+	outer = log_in_outside(rig);
+	inner = jump(rig, outer.id, "web1", 2222);
+	expect_jump(rig, &inner);
+	ask_none(&inner, "nobody");
+	expect_answer(&inner, POL_AUTH_FAILURE);
+	event_with(rig, "auth.denied", "reason", "host-not-allowed");
+	expect_failed(rig, &inner, POL_FAILURE_AUTH);
+	fd_close(&inner.fd);
+	inner = jump(rig, outer.id, "web1", 22);
+	expect_jump(rig, &inner);
+	tell_session_id(rig, &inner);
+	ask(&inner, "root", stranger, stranger);
+	expect_answer(&inner, POL_AUTH_FAILURE);
+	event_with(rig, "auth.denied", "reason", "unknown-key");
+	expect_failed(rig, &inner, POL_FAILURE_AUTH);
+	fd_close(&inner.fd);
+	/* The outer connection has lost nothing by that. */
+	inner = jump(rig, outer.id, "web1", 22);
+	expect_jump(rig, &inner);
+	ask_none(&inner, "root");
+	(void)expect(rig->broker, POL_AUTHENTICATED, inner.id);
+	(void)expect(rig->broker, POL_GRANT, 1);
+	expect_answer(&inner, POL_AUTH_SUCCESS);
+	fd_close(&inner.fd);
+	fd_close(&outer.fd);
+}
+
+static void
+test_a_jump_by_a_policy_that_changed(void **state)
+{
+	struct rig *rig = *state;
+	struct front outer, inner, f;
+	char text[600];
+
+	load_usual(rig);
+	outer = log_in_outside(rig);
+	inner = jump(rig, outer.id, "web1", 22);
+	expect_jump(rig, &inner);
+	assert_int_equal(load(rig, 1,
+			     "  - {name: r, who: {users: [alice]}, where: {hosts: [web1]}, as: "
+			     "[deploy], may: [shell]}\n",
+			     text, sizeof(text)),
+	    1);
+	ask_none(&inner, "root");
+	expect_answer(&inner, POL_AUTH_FAILURE);
+	event_with(rig, "auth.denied", "reason", "host-not-allowed");
+	expect_failed(rig, &inner, POL_FAILURE_AUTH);
+	assert_int_equal(
+	    load(rig, 1, "  - {name: r, deny: true, who: {users: [alice]}}\n", text, sizeof(text)),
+	    1);
+	f = jump(rig, outer.id, "web1", 22);
+	expect_no_jump(rig, &f, "host-not-allowed");
+	fd_close(&inner.fd);
+	fd_close(&outer.fd);
+}
+
+/* A refusal takes its time, the same for each name, and one that is taken back is never said. */
+static void
+test_a_refused_jump_that_nobody_waits_for(void **state)
+{
+	struct rig *rig = *state;
+	struct front outer, f;
+
+	load_usual(rig);
+	outer = log_in_outside(rig);
+	f = jump(rig, outer.id, "nowhere", 22);
+	MUST(ipc_plain_send(rig->broker, POL_CONN_GONE, f.id, NULL, 0, NULL, 0));
+	event_with(rig, "jump.denied", "reason", "unknown-host");
+	expect_silence(rig->broker, 50);
+	fd_close(&f.fd);
+	fd_close(&outer.fd);
+	still_serves(rig, 1);
+}
+
 #ifndef WITH_SANITIZER
 static void
 test_the_sandbox_is_closed(void **state)
@@ -1146,6 +1377,11 @@ main(void)
 		T(test_host_certificates),
 		T(test_what_the_vault_tells),
 		T(test_status),
+		T(test_jumps_that_lead_nowhere),
+		T(test_a_jump_and_its_grant),
+		T(test_an_inner_login_that_is_refused),
+		T(test_a_jump_by_a_policy_that_changed),
+		T(test_a_refused_jump_that_nobody_waits_for),
 #ifndef WITH_SANITIZER
 		T(test_the_sandbox_is_closed),
 #endif
