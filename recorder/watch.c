@@ -10,6 +10,7 @@
 static const struct watch_kind *const kinds[] = {
 	&watch_sftp,
 	&watch_scp,
+	&watch_rsync,
 	&watch_agent,
 	&watch_forward,
 	NULL,
@@ -71,6 +72,14 @@ watch_end(struct watch *w)
 		return 0;
 	w->told = true;
 	return w->kind->end != NULL ? w->kind->end(w) : 0;
+}
+
+int
+watch_exit(struct watch *w, uint32_t status)
+{
+	if (!w->follows || w->told || w->kind->exit == NULL)
+		return 0;
+	return w->kind->exit(w, status);
 }
 
 int

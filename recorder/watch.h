@@ -95,6 +95,11 @@ void watch_share_numbers(struct watch *w, uint32_t *last);
  * What does not fit the protocol is no error: see above.
  */
 int watch_data(struct watch *w, enum event_way way, const uint8_t *data, size_t len) MUST_CHECK;
+/*
+ * The program's exit status, as the target told it, before watch_end(): rsync answers for what it received with it and in no
+ * other way. Data may still follow. Results as watch_data().
+ */
+int watch_exit(struct watch *w, uint32_t status) MUST_CHECK;
 /* The channel is over: operations under way are told as they stand. Results as watch_data(). */
 int watch_end(struct watch *w) MUST_CHECK;
 /* Whether it still follows; false: everything is plain from here on. */

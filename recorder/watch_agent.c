@@ -304,4 +304,4 @@ end(struct watch *w)
 	return r;
 }
 
-const struct watch_kind watch_agent = { POL_STREAM_AGENT, start, stop, data, end };
+const struct watch_kind watch_agent = { POL_STREAM_AGENT, start, stop, data, end, NULL };

@@ -63,4 +63,4 @@ data(struct watch *w, enum event_way way, const uint8_t *p, size_t len)
 	return watch_plain(w, way, p, len);
 }
 
-const struct watch_kind watch_forward = { POL_STREAM_FORWARD, start, stop, data, NULL };
+const struct watch_kind watch_forward = { POL_STREAM_FORWARD, start, stop, data, NULL, NULL };

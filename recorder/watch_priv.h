@@ -30,6 +30,8 @@ struct watch_kind {
 	int (*data)(struct watch *w, enum event_way way, const uint8_t *p, size_t len);
 	/* Tell the operations under way as they stand; called once at most. NULL: there are none. Results as data(). */
 	int (*end)(struct watch *w);
+	/* The exit status of the program, before end(). NULL: it says nothing about files. Results as data(). */
+	int (*exit)(struct watch *w, uint32_t status);
 };
 
 extern const struct watch_kind watch_sftp, watch_scp, watch_rsync, watch_agent, watch_forward;

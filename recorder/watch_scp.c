@@ -542,4 +542,4 @@ end(struct watch *w)
 	return s->track != NULL ? tell_file(w, NULL) : 0;
 }
 
-const struct watch_kind watch_scp = { POL_STREAM_SCP, start, stop, data, end };
+const struct watch_kind watch_scp = { POL_STREAM_SCP, start, stop, data, end, NULL };

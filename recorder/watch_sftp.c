@@ -969,4 +969,4 @@ sftp_stop(struct watch *w)
 }
 
 const struct watch_kind watch_sftp = { POL_STREAM_SFTP, sftp_start, sftp_stop, sftp_data,
-	sftp_end };
+	sftp_end, NULL };

@@ -3,7 +3,8 @@
 
 usage: tee.py LOG [options] HOST COMMAND...
 
-LOG: u32 length and the command, then for each piece u8 way (0 to the command, 1 from it), u32 length, bytes. Big-endian.
+LOG: u32 length and the command, then for each piece u8 way (0 to the command, 1 from it, 2 its exit status), u32 length, bytes.
+Big-endian.
 What comes from the command is written before it goes on, and so is what goes to it: the order is one that a wire could see.
 """
 import os
@@ -13,6 +14,17 @@ import subprocess
 import sys
 
 WITH_VALUE = "bcDEeFIiJLlmOopQRSWw"
+
+
+def put(fd, data):
+    """All of it, also where the other end was made non-blocking by somebody; nothing when nobody reads."""
+    while data:
+        try:
+            data = data[os.write(fd, data):]
+        except BlockingIOError:
+            select.select([], [fd], [])
+        except BrokenPipeError:
+            break
 
 
 def main():
@@ -34,16 +46,14 @@ def main():
             data = os.read(fd, 32768)
             if data:
                 log.write(struct.pack(">BI", way, len(data)) + data)
-                try:
-                    while data:
-                        data = data[os.write(to, data):]
-                except BrokenPipeError:
-                    pass
+                put(to, data)
             else:
                 del ways[fd]
                 if way == 0:
                     child.stdin.close()
-    sys.exit(child.wait() & 0xFF)
+    status = child.wait() & 0xFF
+    log.write(struct.pack(">BIB", 2, 1, status))
+    sys.exit(status)
 
 
 main()

@@ -90,6 +90,10 @@ feed(struct watch *w, struct buf *b, size_t piece)
 
 		if ((r = buf_get_u8(b, &way)) != 0 || (r = buf_get_str(b, &p, &len)) != 0)
 			return r;
+		if (way == 2 && len == 1 && (r = watch_exit(w, p[0])) != 0)
+			return r;
+		if (way == 2)
+			continue;
 		for (; len > 0; p += n, len -= n) {
 			n = piece != 0 && piece < len ? piece : len;
 			if ((r = watch_data(w, way == 0 ? EVENT_FRONT : EVENT_BACK, p, n)) != 0)

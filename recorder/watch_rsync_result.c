@@ -1,0 +1,176 @@
+/*
+ * Files that were sent to an rsync target. It does not answer for each: it says how all ended, with its exit status, and
+ * perhaps names one in an error. So they wait, a bounded number of them.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/str.h"
+#include "recorder/watch_rsync_part.h"
+
+#define STEPS_MAX 4000000u /* comparisons of errors with names, of one channel */
+#define TEMPORARY_LEN 7u   /* bytes that mkstemp's name has behind the file's: ".Ab12Cd" */
+#define PARTIAL 23u	   /* rsync's code: some files were not transferred */
+
+void
+rs_results_init(struct rs_results *q)
+{
+	memset(q, 0, sizeof(*q));
+	TAILQ_INIT(&q->head);
+}
+
+static void
+drop(struct rs_results *q, struct rs_result *r)
+{
+	TAILQ_REMOVE(&q->head, r, next);
+	q->n--;
+	q->memory -= r->memory;
+	free(r->ranges);
+	free(r);
+}
+
+void
+rs_results_done(struct rs_results *q)
+{
+	while (!TAILQ_EMPTY(&q->head))
+		drop(q, TAILQ_FIRST(&q->head));
+}
+
+static int
+tell_first(struct watch *w, struct rs_results *q, bool answered, uint32_t status)
+{
+	struct rs_result *x = TAILQ_FIRST(&q->head);
+	int r;
+
+	if (answered && !x->f.answered) {
+		x->f.answered = true;
+		x->f.status = status;
+	}
+	r = watch_tell(w, &x->f);
+	drop(q, x);
+	return r;
+}
+
+/* A copy. NULL: out of memory. */
+static struct rs_result *
+copy_of(const struct watch_file *f)
+{
+	struct rs_result *x = malloc(sizeof(*x) + f->path_len);
+
+	if (x == NULL)
+		return NULL;
+	x->memory = sizeof(*x) + f->path_len + f->n_ranges * sizeof(*f->ranges);
+	x->f = *f;
+	x->f.path = x->path;
+	memcpy(x->path, f->path, f->path_len);
+	x->ranges = NULL;
+	x->f.ranges = NULL;
+	if (f->n_ranges > 0) {
+		if ((x->ranges = calloc(f->n_ranges, sizeof(*f->ranges))) == NULL) {
+			free(x);
+			return NULL;
+		}
+		memcpy(x->ranges, f->ranges, f->n_ranges * sizeof(*f->ranges));
+		x->f.ranges = x->ranges;
+	}
+	return x;
+}
+
+int
+rs_results_keep(struct watch *w, struct rs_results *q, const struct watch_file *f)
+{
+	struct rs_result *x = copy_of(f);
+	int r = 0;
+
+	if (x == NULL)
+		return -ENOMEM;
+	TAILQ_INSERT_TAIL(&q->head, x, next);
+	q->n++;
+	q->memory += x->memory;
+	while (r == 0 && (q->n > RS_RESULTS_MAX || q->memory > RS_MEMORY_MAX))
+		r = tell_first(w, q, false, 0);
+	return r;
+}
+
+/* Whether name is the path, or ends in it behind a slash. */
+static bool
+ends_in(const char *name, size_t len, const uint8_t *path, size_t path_len)
+{
+	return len >= path_len && memcmp(name + len - path_len, path, path_len) == 0 &&
+	       (len == path_len || name[len - path_len - 1] == '/');
+}
+
+/* The same for the name that a file has until it is complete: "dir/.file.Ab12Cd" of "dir/file". */
+static bool
+ends_in_temporary(const char *name, size_t len, const uint8_t *path, size_t path_len)
+{
+	size_t base = path_len, name_base, left;
+
+	while (base > 0 && path[base - 1] != '/')
+		base--;
+	if (len < path_len + 1 + TEMPORARY_LEN)
+		return false;
+	name_base = len - TEMPORARY_LEN - (path_len - base);
+	if (name[len - TEMPORARY_LEN] != '.' || name[name_base - 1] != '.' ||
+	    memcmp(name + name_base, path + base, path_len - base) != 0)
+		return false;
+	left = name_base - 1; /* what stands before the dot */
+	return left >= base && memcmp(name + left - base, path, base) == 0 &&
+	       (left == base || name[left - base - 1] == '/');
+}
+
+/* The first "..." of the words; false: there is none. */
+static bool
+quoted(const char **words, size_t *len)
+{
+	const char *from = memchr(*words, '"', *len), *to;
+
+	if (from == NULL)
+		return false;
+	from++;
+	to = memchr(from, '"', *len - (size_t)(from - *words));
+	if (to == NULL)
+		return false;
+	*words = from;
+	*len = (size_t)(to - from);
+	return true;
+}
+
+bool
+rs_results_blame(struct rs_results *q, const char *words, size_t len)
+{
+	const char *name = words;
+	size_t name_len = len;
+	struct rs_result *x;
+
+	if (!quoted(&name, &name_len))
+		return false;
+	TAILQ_FOREACH (x, &q->head, next) {
+		if (q->steps++ >= STEPS_MAX)
+			return false;
+		if (x->f.answered ||
+		    (!ends_in(name, name_len, x->path, x->f.path_len) &&
+			!ends_in_temporary(name, name_len, x->path, x->f.path_len)))
+			continue;
+		x->f.answered = true;
+		x->f.status = PARTIAL;
+		while (len > 0 && words[len - 1] == '\n')
+			len--;
+		str_escape(x->f.text, sizeof(x->f.text), words, len);
+		return true;
+	}
+	return false;
+}
+
+int
+rs_results_tell(struct watch *w, struct rs_results *q, bool answered, uint32_t status)
+{
+	int r = 0;
+
+	while (r == 0 && !TAILQ_EMPTY(&q->head))
+		r = tell_first(w, q, answered, status);
+	return r;
+}
