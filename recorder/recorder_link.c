@@ -576,23 +576,39 @@ mark_verdict(struct end *e, uint8_t verdict, const uint8_t *text, size_t text_le
 
 /* LINK_NOTE_VERDICT for the front, which shows it to the user. */
 static int
+say_verdict(struct leg *leg, uint32_t channel, uint8_t verdict, const uint8_t *asked,
+    size_t asked_len, const uint8_t *text, size_t text_len)
+{
+	struct buf *b = buf_new(EVENT_DATA_MAX);
+	int r = -ENOMEM;
+
+	if (b != NULL && (r = buf_put_u8(b, LINK_NOTE_VERDICT)) == 0 &&
+	    (r = buf_put_u32(b, channel)) == 0 && (r = buf_put_u8(b, verdict)) == 0 &&
+	    (r = buf_put_str(b, asked, asked_len)) == 0 &&
+	    (r = buf_put_str(b, text, text_len)) == 0)
+		r = say(&leg->ends[LEDGER_FRONT], LINK_NOTE, channel, buf_ptr(b), buf_len(b));
+	buf_free(b);
+	return r;
+}
+
+static int
 note_verdict(struct end *e, uint8_t verdict, const uint8_t *text, size_t text_len)
 {
 	const struct held *h = &e->held;
-	struct buf *b = buf_new(EVENT_DATA_MAX);
 	const uint8_t *asked;
 	size_t asked_len;
-	int r = -ENOMEM;
+	int r = ledger_asked(h->type, h->data, h->len, &asked, &asked_len);
 
-	if (b == NULL)
+	if (r != 0)
 		return r;
-	if ((r = ledger_asked(h->type, h->data, h->len, &asked, &asked_len)) == 0 &&
-	    (r = buf_put_u8(b, LINK_NOTE_VERDICT)) == 0 && (r = buf_put_u32(b, h->channel)) == 0 &&
-	    (r = buf_put_u8(b, verdict)) == 0 && (r = buf_put_str(b, asked, asked_len)) == 0 &&
-	    (r = buf_put_str(b, text, text_len)) == 0)
-		r = say(&e->leg->ends[LEDGER_FRONT], LINK_NOTE, h->channel, buf_ptr(b), buf_len(b));
-	buf_free(b);
-	return r;
+	return say_verdict(e->leg, h->channel, verdict, asked, asked_len, text, text_len);
+}
+
+int
+leg_tell(struct leg *leg, uint32_t channel, const char *what, const char *text)
+{
+	return say_verdict(leg, channel, POL_DENY, (const uint8_t *)what, strlen(what),
+	    (const uint8_t *)text, strlen(text));
 }
 
 /* The failure that the other end would have answered: number, zero. */
@@ -631,11 +647,14 @@ deny_open(struct end *e, const uint8_t *text, size_t text_len)
 static int
 deny(struct end *e, const uint8_t *text, size_t text_len)
 {
+	int r;
+
 	switch (e->held.type) {
 	case LINK_OPEN:
 		return deny_open(e, text, text_len);
-	case LINK_GLOBAL:
-		return answer_failure(e, LINK_GLOBAL_REPLY);
+	case LINK_GLOBAL: /* its failure says nothing of why */
+		r = e->side == LEDGER_FRONT ? note_verdict(e, POL_DENY, text, text_len) : 0;
+		return r != 0 ? r : answer_failure(e, LINK_GLOBAL_REPLY);
 	default:
 		if (e->side == LEDGER_BACK)
 			return answer_failure(e, LINK_REPLY);

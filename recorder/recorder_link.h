@@ -119,6 +119,8 @@ int leg_send(
 enum event_way leg_way_from(const struct end *e);
 /* One audit event about the leg with one more field; a flood of them is not a flood of audit events. */
 void leg_audit(struct leg *leg, const char *event, const char *key, const char *text);
+/* A line for the user about what was just refused on a channel. Errors as leg_record(). */
+int leg_tell(struct leg *leg, uint32_t channel, const char *what, const char *text) MUST_CHECK;
 /* Close a channel on both sides; what they still send on it goes nowhere. Errors as leg_record(). */
 int leg_cut_channel(struct leg *leg, uint32_t channel) MUST_CHECK;
 

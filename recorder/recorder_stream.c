@@ -213,6 +213,7 @@ on_remark(void *arg, const char *word, const char *text)
 	else if (strcmp(word, "cut") == 0) {
 		leg_audit(s->leg, "forward.cut", "reason", text);
 		s->cut = true;
+		return leg_tell(s->leg, s->channel, "forward", text);
 	}
 	return 0;
 }

@@ -227,6 +227,20 @@ want_data(struct world *w, enum peer peer, uint16_t type, uint32_t id, const voi
 		assert_memory_equal(w->msg.data, data, len);
 }
 
+/* LINK_NOTE_VERDICT about a global request, with this text. */
+static void
+want_denied_line(struct world *w, const char *text)
+{
+	size_t len = strlen(text);
+
+	want(w, FRONT, LINK_NOTE);
+	assert_int_equal(w->msg.id, 0);
+	assert_int_equal(w->msg.data[0], LINK_NOTE_VERDICT);
+	assert_int_equal(w->msg.data[5], POL_DENY);
+	assert_true(w->msg.len > len);
+	assert_memory_equal(w->msg.data + w->msg.len - len, text, len);
+}
+
 static void
 want_nothing(struct world *w, enum peer peer)
 {
@@ -704,8 +718,11 @@ test_a_denied_global_request_is_answered_by_the_recorder(void **state)
 
 	open_leg(w);
 	send_to(w, FRONT, LINK_GLOBAL, 0, global, sizeof(global) - 1);
+	/* The failure has no words of its own. */
+	want_denied_line(w, LINK_NO_POLICY);
 	want_data(w, FRONT, LINK_GLOBAL_REPLY, 0, "\0\0\0\1\0", 5);
 	send_to(w, FRONT, LINK_GLOBAL, 0, silent, sizeof(silent) - 1);
+	want_denied_line(w, LINK_NO_POLICY);
 	want_nothing(w, FRONT);
 	want_nothing(w, BACK);
 }
