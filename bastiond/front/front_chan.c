@@ -41,8 +41,19 @@ static const struct row {
 const struct end_global_rule front_globals[] = {
 	{ "keepalive@openssh.com", GLOBAL_QUIET },
 	{ "no-more-sessions@openssh.com", GLOBAL_STOP },
+	{ "tcpip-forward", GLOBAL_PASS },
+	{ "cancel-tcpip-forward", GLOBAL_PASS },
+	{ "streamlocal-forward@openssh.com", GLOBAL_PASS },
+	{ "cancel-streamlocal-forward@openssh.com", GLOBAL_PASS },
 	{ NULL, GLOBAL_REFUSE },
 };
+
+/* Carried out by the target, if policy lets it. */
+static bool
+is_forward(struct rd_str type)
+{
+	return rd_is(type, "direct-tcpip") || rd_is(type, "direct-streamlocal@openssh.com");
+}
 
 uint32_t
 front_may_open(void *arg, const struct mux_open *open, const char **ret_text)
@@ -52,15 +63,13 @@ front_may_open(void *arg, const struct mux_open *open, const char **ret_text)
 
 	if (f->host[0] == '\0' && rd_is(type, "direct-tcpip"))
 		return front_jump_open(f, open, ret_text);
-	if (rd_is(type, "session")) {
-		if (f->host[0] != '\0' || front_link_shell(f) == 0)
-			return 0;
+	if (rd_is(type, "session") && f->host[0] == '\0' && front_link_shell(f) != 0) {
 		*ret_text = "the bastion is stopping";
 		return SSH_OPEN_PROHIBITED;
 	}
-	*ret_text = rd_is(type, "direct-tcpip") || rd_is(type, "direct-streamlocal@openssh.com")
-			? "bastiond forwards no connections here"
-			: "bastiond opens sessions only";
+	if (rd_is(type, "session") || (f->host[0] != '\0' && is_forward(type)))
+		return 0;
+	*ret_text = "this is not opened through the bastion";
 	return SSH_OPEN_PROHIBITED;
 }
 

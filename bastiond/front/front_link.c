@@ -50,6 +50,7 @@ void
 front_link_expect(struct front *f)
 {
 	end_start_alive(&f->end, f->alive_ns, f->missed_max);
+	f->end.forwards = f->host[0] != '\0';
 	if (note_client(f) != 0)
 		end_disconnect(&f->end, SSH_DISCONNECT_BY_APPLICATION, "out of memory");
 }

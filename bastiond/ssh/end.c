@@ -182,6 +182,8 @@ static const struct ipc_rule link_rules[] = {
 	FRAME(LINK_REPLY, 5, 5),
 	FRAME(LINK_EXIT_STATUS, 4, 4),
 	FRAME(LINK_EXIT_SIGNAL, 13, IPC_MAX),
+	FRAME(LINK_GLOBAL, 9, IPC_MAX),
+	FRAME(LINK_GLOBAL_REPLY, 5, 9),
 	{ LINK_NOTE, "LINK_NOTE", 1, IPC_MAX, 0, IPC_ANY_STATE, on_note },
 	{ LINK_END, "LINK_END", 5, IPC_MAX, 0, IPC_ANY_STATE, on_end },
 };
@@ -221,9 +223,8 @@ find_global(const struct end *e, struct rd_str name)
 static int
 on_global(struct end *e, const uint8_t *msg, size_t len)
 {
-	static const uint8_t failure = SSH_REQUEST_FAILURE;
 	struct rd in = rd_over(msg + 1, len - 1);
-	struct rd_str name;
+	struct rd_str name, raw = { in.p, in.len };
 	uint8_t want_reply;
 	int r = 0;
 
@@ -233,6 +234,10 @@ on_global(struct end *e, const uint8_t *msg, size_t len)
 	case GLOBAL_STOP:
 		e->no_more = true;
 		break;
+	case GLOBAL_PASS:
+		if (e->forwards)
+			return mux_global_pass(e->mux, name, want_reply != 0, raw);
+		/* fall through */
 	case GLOBAL_REFUSE:
 		r = mux_note_refused(e->mux, 0, name, "global request");
 		break;
@@ -240,7 +245,7 @@ on_global(struct end *e, const uint8_t *msg, size_t len)
 		break;
 	}
 	if (r == 0 && want_reply != 0)
-		r = wire_send(e->wire, &failure, 1);
+		r = mux_global_answer(e->mux, false);
 	return r;
 }
 
@@ -249,9 +254,8 @@ on_connection(struct end *e, const uint8_t *msg, size_t len)
 {
 	if (msg[0] == SSH_GLOBAL_REQUEST)
 		return on_global(e, msg, len);
-	/* Answers to our own questions, the only ones that are asked. */
 	if (msg[0] == SSH_REQUEST_SUCCESS || msg[0] == SSH_REQUEST_FAILURE)
-		return 0;
+		return mux_global_reply(e->mux, msg, len);
 	return mux_message(e->mux, msg, len);
 }
 
@@ -529,7 +533,8 @@ on_alive(void *arg)
 	memcpy(wr_u32(msg + 1, sizeof(name) - 1), name, sizeof(name) - 1);
 	msg[sizeof(msg) - 1] = 1;
 	/* A peer that we do not read cannot answer. */
-	if ((wire_events(e->wire) & POLLIN) != 0 && wire_send(e->wire, msg, sizeof(msg)) == 0)
+	if ((wire_events(e->wire) & POLLIN) != 0 && mux_global_own(e->mux) == 0 &&
+	    wire_send(e->wire, msg, sizeof(msg)) == 0)
 		e->unanswered++;
 	loop_timer_arm(e->alive, e->alive_ns);
 }

@@ -16,7 +16,8 @@
 enum end_global {
 	GLOBAL_QUIET,  /* failure, where an answer is wanted: harmless */
 	GLOBAL_REFUSE, /* the same, and the record is told */
-	GLOBAL_STOP    /* no further sessions may be opened */
+	GLOBAL_STOP,   /* no further sessions may be opened */
+	GLOBAL_PASS /* over the link, as far as struct end's forwards allow; else as GLOBAL_REFUSE */
 };
 
 struct end_global_rule {
@@ -68,6 +69,7 @@ struct end {
 	bool waits_for_link; /* frames are kept until it comes */
 	bool hold;	     /* the owner does not want the peer's input now */
 	bool again;	     /* more can be done without waiting */
+	bool forwards;	     /* front: there is a target that may be asked for them */
 	bool no_more;	     /* no further sessions may be opened */
 	bool peer_gone;	     /* the wire is over */
 	bool link_told;	     /* LINK_END was sent or needs not be */

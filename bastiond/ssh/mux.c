@@ -40,6 +40,7 @@ chan_free(struct mux_chan *c)
 	free(c->peers.v);
 	free(c->links.v);
 	free(c->end_text);
+	free(c->tell);
 	free(c);
 }
 
@@ -51,6 +52,10 @@ mux_free(struct mux *m)
 	for (uint32_t i = 0; i < m->n_chans; i++)
 		chan_free(m->chans[i]);
 	free(m->chans);
+	free(m->tell);
+	free(m->global_peers.v);
+	free(m->global_links.v);
+	mux_asked_free(&m->asked);
 	buf_free(m->frame);
 	buf_free(m->joined);
 	free(m);
@@ -109,7 +114,7 @@ mux_sent(const struct mux *m)
 	return m->sent;
 }
 
-/* Numbers only grow, so the table is sorted. */
+/* The table is sorted. */
 static uint32_t
 find_slot(const struct mux *m, uint32_t id)
 {
@@ -156,6 +161,7 @@ table_grow(struct mux *m)
 int
 mux_add(struct mux *m, uint32_t id, struct mux_chan **ret_c)
 {
+	uint32_t i = find_slot(m, id);
 	struct mux_chan *c;
 	int r = table_grow(m);
 
@@ -167,10 +173,31 @@ mux_add(struct mux *m, uint32_t id, struct mux_chan **ret_c)
 	c->id = id;
 	c->session.id = id;
 	c->credit = LINK_CREDIT;
-	m->chans[m->n_chans++] = c;
-	m->highest = id;
+	memmove(m->chans + i + 1, m->chans + i, (m->n_chans - i) * sizeof(struct mux_chan *));
+	m->chans[i] = c;
+	m->n_chans++;
+	*(id < LINK_FROM_BACK ? &m->highest : &m->highest_back) = id;
 	*ret_c = c;
 	return 0;
+}
+
+bool
+mux_was(const struct mux *m, uint32_t id)
+{
+	return id > 0 && id <= (id < LINK_FROM_BACK ? m->highest : m->highest_back);
+}
+
+bool
+mux_has_room(const struct mux *m, struct rd_str type)
+{
+	bool session = rd_is(type, "session");
+	uint32_t n = 0;
+
+	if (m->highest >= LINK_FROM_BACK - 1 || m->highest_back == UINT32_MAX)
+		return false;
+	for (uint32_t i = 0; i < m->n_chans; i++)
+		n += m->chans[i]->session_type == session;
+	return n < (session ? m->limit : MUX_FORWARDS_MAX);
 }
 
 void
@@ -282,8 +309,8 @@ answer_all(struct mux *m, struct mux_chan *c)
 	return mux_answer_due(m, c);
 }
 
-static int
-push_line(struct mux *m, struct mux_chan *c, const char *text)
+int
+mux_line(struct mux *m, struct mux_chan *c, const char *text)
 {
 	char line[1100];
 
@@ -311,7 +338,7 @@ mux_end_now(struct mux *m, struct mux_chan *c)
 {
 	const char *text = c->end_text != NULL ? c->end_text : m->text;
 	uint32_t status = c->end_text != NULL ? c->end_status : m->status;
-	bool silent = c->told || c->link_eof;
+	bool silent = c->told || c->link_eof || !c->session_type;
 	int r = 0;
 
 	if (c->ended)
@@ -320,7 +347,7 @@ mux_end_now(struct mux *m, struct mux_chan *c)
 	m->told++;
 	if (c->link_close) /* its own end is on its way already */
 		return 0;
-	if ((r = answer_all(m, c)) != 0 || (!silent && (r = push_line(m, c, text)) != 0) ||
+	if ((r = answer_all(m, c)) != 0 || (!silent && (r = mux_line(m, c, text)) != 0) ||
 	    (!c->told && c->session.program && (r = push_status(c, status)) != 0) ||
 	    (!c->link_eof && (r = mux_push(c, SSH_CHANNEL_EOF, NULL, 0)) != 0))
 		return r;
@@ -331,7 +358,7 @@ mux_end_now(struct mux *m, struct mux_chan *c)
 static bool
 end_is_due(const struct mux_chan *c)
 {
-	return c->session.program || c->peer_close || c->link_close;
+	return c->session.program || c->peer_close || c->link_close || !c->session_type;
 }
 
 int
@@ -369,6 +396,9 @@ finish_channel(struct mux *m, struct mux_chan *c)
 {
 	if (c->local) /* it does not need the other end */
 		return 0;
+	if (c->owes)
+		return mux_refuse(
+		    m, c, SSH_OPEN_CONNECT_FAILED, rd_bytes(m->text, strlen(m->text)));
 	c->ending = true;
 	return end_is_due(c) ? mux_end_now(m, c) : 0;
 }
@@ -389,7 +419,7 @@ mux_finish(struct mux *m, uint32_t exit_status, const char *text)
 	buf_reset(m->joined);
 	for (uint32_t i = m->n_chans; i > 0 && r == 0; i--)
 		r = finish_channel(m, m->chans[i - 1]);
-	return r;
+	return r != 0 ? r : mux_global_fail_all(m);
 }
 
 /* The first unanswered request of this name. */
@@ -405,21 +435,79 @@ find_asked(struct mux_chan *c, struct rd_str asked)
 	return NULL;
 }
 
+/* What nobody would hear of otherwise: clients ask for it without waiting for an answer, or hide that. */
+static bool
+is_quiet(const struct mux_chan *c, struct rd_str asked)
+{
+	return c->session.pty &&
+	       (rd_is(asked, "auth-agent-req@openssh.com") || rd_is(asked, "x11-req"));
+}
+
+static int
+keep_line(char **ret_kept, const char *text)
+{
+	if (*ret_kept != NULL) /* the first is enough */
+		return 0;
+	*ret_kept = strdup(text);
+	return *ret_kept != NULL ? 0 : -ENOMEM;
+}
+
+static bool
+can_hear(const struct mux_chan *c)
+{
+	return c->session_type && c->session.program && !c->ending && !c->link_eof &&
+	       !c->link_close && !c->discard;
+}
+
+int
+mux_tell(struct mux *m, const char *text)
+{
+	if (m->finished)
+		return 0;
+	for (uint32_t i = 0; i < m->n_chans; i++)
+		if (can_hear(m->chans[i]))
+			return mux_line(m, m->chans[i], text);
+	return keep_line(&m->tell, text);
+}
+
+int
+mux_tell_now(struct mux *m, struct mux_chan *c)
+{
+	char **lines[] = { &c->tell, &m->tell };
+	int r = 0;
+
+	for (size_t i = 0; i < 2 && r == 0 && can_hear(c); i++) {
+		if (*lines[i] == NULL)
+			continue;
+		r = mux_line(m, c, *lines[i]);
+		free(*lines[i]);
+		*lines[i] = NULL;
+	}
+	return r;
+}
+
 int
 mux_deny(struct mux *m, uint32_t id, struct rd_str asked, const char *text)
 {
 	struct mux_chan *c = mux_find(m, id);
 	struct mux_wait *wait;
+	int r = 0;
 
+	/* A global request has its failure by a reply; a channel that is open, its CLOSE. */
+	if (id == 0 || (c != NULL && !c->session_type))
+		return mux_tell(m, text);
 	if (c == NULL || c->ending)
 		return 0;
 	if (mux_is_program(asked))
 		return mux_end(m, c, 254, text);
 	if (rd_is(asked, "pty-req"))
 		c->session.pty = false;
+	mux_asked_denied(m, asked);
+	if (is_quiet(c, asked) && (r = keep_line(&c->tell, text)) == 0)
+		r = mux_tell_now(m, c);
 	wait = find_asked(c, asked);
-	if (wait == NULL)
-		return 0;
+	if (wait == NULL || r != 0)
+		return r;
 	wait->state = WAIT_FAILURE;
 	return mux_answer_due(m, c);
 }

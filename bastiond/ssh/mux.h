@@ -81,8 +81,8 @@ struct mux_ops {
 	/* Send one link frame (recorder/link_proto.h); copied. 0; negative: the link is broken. */
 	int (*frame)(void *arg, uint16_t type, uint32_t id, const void *data, size_t len);
 	/*
-	 * The peer opens a channel. 0; MUX_OPEN_LOCAL: it waits for mux_local_confirm() or mux_local_refuse(); or a
-	 * reason (enum ssh_open_failure) and a line for it. Front only; a target opens nothing.
+	 * The client opens a channel. 0; MUX_OPEN_LOCAL: it waits for mux_local_confirm() or mux_local_refuse(); or a
+	 * reason (enum ssh_open_failure) and a line for it. Front only: what a target may open, the engine knows.
 	 */
 	uint32_t (*may_open)(void *arg, const struct mux_open *open, const char **ret_text);
 	/* The peer asks for this on a channel. Before the owner is called, nothing is known about name and fields. */
@@ -112,11 +112,22 @@ void mux_free(struct mux *m);
 void mux_set_limit(struct mux *m, uint32_t limit);
 
 /*
+ * Requests outside channels (RFC 4254 section 4): replies leave in the order of the requests, whoever answers them. The
+ * peer's request: over the link (raw: from its name on, as it came), or an answer from here. A question of our own is
+ * being sent, so that its answer will be known for that. A reply of the peer, type byte first. Results as mux_message().
+ */
+int mux_global_pass(
+    struct mux *m, struct rd_str name, bool want_reply, struct rd_str raw) MUST_CHECK;
+int mux_global_answer(struct mux *m, bool success) MUST_CHECK;
+int mux_global_own(struct mux *m) MUST_CHECK;
+int mux_global_reply(struct mux *m, const uint8_t *msg, size_t len) MUST_CHECK;
+
+/*
  * A message of the peer, type byte first: SSH_MSG_CHANNEL_OPEN (90) to SSH_MSG_CHANNEL_FAILURE (100).
  * 0; ERR_FORMAT, ERR_ORDER, ERR_LIMIT the peer broke a rule, mux_why() says which; -ENOMEM; an error of ops.
  */
 int mux_message(struct mux *m, const uint8_t *msg, size_t len) MUST_CHECK;
-/* A frame of the other end about a channel: LINK_OPEN (16) to LINK_EXIT_SIGNAL (27). Results as mux_message(). */
+/* A frame of the other end: LINK_OPEN (16) to LINK_GLOBAL_REPLY (29). Results as mux_message(). */
 int mux_frame(
     struct mux *m, uint16_t type, uint32_t id, const uint8_t *data, size_t len) MUST_CHECK;
 /* Why the last call failed, one line without peer's bytes. */
@@ -143,6 +154,8 @@ bool mux_finished(const struct mux *m);
 uint32_t mux_told(const struct mux *m);
 /* Front: policy denied the request `asked` on channel id: same, for that channel, or a failure for what prepares it. */
 int mux_deny(struct mux *m, uint32_t id, struct rd_str asked, const char *text) MUST_CHECK;
+/* Front: a line for the user, on stderr of a session that runs a program, or of the first that will. */
+int mux_tell(struct mux *m, const char *text) MUST_CHECK;
 
 /* Local channels (front). ops, arg: borrowed; before the first MUX_OPEN_LOCAL. */
 void mux_set_local(struct mux *m, const struct mux_local_ops *ops, void *arg);

@@ -21,7 +21,7 @@ fail_open(struct mux *m, uint32_t id, uint32_t reason, const char *text)
 	return r;
 }
 
-/* Back: open the same channel at the target. */
+/* Open the same channel at the peer. */
 static int
 open_at_peer(struct mux *m, uint32_t id, struct rd_str type, struct rd_str fields)
 {
@@ -33,6 +33,7 @@ open_at_peer(struct mux *m, uint32_t id, struct rd_str type, struct rd_str field
 		return r;
 	c->window = LINK_CREDIT;
 	c->session_type = rd_is(type, "session");
+	c->flows = !c->session_type;
 	*p++ = SSH_CHANNEL_OPEN;
 	p = wr_u32(p, (uint32_t)type.len);
 	memcpy(p, type.p, type.len);
@@ -42,39 +43,52 @@ open_at_peer(struct mux *m, uint32_t id, struct rd_str type, struct rd_str field
 	return m->ops->send(m->arg, head, (size_t)(p - head), fields.p, fields.len);
 }
 
+/* 0, or why the other end's channel is not opened. */
+static uint32_t
+judge_open(struct mux *m, const struct mux_open *open, const char **ret_text)
+{
+	if (!mux_has_room(m, open->type)) {
+		*ret_text = "too many channels are open";
+		return SSH_OPEN_RESOURCE_SHORTAGE;
+	}
+	if (m->side == MUX_BACK && rd_is(open->type, "session"))
+		return 0;
+	return mux_type_allowed(m, open, m->side == MUX_FRONT, ret_text) ? 0 : SSH_OPEN_PROHIBITED;
+}
+
 static int
 on_open(struct mux *m, uint32_t id, struct rd *in)
 {
-	struct rd_str type;
+	struct mux_open open = { .id = id };
+	const char *text = "";
+	uint32_t reason;
+	int r = 0;
 
-	if (!rd_str(in, &type))
+	if (!rd_str(in, &open.type))
 		return mux_broken(m, ERR_FORMAT, "link: malformed open");
-	if (m->side == MUX_FRONT && id >= LINK_FROM_BACK)
-		return fail_open(m, id, SSH_OPEN_PROHIBITED, "clients are opened no channel");
-	if (m->side == MUX_FRONT || id <= m->highest || id >= LINK_FROM_BACK)
+	open.fields = rd_bytes(in->p, in->len);
+	if (id == 0 || mux_was(m, id) || (id > LINK_FROM_BACK) != (m->side == MUX_FRONT) ||
+	    id == LINK_FROM_BACK)
 		return mux_broken(m, ERR_ORDER, "link: a channel number out of order");
-	if (!rd_is(type, "session")) {
-		m->highest = id;
-		return fail_open(m, id, SSH_OPEN_UNKNOWN_TYPE, "only sessions are opened");
-	}
-	if (m->n_chans >= m->limit) {
-		m->highest = id;
-		return fail_open(m, id, SSH_OPEN_RESOURCE_SHORTAGE, "too many channels are open");
-	}
-	return open_at_peer(m, id, type, rd_bytes(in->p, in->len));
+	reason = judge_open(m, &open, &text);
+	if (reason == 0)
+		return open_at_peer(m, id, open.type, open.fields);
+	*(id < LINK_FROM_BACK ? &m->highest : &m->highest_back) = id;
+	if (reason == SSH_OPEN_PROHIBITED) /* what an honest end would not have asked for */
+		r = mux_note_refused(m, 0, open.type, text);
+	return r != 0 ? r : fail_open(m, id, reason, text);
 }
 
 static int
 on_open_ok(struct mux *m, struct mux_chan *c, struct rd *in)
 {
-	(void)in;
-	if (m->side != MUX_FRONT || c->open)
+	if (!c->by_peer || c->open)
 		return mux_broken(m, ERR_ORDER, "link: a confirmation that nobody waits for");
 	c->open = true;
-	return 0;
+	return c->owes ? mux_confirm(m, c, rd_bytes(in->p, in->len)) : 0;
 }
 
-/* The client has its channel already, so it is told there. */
+/* The client has its session already, so it is told there. */
 static int
 on_open_fail(struct mux *m, struct mux_chan *c, struct rd *in)
 {
@@ -83,10 +97,12 @@ on_open_fail(struct mux *m, struct mux_chan *c, struct rd *in)
 	struct rd_str why;
 	uint32_t reason;
 
-	if (m->side != MUX_FRONT || c->open)
+	if (!c->by_peer || c->open)
 		return mux_broken(m, ERR_ORDER, "link: a refusal that nobody waits for");
 	if (!rd_u32(in, &reason) || !rd_str(in, &why))
 		return mux_broken(m, ERR_FORMAT, "link: malformed refusal");
+	if (c->owes)
+		return mux_refuse(m, c, reason, why);
 	if (why.len > sizeof(text) - n - 1)
 		why.len = sizeof(text) - n - 1;
 	memcpy(text + n, why.p, why.len);
@@ -119,7 +135,7 @@ on_data_ext(struct mux *m, struct mux_chan *c, struct rd *in)
 {
 	uint32_t code;
 
-	if (m->side != MUX_FRONT || !rd_u32(in, &code) || code != SSH_STDERR)
+	if (m->side != MUX_FRONT || !c->session_type || !rd_u32(in, &code) || code != SSH_STDERR)
 		return mux_broken(m, ERR_FORMAT, "link: extended data of an unknown kind");
 	return take_data(m, c, MUX_Q_ERR, rd_bytes(in->p, in->len));
 }
@@ -182,6 +198,8 @@ on_request(struct mux *m, struct mux_chan *c, struct rd *in)
 	if (r != 0)
 		return r;
 	if (m->side == MUX_BACK)
+		mux_asked_on_channel(m, name, rd_bytes(in->p, in->len));
+	if (m->side == MUX_BACK)
 		return mux_push_ahead(c, SSH_CHANNEL_REQUEST, raw.p, raw.len);
 	return mux_push(c, SSH_CHANNEL_REQUEST, raw.p, raw.len);
 }
@@ -208,8 +226,8 @@ push_exit(struct mux *m, struct mux_chan *c, const char *name, struct rd *in)
 	struct buf *b;
 	int r;
 
-	if (m->side != MUX_FRONT)
-		return mux_broken(m, ERR_ORDER, "link: an exit status from a front");
+	if (m->side != MUX_FRONT || !c->session_type)
+		return mux_broken(m, ERR_ORDER, "link: an exit status of what is no program");
 	b = buf_new(64 + in->len);
 	if (b == NULL)
 		return -ENOMEM;
@@ -252,11 +270,11 @@ static int (*const table[])(struct mux *m, struct mux_chan *c, struct rd *in) = 
 	on_exit_signal,
 };
 
-/* Front: what a target sends presupposes that the channel was confirmed. */
+/* What the other end sends on what our peer has opened presupposes that it was confirmed. */
 static bool
-in_order(const struct mux *m, const struct mux_chan *c, uint16_t type)
+in_order(const struct mux_chan *c, uint16_t type)
 {
-	return m->side == MUX_BACK || c->open || type == LINK_OPEN_OK || type == LINK_OPEN_FAIL ||
+	return !c->by_peer || c->open || type == LINK_OPEN_OK || type == LINK_OPEN_FAIL ||
 	       type == LINK_CLOSE;
 }
 
@@ -267,19 +285,21 @@ mux_frame(struct mux *m, uint16_t type, uint32_t id, const uint8_t *data, size_t
 	struct mux_chan *c;
 
 	m->why = "";
-	if (type < LINK_OPEN || type > LINK_EXIT_SIGNAL)
+	if (type < LINK_OPEN || type > LINK_GLOBAL_REPLY)
 		return mux_broken(m, ERR_FORMAT, "link: not a frame about a channel");
 	if (m->finished)
 		return 0;
+	if (type >= LINK_GLOBAL)
+		return mux_global_frame(m, type, &in);
 	if (type == LINK_OPEN)
 		return on_open(m, id, &in);
 	c = mux_find(m, id);
-	if (c == NULL && (id == 0 || id > m->highest))
+	if (c == NULL && !mux_was(m, id))
 		return mux_broken(m, ERR_ORDER, "link: a frame for a channel that was never open");
 	/* Late frames for a channel that we or the peer have ended. */
 	if (c == NULL || c->ending)
 		return 0;
-	if (c->local || c->link_close || !in_order(m, c, type))
+	if (c->local || c->link_close || !in_order(c, type))
 		return mux_broken(m, ERR_ORDER, "link: a frame before its time or after its end");
 	return table[type - LINK_OPEN_OK](m, c, &in);
 }

@@ -34,39 +34,30 @@ refuse_open(struct mux *m, const struct open_msg *o, uint32_t reason, const char
 	return r;
 }
 
-/* Sessions are counted on their own: a limit on them is not one on forwards. */
-static bool
-has_room(const struct mux *m, struct rd_str type)
-{
-	bool session = rd_is(type, "session");
-	uint32_t n = 0;
-
-	if (m->highest >= LINK_FROM_BACK - 1)
-		return false;
-	for (uint32_t i = 0; i < m->n_chans; i++)
-		n += m->chans[i]->session_type == session;
-	return n < (session ? m->limit : MUX_FORWARDS_MAX);
-}
-
 /* 0, or why this channel is not opened. */
 static uint32_t
 judge_open(struct mux *m, const struct open_msg *o, const char **ret_text)
 {
 	struct mux_open open = { .id = m->highest + 1, .type = o->type, .fields = o->fields };
+	uint32_t reason = 0;
 
-	if (m->side == MUX_BACK) {
-		*ret_text = "the bastion opens no channel for a target";
-		return SSH_OPEN_PROHIBITED;
-	}
 	if (o->packet == 0) {
 		*ret_text = "a maximum packet size of 0 carries nothing";
 		return SSH_OPEN_PROHIBITED;
 	}
-	if (!has_room(m, o->type)) {
+	if (!mux_has_room(m, o->type)) {
 		*ret_text = "too many channels are open";
 		return SSH_OPEN_RESOURCE_SHORTAGE;
 	}
-	return m->ops->may_open(m->arg, &open, ret_text);
+	if (m->side == MUX_FRONT)
+		reason = m->ops->may_open(m->arg, &open, ret_text);
+	if (reason != 0 || (m->side == MUX_FRONT && rd_is(o->type, "session")))
+		return reason;
+	if (m->finished) {
+		*ret_text = m->text;
+		return SSH_OPEN_PROHIBITED;
+	}
+	return mux_type_allowed(m, &open, m->side == MUX_BACK, ret_text) ? 0 : SSH_OPEN_PROHIBITED;
 }
 
 int
@@ -100,46 +91,61 @@ mux_refuse(struct mux *m, struct mux_chan *c, uint32_t reason, struct rd_str tex
 	return m->ops->send(m->arg, head, sizeof(head), tail, 4 + n + 4);
 }
 
+/* A channel for the peer's number. */
+static int
+add_theirs(struct mux *m, const struct open_msg *o, struct mux_chan **ret_c)
+{
+	uint32_t id = m->highest + 1;
+	struct mux_chan *c;
+	int r;
+
+	if (m->side == MUX_BACK)
+		id = (m->highest_back == 0 ? LINK_FROM_BACK : m->highest_back) + 1;
+	r = mux_add(m, id, &c);
+	if (r != 0)
+		return r;
+	c->peer_id = o->sender;
+	c->peer_max = o->packet;
+	c->room = o->window;
+	c->known = true;
+	c->by_peer = true;
+	c->flows = true;
+	c->session_type = rd_is(o->type, "session");
+	*ret_c = c;
+	return 0;
+}
+
 /* For the owner to answer. */
 static int
 accept_local(struct mux *m, const struct open_msg *o)
 {
 	struct mux_chan *c;
-	int r = mux_add(m, m->highest + 1, &c);
+	int r = add_theirs(m, o, &c);
 
 	if (r != 0)
 		return r;
-	c->peer_id = o->sender;
-	c->peer_max = o->packet;
-	c->room = o->window;
-	c->known = true;
+	c->session_type = false;
 	c->owes = true;
-	c->flows = true;
 	c->local = true;
 	c->left = true; /* the link never hears of it */
 	return 0;
 }
 
-/* The client has its channel at once; the other end follows when it can. */
+/* A session: the client has it at once, the other end follows when it can. Others wait for the other end's answer. */
 static int
 accept_open(struct mux *m, const struct open_msg *o)
 {
 	struct mux_chan *c;
 	struct buf *b;
-	int r = mux_add(m, m->highest + 1, &c);
+	int r = add_theirs(m, o, &c);
 
 	if (r != 0)
 		return r;
-	c->peer_id = o->sender;
-	c->peer_max = o->packet;
-	c->room = o->window;
-	c->window = m->ready ? LINK_CREDIT : MUX_WINDOW_EARLY;
-	c->early = m->ready ? 0 : LINK_CREDIT - MUX_WINDOW_EARLY;
-	c->known = true;
-	c->flows = true;
-	c->session_type = true;
+	c->owes = !c->session_type;
+	c->early = c->owes || m->ready ? 0 : LINK_CREDIT - MUX_WINDOW_EARLY;
+	c->window = LINK_CREDIT - c->early;
 	c->ending = m->finished;
-	if ((r = mux_confirm(m, c, nothing)) != 0)
+	if (!c->owes && (r = mux_confirm(m, c, nothing)) != 0)
 		return r;
 	b = buf_new(4 + MUX_NAME_MAX);
 	if (b == NULL)
@@ -169,7 +175,7 @@ on_open(struct mux *m, struct rd *in)
 	return reason != 0 ? refuse_open(m, &o, reason, text) : accept_open(m, &o);
 }
 
-/* Back: the target has confirmed what the link asked for. */
+/* The peer has confirmed what the link asked for. */
 static int
 on_open_confirmation(struct mux *m, struct mux_chan *c, struct rd *in)
 {
@@ -269,6 +275,8 @@ on_extended_data(struct mux *m, struct mux_chan *c, struct rd *in)
 		return mux_broken(m, ERR_FORMAT, "malformed extended data message");
 	if ((r = take_window(m, c, data.len)) != 0)
 		return r;
+	if (m->side == MUX_BACK && !c->session_type)
+		return drop_unknown(m, c, data.len);
 	if (m->side == MUX_FRONT) {
 		if (c->ending)
 			return 0;
@@ -373,8 +381,10 @@ pass_request(struct mux *m, struct mux_chan *c, const struct mux_request *req, s
 	if (r != 0)
 		return r;
 	note_passed(&c->session, req->name);
+	mux_asked_on_channel(m, req->name, req->fields);
 	wr_u32(number, c->asked);
-	return mux_emit_chan(m, c, LINK_REQUEST, rd_bytes(number, sizeof(number)), raw);
+	r = mux_emit_chan(m, c, LINK_REQUEST, rd_bytes(number, sizeof(number)), raw);
+	return r != 0 ? r : mux_tell_now(m, c);
 }
 
 /* Nobody is there to pass it to: what is said at the end needs the program request, and a terminal's line ends. */
@@ -405,9 +415,10 @@ refuse_long(struct mux *m, struct mux_chan *c, const struct mux_request *req)
 
 /* Back: how a program ended has frames of its own. true: it was one of these. */
 static bool
-is_exit(const struct mux *m, const struct mux_request *req, uint16_t *ret_type, bool *ret_ok)
+is_exit(const struct mux *m, const struct mux_chan *c, const struct mux_request *req,
+    uint16_t *ret_type, bool *ret_ok)
 {
-	if (m->side != MUX_BACK)
+	if (m->side != MUX_BACK || !c->session_type)
 		return false;
 	if (rd_is(req->name, "exit-status")) {
 		*ret_type = LINK_EXIT_STATUS;
@@ -449,7 +460,7 @@ on_request(struct mux *m, struct mux_chan *c, struct rd *in)
 	req.fields = rd_bytes(in->p, in->len);
 	if (c->flow.n_others + c->ctl.n_others > MUX_QUEUED_MAX)
 		return mux_broken(m, ERR_LIMIT, "too many replies wait to be read");
-	if (is_exit(m, &req, &type, &ok)) {
+	if (is_exit(m, c, &req, &type, &ok)) {
 		if (!ok)
 			return mux_broken(m, ERR_FORMAT, "malformed exit status or signal");
 		r = mux_emit_chan(m, c, type, req.fields, nothing);
@@ -458,7 +469,8 @@ on_request(struct mux *m, struct mux_chan *c, struct rd *in)
 	/* Requests that cross a CLOSE are lost, as they would be without us. */
 	if (c->peer_close || c->link_close || c->ended)
 		return 0;
-	return c->local ? answer(m, c, &req, false) : judge_request(m, c, &req, raw);
+	/* Nothing is ever asked for on the others. */
+	return c->session_type ? judge_request(m, c, &req, raw) : answer(m, c, &req, false);
 }
 
 static int
@@ -524,7 +536,7 @@ mux_message(struct mux *m, const uint8_t *msg, size_t len)
 	if (!rd_u32(&in, &id))
 		return mux_broken(m, ERR_FORMAT, "malformed channel message");
 	c = mux_find(m, id);
-	if (c == NULL && table[i].late && id > 0 && id <= m->highest)
+	if (c == NULL && table[i].late && mux_was(m, id))
 		return 0;
 	if (c == NULL || c->owes || (!c->known && !table[i].opens))
 		return mux_broken(m, ERR_ORDER, "a message for a channel that is not open");

@@ -1,7 +1,8 @@
 /*
  * What the files of the channel engine share. mux.c: the table of channels, notes, endings; mux_peer.c: messages of the
  * SSH peer; mux_link.c: frames of the other end; mux_flow.c: what leaves, either way, and the accounts of both windows;
- * mux_local.c: channels whose other half is the owner.
+ * mux_local.c: channels whose other half is the owner; mux_asked.c: which channels may be opened from where, and what was
+ * asked for that lets a target open some; mux_global.c: requests outside channels.
  */
 #ifndef BASTION_MUX_PRIV_H
 #define BASTION_MUX_PRIV_H
@@ -23,12 +24,33 @@ struct mux_wait {
 	uint32_t number; /* on the link; 0: it did not go there */
 	enum mux_wait_state state;
 	char name[MUX_NAME_MAX + 1];
+	uint32_t times;	 /* global, and not of the link: so many of our own questions in a row */
+	uint8_t data[4]; /* global: what the reply says, */
+	size_t data_len; /* 0 or 4 */
 };
 
 /* Requests in the order in which their replies are due. All zero: empty. */
 struct mux_waits {
 	struct mux_wait *v;
 	uint32_t first, n, size;
+};
+
+/* An address or path where a target listens for the client, or is asked to. */
+struct mux_forward {
+	uint32_t asked; /* number of the request, while its answer is outstanding; 0: it listens */
+	uint32_t cancels; /* number of the request that ends it; 0: none */
+	bool path;	  /* streamlocal */
+	uint32_t port;
+	char *where; /* as it was asked for; */
+	size_t where_len;
+};
+
+/* What the client's side has asked for. All zero: nothing. */
+struct mux_asked {
+	bool agent, x11;
+	uint32_t x11_once; /* connections of x11-req that asked for a single one */
+	struct mux_forward *v;
+	uint32_t n, size;
 };
 
 struct mux_chan {
@@ -44,12 +66,13 @@ struct mux_chan {
 	uint32_t heard;	   /* number of the last one that came from it */
 	uint32_t taken;	   /* local: bytes that the owner took since the peer's window was grown */
 	bool known;	   /* the peer's number is known: it has confirmed, or it opened */
-	bool owes;	   /* the peer has opened it and waits for the answer */
+	bool by_peer;	   /* the peer has opened it, else the link */
+	bool owes;	   /* and waits for the answer */
 	bool session_type; /* it is a session; else a forward of some kind */
 	bool local;	   /* the owner is its other half; link_* then tell of the owner */
 	bool full;	   /* local: the owner was told that there is no room */
 	bool flows;	   /* data may leave for the peer: a program runs, or this is a front */
-	bool open;	   /* front: the other end has confirmed */
+	bool open;	   /* the peer has opened it, and the other end has confirmed */
 	bool moved;	   /* something left for the peer since mux_expire() looked */
 	bool stuck;	   /* it was closing then, and nothing had left */
 	bool discard;	   /* data for the peer is dropped: it has closed, or takes nothing */
@@ -63,6 +86,7 @@ struct mux_chan {
 	bool noted;		   /* the record knows of data of an unknown type */
 	uint32_t end_status;	   /* what mux_end() will say when its time comes; */
 	char *end_text;		   /* NULL: mux_finish()'s words */
+	char *tell;		   /* front: a line for its user once a program runs; NULL: none */
 	struct mux_session session;
 	struct mux_queue ctl;	/* back: requests and replies, which need not wait for data */
 	struct mux_queue flow;	/* what must keep its order with data */
@@ -80,15 +104,20 @@ struct mux {
 	const char *why;
 	struct mux_chan **chans; /* in the order of their numbers */
 	uint32_t n_chans, size;
-	uint32_t highest;   /* number of the last channel ever opened */
-	uint32_t turn;	    /* whose turn it is to send first */
-	uint32_t notes;	    /* refusals that the record has been told */
-	uint32_t told;	    /* channels that were told their end by us */
-	bool ready;	    /* the other end is at work */
-	bool finished;	    /* there is no other end: see mux_finish() */
-	uint32_t status;    /* exit status for mux_finish(), */
-	char text[1024];    /* and its line */
-	uint64_t sent;	    /* messages and bytes that left for the peer */
+	uint32_t highest;      /* number of the last channel that the client's side ever opened; */
+	uint32_t highest_back; /* that the target's did, 0: none */
+	uint32_t turn;	       /* whose turn it is to send first */
+	uint32_t notes;	       /* refusals that the record has been told */
+	uint32_t told;	       /* channels that were told their end by us */
+	bool ready;	       /* the other end is at work */
+	bool finished;	       /* there is no other end: see mux_finish() */
+	uint32_t status;       /* exit status for mux_finish(), */
+	char text[1024];       /* and its line */
+	uint64_t sent;	       /* messages and bytes that left for the peer */
+	char *tell; /* front: a line for the first session that runs a program; NULL: none */
+	struct mux_asked asked;
+	uint32_t global_asked, global_heard; /* as of a channel, for global requests */
+	struct mux_waits global_peers, global_links;
 	struct buf *frame;  /* a frame that is being built */
 	struct buf *joined; /* data of one channel and stream, not yet on the link */
 	uint32_t joined_id;
@@ -125,6 +154,34 @@ void mux_waits_pop(struct mux_waits *w);
 int mux_confirm(struct mux *m, struct mux_chan *c, struct rd_str fields) MUST_CHECK;
 /* CHANNEL_OPEN_FAILURE for it; the channel is forgotten. text: made printable. */
 int mux_refuse(struct mux *m, struct mux_chan *c, uint32_t reason, struct rd_str text) MUST_CHECK;
+
+/* A number that was ever a channel's. */
+bool mux_was(const struct mux *m, uint32_t id);
+/* Other channels than sessions are bounded on their own. */
+bool mux_has_room(const struct mux *m, struct rd_str type);
+/* A line on stderr of the channel. */
+int mux_line(struct mux *m, struct mux_chan *c, const char *text) MUST_CHECK;
+/* A program was asked for on this session: what its user is to be told is told. */
+int mux_tell_now(struct mux *m, struct mux_chan *c) MUST_CHECK;
+
+/* mux_asked.c */
+
+/* A channel of this type may be opened from the client's side, or (back) from the target's, with these fields; a line
+ * that says why not. Sessions are not asked about. What allows one channel is used up by it. */
+bool mux_type_allowed(struct mux *m, const struct mux_open *open, bool back, const char **ret_text);
+/* A request that crosses on a channel, or one outside of them, and the answer to that. -ENOMEM; ERR_LIMIT. */
+void mux_asked_on_channel(struct mux *m, struct rd_str name, struct rd_str fields);
+void mux_asked_denied(struct mux *m, struct rd_str name);
+int mux_asked_globally(struct mux *m, uint32_t number, struct rd_str name, bool want_reply,
+    struct rd_str fields) MUST_CHECK;
+void mux_asked_answered(struct mux *m, uint32_t number, bool success, struct rd_str fields);
+void mux_asked_free(struct mux_asked *a);
+
+/* mux_global.c */
+
+int mux_global_frame(struct mux *m, uint16_t type, struct rd *in) MUST_CHECK;
+/* Nobody will answer any more. */
+int mux_global_fail_all(struct mux *m) MUST_CHECK;
 
 /* mux_local.c */
 

@@ -90,7 +90,8 @@ static uint32_t
 on_may_open(void *arg, const struct mux_open *open, const char **ret_text)
 {
 	(void)arg;
-	if (rd_is(open->type, "session"))
+	if (rd_is(open->type, "session") || rd_is(open->type, "direct-tcpip") ||
+	    rd_is(open->type, "direct-streamlocal@openssh.com"))
 		return 0;
 	if (rd_is(open->type, "local"))
 		return MUX_OPEN_LOCAL;
@@ -102,7 +103,8 @@ static enum mux_answer
 on_may_request(void *arg, const struct mux_session *s, const struct mux_request *req)
 {
 	static const char *const known[] = { "pty-req", "env", "shell", "exec", "subsystem",
-		"window-change", "signal", "eow@openssh.com" };
+		"window-change", "signal", "eow@openssh.com", "x11-req",
+		"auth-agent-req@openssh.com" };
 	struct rig *g = arg;
 
 	if (mux_is_program(req->name) && s->program)
@@ -199,7 +201,9 @@ rig_ssh(struct rig *g, const char *shape, ...)
 	va_start(ap, shape);
 	p = rig_vbytes(&len, shape, &ap);
 	va_end(ap);
-	r = mux_message(g->mux, p, len);
+	r = len > 0 && (p[0] == SSH_REQUEST_SUCCESS || p[0] == SSH_REQUEST_FAILURE)
+		? mux_global_reply(g->mux, p, len)
+		: mux_message(g->mux, p, len);
 	return r != 0 ? r : mux_pump(g->mux);
 }
 

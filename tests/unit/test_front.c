@@ -896,12 +896,12 @@ test_only_sessions_are_opened_as_many_as_allowed(void **state)
 
 	(void)state;
 	session(&w);
-	wire_fake_says("bsuuusu", SSH_CHANNEL_OPEN, "direct-tcpip", 3u, 1u, 1u, "h", 22u);
+	wire_fake_says("bsuuu", SSH_CHANNEL_OPEN, "tun@openssh.com", 3u, 1u, 1u);
 	turn(&w);
 	rig_log_want(&wire_fake->sent, "buuss", SSH_CHANNEL_OPEN_FAILURE, 3u, SSH_OPEN_PROHIBITED,
-	    "bastiond forwards no connections here", "");
-	end_rig_want_frame(w.link, LINK_NOTE, 0, "bss", LINK_NOTE_REFUSED, "direct-tcpip",
-	    "bastiond forwards no connections here");
+	    "this is not opened through the bastion", "");
+	end_rig_want_frame(w.link, LINK_NOTE, 0, "bss", LINK_NOTE_REFUSED, "tun@openssh.com",
+	    "this is not opened through the bastion");
 	/* policy said 3 */
 	open_session();
 	open_session();
@@ -923,11 +923,17 @@ test_global_requests_are_refused_by_their_kind(void **state)
 	wire_fake_says("bsb", SSH_GLOBAL_REQUEST, "keepalive@openssh.com", 1);
 	rig_log_want(&wire_fake->sent, "b", SSH_REQUEST_FAILURE);
 	end_rig_want_quiet(w.link);
-	wire_fake_says("bsbsu", SSH_GLOBAL_REQUEST, "tcpip-forward", 1, "", 0u);
+	wire_fake_says("bsb", SSH_GLOBAL_REQUEST, "odd", 1);
 	rig_log_want(&wire_fake->sent, "b", SSH_REQUEST_FAILURE);
 	turn(&w);
-	end_rig_want_frame(
-	    w.link, LINK_NOTE, 0, "bss", LINK_NOTE_REFUSED, "tcpip-forward", "global request");
+	end_rig_want_frame(w.link, LINK_NOTE, 0, "bss", LINK_NOTE_REFUSED, "odd", "global request");
+	/* This one is the target's to answer. */
+	wire_fake_says("bsbsu", SSH_GLOBAL_REQUEST, "tcpip-forward", 1, "", 0u);
+	turn(&w);
+	want_nothing_sent();
+	end_rig_want_frame(w.link, LINK_GLOBAL, 0, "usbsu", 1u, "tcpip-forward", 1, "", 0u);
+	end_rig_frame(w.f.loop, w.link, LINK_GLOBAL_REPLY, 0, "ubu", 1u, 1, 4022u);
+	rig_log_want(&wire_fake->sent, "bu", SSH_REQUEST_SUCCESS, 4022u);
 	wire_fake_says("bsb", SSH_GLOBAL_REQUEST, "no-more-sessions@openssh.com", 0);
 	want_nothing_sent();
 	open_session();

@@ -185,6 +185,22 @@ test_with_a_host_there_are_no_jumps(void **state)
 }
 
 static void
+test_without_a_host_nothing_else_is_forwarded(void **state)
+{
+	struct world w;
+
+	(void)state;
+	start(&w, "");
+	wire_fake_says("bsuuussu", SSH_CHANNEL_OPEN, "direct-streamlocal@openssh.com", 5u, WINDOW,
+	    PACKET, "/run/x", "", 0u);
+	want_refused(5, SSH_OPEN_PROHIBITED, "this is not opened through the bastion");
+	wire_fake_says("bsbsu", SSH_GLOBAL_REQUEST, "tcpip-forward", 1, "", 0u);
+	rig_log_want(&wire_fake->sent, "b", SSH_REQUEST_FAILURE);
+	want_quiet();
+	done(&w);
+}
+
+static void
 test_what_is_no_host_and_port_is_refused_here(void **state)
 {
 	static const char *const shapes[] = { "bsuuusu", "bsuuususuu", "bsuuu" };
@@ -578,6 +594,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_with_a_host_there_are_no_jumps),
+		cmocka_unit_test(test_without_a_host_nothing_else_is_forwarded),
 		cmocka_unit_test(test_what_is_no_host_and_port_is_refused_here),
 		cmocka_unit_test(test_a_refusal_of_the_broker_is_the_clients),
 		cmocka_unit_test(test_an_answer_to_nothing_ends_the_front),

@@ -159,6 +159,7 @@ test_what_the_link_opens_is_checked(void **state)
 	assert_int_equal(rig_link(&g, LINK_OPEN, 2, "b", 1), ERR_FORMAT);
 	rig_want_quiet(&g);
 	OK(rig_link(&g, LINK_OPEN, 2, "ss", "direct-tcpip", "h"));
+	rig_want_link(&g, LINK_NOTE, 0, "bss", LINK_NOTE_REFUSED, "direct-tcpip", "malformed");
 	assert_true(rig_take(&g.link, &it));
 	assert_int_equal(it.type, LINK_OPEN_FAIL);
 	OK(rig_link(&g, LINK_OPEN, 3, "s", "session"));

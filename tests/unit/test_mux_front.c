@@ -85,10 +85,10 @@ test_another_type_is_refused_and_noted(void **state)
 
 	(void)state;
 	fresh(&g);
-	OK(rig_ssh(&g, "bsuuusu", SSH_CHANNEL_OPEN, "direct-tcpip", 3u, WINDOW, PACKET, "h", 22u));
+	OK(rig_ssh(&g, "bsuuu", SSH_CHANNEL_OPEN, "tun@openssh.com", 3u, WINDOW, PACKET));
 	rig_want_ssh(
 	    &g, "buuss", SSH_CHANNEL_OPEN_FAILURE, 3u, SSH_OPEN_PROHIBITED, "not here", "");
-	rig_want_link(&g, LINK_NOTE, 0, "bss", LINK_NOTE_REFUSED, "direct-tcpip", "not here");
+	rig_want_link(&g, LINK_NOTE, 0, "bss", LINK_NOTE_REFUSED, "tun@openssh.com", "not here");
 	rig_want_quiet(&g);
 	assert_int_equal(mux_channels(g.mux), 0);
 	rig_done(&g);
@@ -797,7 +797,9 @@ test_the_link_opens_nothing_at_a_client(void **state)
 	running(&g);
 	assert_int_equal(rig_link(&g, LINK_OPEN, 0, "s", "session"), ERR_ORDER);
 	assert_int_equal(rig_link(&g, LINK_OPEN, 2, "s", "session"), ERR_ORDER);
-	OK(rig_link(&g, LINK_OPEN, LINK_FROM_BACK + 1, "s", "x11"));
+	OK(rig_link(&g, LINK_OPEN, LINK_FROM_BACK + 1, "ssu", "x11", "::1", 5u));
+	rig_want_link(
+	    &g, LINK_NOTE, 0, "bss", LINK_NOTE_REFUSED, "x11", "nobody has asked for this");
 	assert_true(rig_take(&g.link, &it));
 	assert_int_equal(it.type, LINK_OPEN_FAIL);
 	assert_int_equal(it.id, LINK_FROM_BACK + 1);
