@@ -422,6 +422,13 @@ find_class(uint8_t type, const uint8_t *name, size_t len)
 	return &unknown_class;
 }
 
+/* Paths are judged, and so every answer must belong to one request only. */
+static bool
+is_strict(const struct sftp_gate *g)
+{
+	return g->rule.reads.n > 0 || g->rule.writes.n > 0;
+}
+
 /* Take the fields out, and the paths as the server will. */
 static void
 read_fields(struct judged *j, struct sftp_cursor *c)
@@ -437,7 +444,8 @@ read_fields(struct judged *j, struct sftp_cursor *c)
 		j->flags = sftp_u32(c);
 	if (shape == TWO_PATHS)
 		j->path2 = sftp_str(c, &j->path2_len);
-	if (shape < PATH || j->class->judge == NULL || j->class->judge == judge_symlink)
+	if (shape < PATH || !is_strict(j->g) || j->class->judge == NULL ||
+	    j->class->judge == judge_symlink)
 		return;
 	if (c->cut)
 		j->why = "the path is too long to be judged";
@@ -445,13 +453,6 @@ read_fields(struct judged *j, struct sftp_cursor *c)
 		j->why = real_path(j->g, j->path, j->path_len, j->real[0]);
 	if (j->why == NULL && shape == TWO_PATHS)
 		j->why = real_path(j->g, j->path2, j->path2_len, j->real[1]);
-}
-
-/* Paths are judged, and so every answer must belong to one request only. */
-static bool
-is_strict(const struct sftp_gate *g)
-{
-	return g->rule.reads.n > 0 || g->rule.writes.n > 0;
 }
 
 /* What the answer to an allowed request is looked at for. */
