@@ -42,7 +42,7 @@ run(void *arg)
 {
 	struct stream *s = arg;
 	struct watch *w = NULL;
-	struct seen *seen;
+	struct told *seen;
 	int r;
 
 	fault_hold();

@@ -71,17 +71,17 @@ stream_sftp(struct stream *s, enum event_way way, uint8_t type, const char *fmt,
 	buf_free(packet);
 }
 
-struct seen *
+struct told *
 seen_new(void)
 {
-	struct seen *seen = calloc(1, sizeof(*seen));
+	struct told *seen = calloc(1, sizeof(*seen));
 
 	assert_non_null(seen);
 	return seen;
 }
 
 void
-seen_free(struct seen *seen)
+seen_free(struct told *seen)
 {
 	free(seen);
 }
@@ -90,7 +90,7 @@ static int
 on_span(
     void *arg, enum event_way way, const uint8_t *p, size_t len, uint32_t number, uint64_t offset)
 {
-	struct seen *seen = arg;
+	struct told *seen = arg;
 
 	(void)offset;
 	if (len == 0 || p != seen->next || len > seen->left) {
@@ -118,7 +118,7 @@ copy_text(char dst[64], const uint8_t *p, size_t len)
 static int
 on_file(void *arg, const struct watch_file *f)
 {
-	struct seen *seen = arg;
+	struct told *seen = arg;
 	struct seen_file *to = &seen->files[seen->n_files];
 
 	assert_true(seen->n_files < SEEN_FILES_MAX);
@@ -134,7 +134,7 @@ on_file(void *arg, const struct watch_file *f)
 static int
 on_remark(void *arg, const char *word, const char *text)
 {
-	struct seen *seen = arg;
+	struct told *seen = arg;
 
 	assert_true(seen->n_remarks < N_OF(seen->words));
 	(void)snprintf(seen->words[seen->n_remarks], sizeof(seen->words[0]), "%s", word);
@@ -146,14 +146,14 @@ on_remark(void *arg, const char *word, const char *text)
 const struct watch_sink seen_sink = { on_span, on_file, on_remark };
 
 const struct seen_file *
-seen_file(const struct seen *seen, size_t i)
+seen_file(const struct told *seen, size_t i)
 {
 	assert_true(i < seen->n_files);
 	return &seen->files[i];
 }
 
 int
-stream_feed(const struct stream *s, struct watch *w, struct seen *seen, size_t step)
+stream_feed(const struct stream *s, struct watch *w, struct told *seen, size_t step)
 {
 	const uint8_t *bytes = buf_ptr(s->bytes);
 	int r;

@@ -31,7 +31,7 @@ void stream_put(struct stream *s, enum event_way way, const void *data, size_t l
 void stream_sftp(struct stream *s, enum event_way way, uint8_t type, const char *fmt, ...);
 
 /* What a watch said. Files' paths and texts are copied. */
-struct seen {
+struct told {
 	struct seen_file {
 		struct watch_file f;
 		char path[64], path2[64]; /* cut */
@@ -49,13 +49,13 @@ struct seen {
 	bool broken; /* a span was not the next bytes */
 	int fail;    /* what the sink answers from now on */
 };
-struct seen *seen_new(void);
-void seen_free(struct seen *seen);
+struct told *seen_new(void);
+void seen_free(struct told *seen);
 extern const struct watch_sink seen_sink;
 /* The file of that number, counted from 0, must be there. */
-const struct seen_file *seen_file(const struct seen *seen, size_t i);
+const struct seen_file *seen_file(const struct told *seen, size_t i);
 
 /* Feed the stream in pieces of at most step bytes, and say that it is over. 0, or what the watch answered. */
-int stream_feed(const struct stream *s, struct watch *w, struct seen *seen, size_t step);
+int stream_feed(const struct stream *s, struct watch *w, struct told *seen, size_t step);
 
 #endif

@@ -19,15 +19,20 @@
 
 #include "lib/clock.h"
 #include "lib/file.h"
+#include "lib/hash.h"
 #include "lib/json.h"
 #include "lib/loop.h"
+#include "lib/str.h"
 #include "policy/policy_proto.h"
 #include "recorder/mlog.h"
 #include "recorder/recorder.h"
 #include "recorder/recording.h"
 #include "recorder/sess.h"
+#include "recorder/sftp.h"
+#include "tests/unit/sftp_rig.h"
 #include "tests/unit/store_rig.h"
 
+#define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define WAIT_NS (10 * CLOCK_NS_PER_S)
 
 enum peer { BROKER, POLICY, FRONT, BACK, PEERS };
@@ -544,7 +549,8 @@ test_bad_metadata_is_refused(void **state)
 /* Verdicts. */
 
 static void
-answer_as(struct world *w, uint8_t verdict, const char *text, const void *data, size_t len)
+answer_with(struct world *w, uint8_t verdict, const char *text, const void *data, size_t len,
+    const void *terms, size_t terms_len)
 {
 	struct buf *b = buf_new(IPC_MAX);
 
@@ -554,9 +560,15 @@ answer_as(struct world *w, uint8_t verdict, const char *text, const void *data, 
 	assert_int_equal(buf_put_cstr(b, text), 0);
 	if (verdict == POL_REPLACE)
 		assert_int_equal(buf_put_str(b, data, len), 0);
-	assert_int_equal(buf_put_cstr(b, ""), 0);
+	assert_int_equal(buf_put_str(b, terms, terms_len), 0);
 	send_to(w, POLICY, POL_VERDICT, 1, buf_ptr(b), buf_len(b));
 	buf_free(b);
+}
+
+static void
+answer_as(struct world *w, uint8_t verdict, const char *text, const void *data, size_t len)
+{
+	answer_with(w, verdict, text, data, len, "", 0);
 }
 
 static void
@@ -1125,6 +1137,350 @@ test_the_end_of_the_broker_is_an_orderly_stop(void **state)
 	assert_int_equal(w->rec.n_legs, 0);
 }
 
+/* Streams that are read. */
+
+static const uint8_t sftp_payload[] = "\0\0\0\1\0\0\0\11subsystem\1\0\0\0\4sftp";
+static const uint8_t forward_payload[] = "\0\0\0\14direct-tcpip\0\0\0\1h\0\0\0\26\0\0\0\1o\0\0\0\1";
+
+/* Terms as of policy_proto.h, without prefixes. */
+static void
+answer_terms(struct world *w, uint8_t stream, uint8_t files, uint8_t rights)
+{
+	const uint8_t terms[11] = { stream, files, rights };
+
+	answer_with(w, POL_ALLOW, "", NULL, 0, terms, sizeof(terms));
+}
+
+/* Channel 1 runs sftp, by these terms. */
+static void
+open_sftp(struct world *w, uint8_t files, uint8_t rights)
+{
+	open_leg(w);
+	give_policy(w);
+	open_channel(w);
+	send_to(w, FRONT, LINK_REQUEST, 1, sftp_payload, sizeof(sftp_payload) - 1);
+	want(w, POLICY, POL_ASK);
+	answer_terms(w, POL_STREAM_SFTP, files, rights);
+	want_data(w, BACK, LINK_REQUEST, 1, sftp_payload, sizeof(sftp_payload) - 1);
+}
+
+/* A frame of the stream that crosses as it came. */
+static void
+carry(struct world *w, enum peer from, const struct stream *s, size_t i)
+{
+	const uint8_t *p = buf_ptr(s->bytes) + s->steps[i].off;
+
+	send_to(w, from, LINK_DATA, 1, p, s->steps[i].len);
+	want_data(w, from == FRONT ? BACK : FRONT, LINK_DATA, 1, p, s->steps[i].len);
+}
+
+static struct stream *
+put_stream(void)
+{
+	struct stream *s = stream_new();
+
+	stream_sftp(s, EVENT_FRONT, SFTP_INIT, "u", 3u);
+	stream_sftp(s, EVENT_BACK, SFTP_VERSION_IS, "u", 3u);
+	stream_sftp(s, EVENT_FRONT, SFTP_OPEN, "usun", 1u, "/f\xff", SFTP_F_WRITE | SFTP_F_TRUNC);
+	stream_sftp(s, EVENT_BACK, SFTP_HANDLE, "us", 1u, "h");
+	stream_sftp(s, EVENT_FRONT, SFTP_WRITE, "usqs", 2u, "h", (uint64_t)0, "secret content");
+	stream_sftp(s, EVENT_BACK, SFTP_STATUS, "uuss", 2u, 0u, "", "");
+	stream_sftp(s, EVENT_FRONT, SFTP_CLOSE, "us", 3u, "h");
+	stream_sftp(s, EVENT_BACK, SFTP_STATUS, "uuss", 3u, 0u, "", "");
+	return s;
+}
+
+static void
+put_a_file(struct world *w)
+{
+	struct stream *s = put_stream();
+
+	for (size_t i = 0; i < s->n; i++)
+		carry(w, s->steps[i].way == EVENT_FRONT ? FRONT : BACK, s, i);
+	stream_free(s);
+	settle(w);
+}
+
+static void
+check_file_event(const char *content)
+{
+	const struct event *ev = find_event(&seen, EVENT_TO_FRONT, EVENT_FILE);
+	uint8_t hash[HASH_LEN];
+	char hex[2 * HASH_LEN + 1];
+	struct json_node *f;
+
+	assert_non_null(ev);
+	assert_int_equal(ev->channel, 1);
+	assert_memory_equal(ev->data, "\0\0\0\1", 4);
+	assert_int_equal(json_parse((const char *)ev->data + 8, ev->len - 8, &f), 0);
+	assert_string_equal(json_str(json_get(f, "op"), ""), "put");
+	assert_string_equal(json_str(json_get(f, "path"), ""), "/f\xef\xbf\xbd");
+	assert_string_equal(json_str(json_get(f, "path_base64"), ""), "L2b/");
+	assert_int_equal(json_u64(json_get(f, "bytes"), 0), 14);
+	assert_int_equal(json_u64(json_get(f, "size"), 0), 14);
+	assert_int_equal(json_u64(json_get(f, "status"), 9), 0);
+	assert_int_equal(json_u64(json_get(f, "channel"), 9), 1);
+	assert_string_equal(json_str(json_get(f, "content"), ""), content);
+	hash_sha256("secret content", 14, hash);
+	assert_string_equal(json_str(json_get(f, "sha256"), ""), str_hex(hex, hash, sizeof(hash)));
+	json_node_free(f);
+}
+
+static void
+test_content_crosses_and_its_hash_is_recorded(void **state)
+{
+	struct world *w = *state;
+	const struct event *ev;
+	uint8_t hash[HASH_LEN];
+	struct sess s;
+
+	open_sftp(w, POL_FILES_HASH, POL_FILES_READ | POL_FILES_WRITE);
+	put_a_file(w);
+	see(w, &seen);
+	check_file_event("hash");
+	ev = find_event(&seen, EVENT_FRONT, EVENT_CONTENT);
+	assert_non_null(ev);
+	assert_int_equal(ev->len, 4 + 8 + 4 + HASH_LEN);
+	assert_memory_equal(ev->data, "\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\16", 16);
+	hash_sha256("secret content", 14, hash);
+	assert_memory_equal(ev->data + 16, hash, HASH_LEN);
+	for (size_t i = 0; i < seen.n; i++)
+		assert_null(memmem(seen.events[i].data, seen.events[i].len, "secret", 6));
+	get_session(w, &s);
+	assert_int_equal(s.state, SESS_OPEN);
+	sess_done(&s);
+}
+
+static void
+test_content_that_is_kept_is_marked(void **state)
+{
+	struct world *w = *state;
+	const struct event *ev;
+
+	open_sftp(w, POL_FILES_KEEP, POL_FILES_READ | POL_FILES_WRITE);
+	put_a_file(w);
+	see(w, &seen);
+	check_file_event("kept");
+	assert_null(find_event(&seen, EVENT_FRONT, EVENT_CONTENT));
+	ev = find_event(&seen, EVENT_FRONT, EVENT_KEPT);
+	assert_non_null(ev);
+	assert_int_equal(ev->len, 12);
+	assert_int_equal(ev[1].type, LINK_DATA);
+	assert_int_equal(ev[1].len, 14);
+	assert_memory_equal(ev[1].data, "secret content", 14);
+}
+
+static void
+test_a_file_that_is_open_at_the_end_is_told(void **state)
+{
+	struct world *w = *state;
+	struct stream *s = put_stream();
+	const struct event *file, *close;
+
+	open_sftp(w, POL_FILES_HASH, POL_FILES_READ | POL_FILES_WRITE);
+	for (size_t i = 0; i < 4; i++)
+		carry(w, s->steps[i].way == EVENT_FRONT ? FRONT : BACK, s, i);
+	send_to(w, BACK, LINK_CLOSE, 1, NULL, 0);
+	want_data(w, FRONT, LINK_CLOSE, 1, NULL, 0);
+	settle(w);
+	see(w, &seen);
+	file = find_event(&seen, EVENT_TO_FRONT, EVENT_FILE);
+	close = find_event(&seen, EVENT_BACK, LINK_CLOSE);
+	assert_non_null(file);
+	assert_true(file->seq < close->seq);
+	assert_null(memmem(file->data, file->len, "status", 6));
+	stream_free(s);
+}
+
+static void
+test_a_refused_request_is_rewritten_and_told(void **state)
+{
+	struct world *w = *state;
+	struct stream *s = stream_new();
+
+	stream_sftp(s, EVENT_FRONT, SFTP_INIT, "u", 3u);
+	stream_sftp(s, EVENT_BACK, SFTP_VERSION_IS, "u", 3u);
+	stream_sftp(s, EVENT_FRONT, SFTP_REMOVE, "us", 7u, "/etc/f");
+	stream_sftp(s, EVENT_BACK, SFTP_STATUS, "uuss", 7u, 8u, "", "");
+	open_sftp(w, POL_FILES_HASH, POL_FILES_READ);
+	carry(w, FRONT, s, 0);
+	carry(w, BACK, s, 1);
+	send_to(w, FRONT, LINK_DATA, 1, buf_ptr(s->bytes) + s->steps[2].off, s->steps[2].len);
+	want(w, BACK, LINK_DATA);
+	assert_int_equal(w->msg.len, s->steps[2].len);
+	assert_int_equal(w->msg.data[4], SFTP_EXTENDED);
+	assert_memory_equal(w->msg.data + 5, "\0\0\0\7", 4);
+	assert_null(memmem(w->msg.data, w->msg.len, "etc", 3));
+	send_to(w, BACK, LINK_DATA, 1, buf_ptr(s->bytes) + s->steps[3].off, s->steps[3].len);
+	want(w, FRONT, LINK_DATA);
+	assert_int_equal(w->msg.data[12], SFTP_PERMISSION_DENIED);
+	settle(w);
+	assert_true(audited(w, "file.refused"));
+	assert_true(audited(w, "remove /etc/f: the rule gives no right to write"));
+	see(w, &seen);
+	assert_non_null(find_event(&seen, EVENT_TO_FRONT, EVENT_REMARK));
+	assert_non_null(memmem(find_event(&seen, EVENT_TO_FRONT, EVENT_FILE)->data,
+	    find_event(&seen, EVENT_TO_FRONT, EVENT_FILE)->len, "\"refused\":true", 14));
+	/* What was recorded is what crossed. */
+	for (size_t i = 0; i < seen.n; i++)
+		if (seen.events[i].type == LINK_DATA)
+			assert_null(memmem(seen.events[i].data, seen.events[i].len, "etc", 3));
+	stream_free(s);
+}
+
+/* Half a request waits for the rest of it, and goes on when there is none. */
+static void
+test_half_a_request_is_held(void **state)
+{
+	struct world *w = *state;
+	struct stream *s = stream_new();
+	const uint8_t *p;
+
+	stream_sftp(s, EVENT_FRONT, SFTP_INIT, "u", 3u);
+	stream_sftp(s, EVENT_FRONT, SFTP_OPENDIR, "us", 7u, "/etc/f");
+	open_sftp(w, POL_FILES_HASH, POL_FILES_READ);
+	carry(w, FRONT, s, 0);
+	p = buf_ptr(s->bytes) + s->steps[1].off;
+	send_to(w, FRONT, LINK_DATA, 1, p, 12);
+	want_nothing(w, BACK);
+	send_to(w, FRONT, LINK_DATA, 1, p + 12, s->steps[1].len - 12);
+	want_data(w, BACK, LINK_DATA, 1, p, s->steps[1].len);
+	send_to(w, FRONT, LINK_DATA, 1, p, 9);
+	want_nothing(w, BACK);
+	send_to(w, FRONT, LINK_EOF, 1, NULL, 0);
+	want_data(w, BACK, LINK_DATA, 1, p, 9);
+	want_data(w, BACK, LINK_EOF, 1, NULL, 0);
+	stream_free(s);
+}
+
+/* Both sides hear that the channel is over; what they still send goes nowhere, and the session lives. */
+static void
+check_cut(struct world *w, uint32_t channel)
+{
+	want_data(w, FRONT, LINK_CLOSE, channel, NULL, 0);
+	want_data(w, BACK, LINK_CLOSE, channel, NULL, 0);
+	send_to(w, FRONT, LINK_DATA, channel, "late", 4);
+	send_to(w, BACK, LINK_DATA, channel, "late", 4);
+	send_to(w, BACK, LINK_CLOSE, channel, NULL, 0);
+	send_to(w, FRONT, LINK_CLOSE, channel, NULL, 0);
+	want_nothing(w, FRONT);
+	want_nothing(w, BACK);
+	send_to(w, FRONT, LINK_OPEN, 9, SESSION_OPEN);
+	want_data(w, BACK, LINK_OPEN, 9, SESSION_OPEN);
+	see(w, &seen);
+	assert_non_null(find_event(&seen, EVENT_TO_BACK, LINK_CLOSE));
+	assert_non_null(find_event(&seen, EVENT_TO_FRONT, EVENT_REMARK));
+}
+
+static void
+test_a_stream_that_cannot_be_judged_is_cut(void **state)
+{
+	struct world *w = *state;
+
+	open_sftp(w, POL_FILES_HASH, POL_FILES_READ);
+	send_to(w, FRONT, LINK_DATA, 1, "GET / HTTP/1.0\r\n", 16);
+	check_cut(w, 1);
+	assert_true(audited(w, "file.refused"));
+}
+
+static void
+test_a_stream_that_cannot_be_followed_crosses_without_a_rule(void **state)
+{
+	struct world *w = *state;
+
+	open_sftp(w, POL_FILES_HASH, POL_FILES_READ | POL_FILES_WRITE);
+	send_to(w, FRONT, LINK_DATA, 1, "GET / HTTP/1.0\r\n", 16);
+	want_data(w, BACK, LINK_DATA, 1, "GET / HTTP/1.0\r\n", 16);
+	settle(w);
+	see(w, &seen);
+	assert_non_null(
+	    memmem(find_event(&seen, EVENT_TO_FRONT, EVENT_REMARK)->data, 14, "unfollowed", 10));
+	assert_memory_equal(
+	    find_event(&seen, EVENT_FRONT, LINK_DATA)->data, "GET / HTTP/1.0\r\n", 16);
+}
+
+static void
+open_forward(struct world *w)
+{
+	open_leg(w);
+	give_policy(w);
+	send_to(w, FRONT, LINK_OPEN, 1, forward_payload, sizeof(forward_payload) - 1);
+	want(w, POLICY, POL_ASK);
+	answer_terms(w, POL_STREAM_FORWARD, POL_FILES_HASH, 0);
+	want_data(w, BACK, LINK_OPEN, 1, forward_payload, sizeof(forward_payload) - 1);
+	send_to(w, BACK, LINK_OPEN_OK, 1, NULL, 0);
+	want_data(w, FRONT, LINK_OPEN_OK, 1, NULL, 0);
+}
+
+static void
+test_a_forward_that_opens_like_ssh_is_cut(void **state)
+{
+	struct world *w = *state;
+
+	open_forward(w);
+	send_to(w, BACK, LINK_DATA, 1, "SSH-2.0-x\r\n", 11);
+	want(w, FRONT, LINK_NOTE);
+	assert_non_null(memmem(w->msg.data, w->msg.len, "use ssh -J", 10));
+	check_cut(w, 1);
+	assert_true(audited(w, "forward.cut"));
+}
+
+static void
+test_one_side_that_has_closed_is_not_told_twice(void **state)
+{
+	struct world *w = *state;
+
+	open_forward(w);
+	send_to(w, FRONT, LINK_CLOSE, 1, NULL, 0);
+	want_data(w, BACK, LINK_CLOSE, 1, NULL, 0);
+	send_to(w, BACK, LINK_DATA, 1, "SSH-2.0-x\r\n", 11);
+	want(w, FRONT, LINK_NOTE);
+	want_data(w, FRONT, LINK_CLOSE, 1, NULL, 0);
+	send_to(w, BACK, LINK_CLOSE, 1, NULL, 0);
+	want_nothing(w, BACK);
+	want_nothing(w, FRONT);
+}
+
+static void
+test_other_forwards_cross_as_they_come(void **state)
+{
+	struct world *w = *state;
+
+	open_forward(w);
+	send_to(w, FRONT, LINK_DATA, 1, "SSH", 3);
+	want_data(w, BACK, LINK_DATA, 1, "SSH", 3);
+	send_to(w, FRONT, LINK_DATA, 1, "+-", 2);
+	want_data(w, BACK, LINK_DATA, 1, "+-", 2);
+}
+
+static void
+test_terms_that_do_not_parse_end_the_session(void **state)
+{
+	static const struct {
+		const char *terms;
+		size_t len;
+	} rows[] = { { "\1", 1 }, { "\1\1\3\0\0\0\0\0\0\0\0x", 12 },
+		{ "\1\1\3\0\0\0\1\0\0\0\3srv\0\0\0\0", 18 },
+		{ "\1\1\3\377\377\377\377\0\0\0\0", 11 } };
+	for (size_t i = 0; i < N_OF(rows); i++) {
+		struct world *w;
+
+		if (i > 0) {
+			teardown(state);
+			assert_int_equal(setup(state), 0);
+		}
+		w = *state;
+		open_leg(w);
+		give_policy(w);
+		open_channel(w);
+		send_to(w, FRONT, LINK_REQUEST, 1, sftp_payload, sizeof(sftp_payload) - 1);
+		want(w, POLICY, POL_ASK);
+		answer_with(w, POL_ALLOW, "", NULL, 0, rows[i].terms, rows[i].len);
+		want(w, BACK, LINK_END);
+		assert_int_equal(end_code(w), LINK_END_INTERNAL);
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -1169,6 +1525,17 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    test_in_silence_the_last_commit_is_synced_once, setup_process, teardown),
 		T(test_the_end_of_the_broker_is_an_orderly_stop),
+		T(test_content_crosses_and_its_hash_is_recorded),
+		T(test_content_that_is_kept_is_marked),
+		T(test_a_file_that_is_open_at_the_end_is_told),
+		T(test_a_refused_request_is_rewritten_and_told),
+		T(test_half_a_request_is_held),
+		T(test_a_stream_that_cannot_be_judged_is_cut),
+		T(test_a_stream_that_cannot_be_followed_crosses_without_a_rule),
+		T(test_a_forward_that_opens_like_ssh_is_cut),
+		T(test_one_side_that_has_closed_is_not_told_twice),
+		T(test_other_forwards_cross_as_they_come),
+		T(test_terms_that_do_not_parse_end_the_session),
 	};
 
 	return cmocka_run_group_tests_name("recorder", tests, NULL, NULL);

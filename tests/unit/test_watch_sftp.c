@@ -31,10 +31,10 @@ status(struct stream *s, uint32_t id, uint32_t code)
 }
 
 /* Feed in pieces of step bytes; everything must have been told of, in order. */
-static struct seen *
+static struct told *
 feed(const struct stream *s, size_t step)
 {
-	struct seen *seen = seen_new();
+	struct told *seen = seen_new();
 	struct watch *w;
 
 	assert_int_equal(watch_new(POL_STREAM_SFTP, "", &seen_sink, seen, &w), 0);
@@ -47,10 +47,10 @@ feed(const struct stream *s, size_t step)
 	return seen;
 }
 
-static struct seen *
+static struct told *
 feed_all(struct stream *s)
 {
-	struct seen *seen = feed(s, SIZE_MAX);
+	struct told *seen = feed(s, SIZE_MAX);
 
 	stream_free(s);
 	return seen;
@@ -86,7 +86,7 @@ put_stream(void)
 }
 
 static void
-check_put(const struct seen *seen)
+check_put(const struct told *seen)
 {
 	const struct watch_file *f = &seen_file(seen, 0)->f;
 
@@ -113,7 +113,7 @@ test_a_put_is_told_however_it_is_cut(void **state)
 
 	(void)state;
 	for (size_t step = 1; step < 120; step++) {
-		struct seen *seen = feed(s, step);
+		struct told *seen = feed(s, step);
 
 		check_put(seen);
 		seen_free(seen);
@@ -131,7 +131,7 @@ test_a_put_is_told_when_cut_once_anywhere(void **state)
 	for (size_t i = 0; i < s->n; i++)
 		for (size_t at = 1; at < s->steps[i].len; at++) {
 			struct stream *t = stream_new();
-			struct seen *seen;
+			struct told *seen;
 
 			for (size_t j = 0; j < s->n; j++) {
 				const uint8_t *p = buf_ptr(s->bytes) + s->steps[j].off;
@@ -176,7 +176,7 @@ test_a_get_has_its_size_from_the_end_of_file(void **state)
 
 	(void)state;
 	for (size_t step = 1; step < 40; step++) {
-		struct seen *seen = feed(s, step);
+		struct told *seen = feed(s, step);
 		const struct watch_file *f = &seen_file(seen, 0)->f;
 
 		assert_int_equal(seen->n_files, 1);
@@ -194,7 +194,7 @@ static void
 test_what_is_not_answered_is_told_as_it_stands(void **state)
 {
 	struct stream *s = get_stream(false);
-	struct seen *seen;
+	struct told *seen;
 	const struct watch_file *f;
 
 	(void)state;
@@ -214,7 +214,7 @@ test_content_out_of_order_has_ranges_and_no_hash(void **state)
 	static const uint64_t offsets[] = { 100, 0, 4, 104, 50 };
 	struct stream *s = hello();
 	const struct seen_file *f;
-	struct seen *seen;
+	struct told *seen;
 
 	(void)state;
 	stream_sftp(s, F, SFTP_OPEN, "usun", U(1), "a", U(SFTP_F_WRITE));
@@ -245,7 +245,7 @@ test_more_ranges_than_are_told_are_counted(void **state)
 {
 	struct stream *s = hello();
 	const struct seen_file *f;
-	struct seen *seen;
+	struct told *seen;
 
 	(void)state;
 	stream_sftp(s, F, SFTP_OPEN, "usun", U(1), "a", U(SFTP_F_WRITE));
@@ -271,7 +271,7 @@ static void
 test_an_append_claims_no_hash(void **state)
 {
 	struct stream *s = hello();
-	struct seen *seen;
+	struct told *seen;
 
 	(void)state;
 	stream_sftp(s, F, SFTP_OPEN, "usun", U(1), "log", U(SFTP_F_WRITE | SFTP_F_APPEND));
@@ -290,7 +290,7 @@ static void
 test_an_empty_file_has_the_hash_of_nothing(void **state)
 {
 	struct stream *s = hello();
-	struct seen *seen;
+	struct told *seen;
 
 	(void)state;
 	stream_sftp(
@@ -319,7 +319,7 @@ static void
 test_both_ways_are_two_operations(void **state)
 {
 	struct stream *s = hello();
-	struct seen *seen;
+	struct told *seen;
 
 	(void)state;
 	stream_sftp(s, F, SFTP_OPEN, "usun", U(1), "rw", U(SFTP_F_READ | SFTP_F_WRITE));
@@ -369,7 +369,7 @@ test_each_operation_is_told_with_the_answer(void **state)
 		for (uint32_t code = 0; code < 5; code += 4) {
 			struct stream *s = hello();
 			const struct seen_file *f;
-			struct seen *seen;
+			struct told *seen;
 
 			if (rows[i].extension != NULL)
 				stream_sftp(s, F, rows[i].type, rows[i].fmt, U(9),
@@ -398,7 +398,7 @@ static void
 test_a_listing_and_a_refused_open_are_told(void **state)
 {
 	struct stream *s = hello();
-	struct seen *seen;
+	struct told *seen;
 
 	(void)state;
 	stream_sftp(s, F, SFTP_OPENDIR, "us", U(1), "/etc");
@@ -422,7 +422,7 @@ static void
 test_a_copy_at_the_target_is_no_content(void **state)
 {
 	struct stream *s = hello();
-	struct seen *seen;
+	struct told *seen;
 
 	(void)state;
 	stream_sftp(s, F, SFTP_OPEN, "usun", U(1), "from", U(SFTP_F_READ));
@@ -454,7 +454,7 @@ test_a_long_path_is_cut_and_said_so(void **state)
 	for (size_t i = 0; i < N_OF(lens); i++) {
 		struct stream *s = hello();
 		char *path = calloc(1, lens[i] + 1);
-		struct seen *seen;
+		struct told *seen;
 
 		memset(path, 'p', lens[i]);
 		stream_sftp(s, F, SFTP_RENAME, "uss", U(1), path, "x");
@@ -504,7 +504,7 @@ test_what_does_not_fit_is_plain_and_said_once(void **state)
 	for (size_t i = 0; i < N_OF(rows); i++)
 		for (size_t step = 1; step <= 64; step *= 8) {
 			struct stream *s = hello();
-			struct seen *seen;
+			struct told *seen;
 
 			stream_sftp(s, F, SFTP_OPEN, "usun", U(1), "a", U(SFTP_F_WRITE));
 			if (rows[i].way == F)
@@ -532,7 +532,7 @@ test_beginnings_that_are_not_version_3(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < 3; i++) {
 		struct stream *s = stream_new();
-		struct seen *seen;
+		struct told *seen;
 
 		if (i == 0)
 			stream_sftp(s, F, SFTP_OPEN, "usun", U(1), "a", U(1));
@@ -557,7 +557,7 @@ test_memory_is_bounded(void **state)
 	for (int kind = 0; kind < 3; kind++) {
 		struct stream *s = hello();
 		char *path = calloc(1, 4096);
-		struct seen *seen;
+		struct told *seen;
 
 		memset(path, 'p', 4095);
 		for (uint32_t i = 1; i <= WATCH_PENDING_MAX + 1; i++) {
@@ -584,7 +584,7 @@ static void
 test_what_concerns_nothing_is_passed_over(void **state)
 {
 	struct stream *s = hello();
-	struct seen *seen;
+	struct told *seen;
 
 	(void)state;
 	status(s, 77, 4);
@@ -607,7 +607,7 @@ static void
 test_the_sink_can_stop_it(void **state)
 {
 	struct stream *s = put_stream();
-	struct seen *seen = seen_new();
+	struct told *seen = seen_new();
 	struct watch *w;
 
 	(void)state;
@@ -623,7 +623,7 @@ static void
 test_numbers_can_be_shared(void **state)
 {
 	struct stream *s = put_stream();
-	struct seen *seen = seen_new();
+	struct told *seen = seen_new();
 	uint32_t last = 41;
 	struct watch *w;
 
