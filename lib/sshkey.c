@@ -349,18 +349,21 @@ sshkey_bits(const struct sshkey *key)
 	return key->bits;
 }
 
-static bool
-blob_is_named(const uint8_t *blob, size_t len, const char *name, size_t name_len)
+static int
+check_blob_name(const uint8_t *blob, size_t len, const char *name, size_t name_len)
 {
 	struct buf *b = buf_view(blob, len);
 	const uint8_t *inner;
 	size_t inner_len;
-	bool same = false;
+	int r;
 
-	if (b != NULL && buf_get_str(b, &inner, &inner_len) == 0)
-		same = inner_len == name_len && memcmp(inner, name, name_len) == 0;
+	if (b == NULL)
+		return -ENOMEM;
+	r = buf_get_str(b, &inner, &inner_len);
+	if (r == 0 && (inner_len != name_len || memcmp(inner, name, name_len) != 0))
+		r = ERR_FORMAT;
 	buf_free(b);
-	return same;
+	return r;
 }
 
 int
@@ -378,9 +381,9 @@ sshkey_line(const char *line, uint8_t **ret_blob, size_t *ret_len, const char **
 		return ERR_FORMAT;
 	if ((r = str_unbase64(data, data_len, &blob, &len)) != 0)
 		return r;
-	if (!blob_is_named(blob, len, type, type_len)) {
+	if ((r = check_blob_name(blob, len, type, type_len)) != 0) {
 		free(blob);
-		return ERR_FORMAT;
+		return r;
 	}
 	*ret_blob = blob;
 	*ret_len = len;
