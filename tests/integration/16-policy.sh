@@ -3,7 +3,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 39
+plan 48
 rig_init && rig_target t1 && rig_target t2 || exit 1
 rig_key "$RIG/bob"
 rig_key "$RIG/ca"
@@ -23,12 +23,13 @@ cat >"$RIG/rules.yaml" <<YAML
     who: {groups: [contractors], source: [127.0.0.0/8]}
     where: {hosts: [t1]}
     as: [$rig_me, operator]
-    may: [{exec: ["echo *", "cat '/etc/**'"]}, sftp]
+    may: [{exec: ["echo *", "cat '/etc/**'"]}, sftp-read, {forward: ["localhost:5432", "*:8000-8099"]}]
   - {name: no-operator, deny: true, who: {users: [alice]}, as: [operator]}
+  - {name: not-that-port, deny: true, may: [{forward: ["*:8080"]}]}
 YAML
 rig_policy
 ok 'the policy is good' ctl policy check
-like 'and counted' "$(ctl policy check)" 'policy.yaml: good: 2 users, 2 hosts, 3 rules'
+like 'and counted' "$(ctl policy check)" 'policy.yaml: good: 2 users, 2 hosts, 4 rules'
 ok 'a bastion starts' rig_start
 
 bob() { IDENTITY=$RIG/bob b_ssh "$@" 2>&1; }
@@ -47,7 +48,9 @@ bob_sftp() { sftp -q $(IDENTITY=$RIG/bob rig_opts) -P "$bastion_port" -b "$RIG/b
 ok 'but sftp' bob_sftp
 like 'another host is refused' "$(bob "$(to t2)" 'echo x')" 'Permission denied'
 like 'mosh is told why' "$(b_ssh "$(to t1)" mosh-server new 2>&1)" 'mosh is not possible here'
-like 'a tunnel is refused' "$(b_ssh -o ExitOnForwardFailure=yes -W 127.0.0.1:1 "$(to t1)" 2>&1)" 'forward|administratively|refused|prohibited'
+like 'a forward that no rule gives' "$(b_ssh -W 127.0.0.1:1 "$(to t1)" 2>&1)" 'stdio forwarding failed'
+like 'a remote forward' "$(b_ssh -o ExitOnForwardFailure=yes -R 0:127.0.0.1:1 "$(to t1)" true 2>&1)" \
+	'remote port forwarding failed'
 wait_for 10 sh -c "\"$BASTIONCTL\" -f \"$RIG/b/bastiond.yaml\" log | grep -q channel.denied"
 is 'each refusal inside a session is an event' \
 	"$(ctl log | jq -r 'select(.event == "channel.denied" and .identity == "bob" and .what == "exec") | .reason' | sort -u | wc -l)" 2
@@ -84,6 +87,12 @@ like 'and the one before stays' "$(by_cert)" 'Permission denied'
 ctl policy explain bob t1 --login operator >"$RIG/out"
 is 'explain: yes' $? 0
 like 'by which rule' "$(cat "$RIG/out")" 'rule: some-commands'
+like 'with its rights' "$(cat "$RIG/out")" 'may: exec sftp-read forward'
+like 'and what they are held to' "$(cat "$RIG/out")" 'forward only: localhost:5432'
+like 'and what is taken' "$(cat "$RIG/out")" 'forward never: \*:8080'
+is 'the same as JSON' "$(ctl policy explain bob t1 --login operator --json | jq -c '[.may, .only.forward, .never, .files]')" \
+	'[["exec","sftp-read","forward"],["localhost:5432","*:8000-8099"],{"forward":["*:8080"]},"hash"]'
+is 'sftp is both of its rights' "$(ctl policy explain alice t1 --login "$rig_me" --json | jq -r '.may | join(" ")')" 'shell exec sftp scp rsync'
 ctl policy explain alice t1 --login operator --json >"$RIG/out"
 is 'explain: no' $? 1
 is 'by which rule, as JSON' "$(jq -r '[.allowed, .rule, .reason] | join(" ")' "$RIG/out")" 'false no-operator host-denied-by-rule'
@@ -92,6 +101,14 @@ sed 's/deny: true/dney: true/' "$RIG/b/policy.yaml" >"$RIG/wrong.yaml"
 text=$(ctl policy check "$RIG/wrong.yaml" 2>&1)
 is 'check: no' $? 1
 like 'where, and what was meant' "$text" 'wrong.yaml:[0-9]+:[0-9]+: rules\[2\].dney: expected a known key \(did you mean "deny"\?\)'
+sed 's/sftp-read,/sftp_read,/' "$RIG/b/policy.yaml" >"$RIG/wrong.yaml"
+like 'a wrong right' "$(ctl policy check "$RIG/wrong.yaml" 2>&1)" \
+	'rules\[1\].may\[1\]: expected one of the rights shell, .* \(did you mean "sftp-read"\?\), found "sftp_read"'
+sed 's/sftp-read,/{sftp: [\/srv\/..\/etc]},/' "$RIG/b/policy.yaml" >"$RIG/wrong.yaml"
+like 'a path that leads out' "$(ctl policy check "$RIG/wrong.yaml" 2>&1)" 'rules\[1\].may\[1\].sftp\[0\]: expected an absolute path'
+sed 's/sftp, scp, rsync/{sftp: [\/srv]}, scp/' "$RIG/b/policy.yaml" >"$RIG/odd.yaml"
+like 'rights that lead around a path are warned of' "$(ctl policy check "$RIG/odd.yaml" 2>&1)" \
+	'rule sre: shell is not held to the paths of sftp'
 examples() { for f in "$BASTION_SRC"/contrib/policies/*.yaml; do ctl policy check "$f" || return 1; done; }
 ok 'the example policies are good' examples
 
