@@ -4,7 +4,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 68
+plan 69
 
 rig_key "$RIG/alice"
 rig_key "$RIG/fleet"
@@ -220,8 +220,9 @@ ok 'a target with another host key: both keys are named' grep -Fq \
 	"host key of strange is not the pinned one: expected $(finger "$RIG/other.pub"), got $(finger "$RIG/strange/host_key.pub");" \
 	"$RIG/err"
 not_ok 'a target with another host key: it heard of no login' grep -q 'userauth\|Accepted\|Failed\|user ' "$RIG/sshd-strange.log"
-not_ok 'a tunnel through a session' b_ssh -n -W 127.0.0.1:22 "$(to t1)" 2>/dev/null
-ok 'and the record knows that too' wait_for 10 grep -q 'front type=30 channel=0 .*direct-tcpip' "$RIG/link.log"
+like 'a forward at the target' "$(b_ssh -n -W "127.0.0.1:$rig_port_t1" "$(to t1)" | head -n 1)" '^SSH-2.0-'
+like 'one that the target refuses' "$(b_ssh -n -o LogLevel=INFO -W 127.0.0.1:1 "$(to t1)" 2>&1)" 'open failed: connect failed: Connection refused'
+ok 'and the record knows that too' wait_for 10 grep -q 'back type=18 channel=.*Connection refused' "$RIG/link.log"
 
 # Sudden ends.
 talk() {
