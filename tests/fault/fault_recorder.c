@@ -60,15 +60,19 @@ note(struct world *w, enum peer peer, const struct ipc_msg *msg)
 	}
 	if (peer == BROKER && msg->type == REC_CLOSED)
 		w->closed = true;
-	if (peer == BACK && msg->type == LINK_DATA && w->n_got + msg->len < sizeof(w->got)) {
+	if (peer == BACK && msg->type == LINK_DATA && msg->id == 1 &&
+	    w->n_got + msg->len < sizeof(w->got)) {
 		memcpy(w->got + w->n_got, msg->data, msg->len);
 		w->n_got += msg->len;
 	}
 	if (peer == POLICY && msg->type == POL_ASK) {
-		uint8_t allow[] = { msg->data[0], msg->data[1], msg->data[2], msg->data[3],
-			POL_ALLOW, 0, 0, 0, 0, 0, 0, 0, 0 };
+		/* sftp is for reading only and has its content hashed; everything else is plain */
+		bool sftp = memmem(msg->data, msg->len, "sftp", 4) != NULL;
+		uint8_t allow[24] = { msg->data[0], msg->data[1], msg->data[2], msg->data[3],
+			POL_ALLOW, 0, 0, 0, 0, 0, 0, 0, sftp ? 11 : 0, POL_STREAM_SFTP,
+			POL_FILES_HASH, POL_FILES_READ };
 
-		say(w->fds[POLICY], POL_VERDICT, 1, allow, sizeof(allow), NULL, 0);
+		say(w->fds[POLICY], POL_VERDICT, 1, allow, sftp ? 24 : 13, NULL, 0);
 	}
 }
 
@@ -100,6 +104,28 @@ send_to(struct world *w, enum peer peer, uint16_t type, uint32_t id, const void 
 	pump(w);
 }
 
+/* A file is read, and one is not removed. */
+static void
+move_files(struct world *w)
+{
+	send_to(w, FRONT, LINK_OPEN, 2, "\0\0\0\7session", 11);
+	send_to(w, BACK, LINK_OPEN_OK, 2, "", 0);
+	send_to(w, FRONT, LINK_REQUEST, 2, "\0\0\0\1\0\0\0\11subsystem\0\0\0\0\4sftp", 26);
+	send_to(w, FRONT, LINK_DATA, 2, "\0\0\0\5\1\0\0\0\3", 9);
+	send_to(w, BACK, LINK_DATA, 2, "\0\0\0\5\2\0\0\0\3", 9);
+	send_to(w, FRONT, LINK_DATA, 2,
+	    "\0\0\0\22\3\0\0\0\1\0\0\0\1f\0\0\0\1\0\0\0\0"
+	    "\0\0\0\12\15\0\0\0\2\0\0\0\1f",
+	    36);
+	send_to(w, BACK, LINK_DATA, 2,
+	    "\0\0\0\12\146\0\0\0\1\0\0\0\1h"
+	    "\0\0\0\11\145\0\0\0\2\0\0\0\10",
+	    27);
+	send_to(w, FRONT, LINK_DATA, 2, "\0\0\0\26\5\0\0\0\3\0\0\0\1h\0\0\0\0\0\0\0\0\0\0\0\7", 26);
+	send_to(w, BACK, LINK_DATA, 2, "\0\0\0\20\147\0\0\0\3\0\0\0\7content", 20);
+	send_to(w, BACK, LINK_CLOSE, 2, "", 0);
+}
+
 static void
 talk(struct world *w)
 {
@@ -125,6 +151,7 @@ talk(struct world *w)
 	send_to(w, FRONT, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\4exec\1\0\0\0\2id", 19);
 	send_to(w, FRONT, LINK_DATA, 1, "ls\n", 3);
 	send_to(w, BACK, LINK_DATA, 1, "a b c", 5);
+	move_files(w);
 	send_to(w, FRONT, LINK_NOTE, 0, "\4\0\0\0\3x11\0\0\0\2no", 14);
 	send_to(w, FRONT, LINK_DATA, 1, "exit\n", 5);
 	send_to(w, BROKER, REC_AUDIT, 9, "{\"event\":\"x\"}", 13);
@@ -158,7 +185,7 @@ check_prefix(struct world *w)
 
 		event_reader_init(&reader, part.data, part.len, part.first_seq, part.base_ns);
 		while (event_next(&reader, &ev) == 0)
-			if (ev.way == EVENT_FRONT && ev.type == LINK_DATA) {
+			if (ev.way == EVENT_FRONT && ev.type == LINK_DATA && ev.channel == 1) {
 				memcpy(in + n, ev.data, ev.len);
 				n += ev.len;
 			}

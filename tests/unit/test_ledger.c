@@ -360,6 +360,50 @@ test_the_name_of_what_is_asked(void **state)
 	    ledger_asked(LINK_OPEN, (const uint8_t *)"\0\0", 2, &name, &len), ERR_FORMAT);
 }
 
+/* Closed by us on both sides: what is under way is dropped up to each side's CLOSE, and then it is gone. */
+static void
+test_a_channel_that_is_cut_drops_everything(void **state)
+{
+	struct ledger *l = *state;
+	bool tell[2];
+
+	open_session(l, 1);
+	assert_false(ledger_is_cut(l, 1));
+	ledger_cut(l, 1, tell);
+	assert_true(tell[0] && tell[1]);
+	assert_true(ledger_is_cut(l, 1));
+	ledger_cut(l, 1, tell);
+	assert_false(tell[0] || tell[1]);
+	DROP(F, LINK_DATA, 1, "x", 1);
+	DROP(B, LINK_DATA, 1, "x", 1);
+	DROP(F, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\5shell\0", 14);
+	DROP(F, LINK_CLOSE, 1, "", 0);
+	BROKEN(F, LINK_DATA, 1, "x", 1);
+	DROP(B, LINK_EOF, 1, "", 0);
+	DROP(B, LINK_CLOSE, 1, "", 0);
+	BROKEN(B, LINK_DATA, 1, "x", 1);
+	/* One that has closed is not told: it knows; the other side has heard already. */
+	open_session(l, 2);
+	PASS(F, LINK_CLOSE, 2, "", 0);
+	ledger_cut(l, 2, tell);
+	assert_true(tell[0] && !tell[1]);
+	DROP(B, LINK_CLOSE, 2, "", 0);
+	BROKEN(B, LINK_CLOSE, 2, "", 0);
+	ledger_cut(l, 77, tell);
+	assert_false(tell[0] || tell[1]);
+}
+
+static void
+test_programs_are_known(void **state)
+{
+	(void)state;
+	assert_true(ledger_is_program((const uint8_t *)"exec", 4));
+	assert_true(ledger_is_program((const uint8_t *)"shell", 5));
+	assert_true(ledger_is_program((const uint8_t *)"subsystem", 9));
+	assert_false(ledger_is_program((const uint8_t *)"exe", 3));
+	assert_false(ledger_is_program((const uint8_t *)"pty-req", 7));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -381,6 +425,8 @@ main(void)
 		T(test_credit_does_not_overflow),
 		T(test_lengths_have_both_ends),
 		T(test_requests_and_replies_count_up),
+		T(test_a_channel_that_is_cut_drops_everything),
+		cmocka_unit_test(test_programs_are_known),
 		cmocka_unit_test(test_the_name_of_what_is_asked),
 	};
 
