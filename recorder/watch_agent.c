@@ -20,6 +20,8 @@
 
 #define MESSAGE_MAX 262144u /* bytes; what OpenSSH's agent takes and gives */
 #define KEY_MAX 16384u	    /* bytes of a key blob; certificates are the long ones */
+/* What is found out about the stream: positive, so that no answer of a sink is taken for it. */
+enum { ODD_FORM = 1, ODD_LENGTH, ODD_ANSWER };
 #define HEAD_MAX (1u + 4u + KEY_MAX)
 
 enum { AGENTC_SIGN_REQUEST = 13, AGENT_SIGN_RESPONSE = 14 };
@@ -158,7 +160,7 @@ out:
 	return r;
 }
 
-/* The key that a request to sign names. 0; ERR_FORMAT; -ENOMEM. */
+/* The key that a request to sign names. 0; ODD_FORM; ODD_LENGTH; -ENOMEM. */
 static int
 read_sign_request(const struct message *m, size_t head_len, char *dst)
 {
@@ -174,7 +176,7 @@ read_sign_request(const struct message *m, size_t head_len, char *dst)
 	else if (m->len > head_len)
 		r = ERR_LIMIT; /* the blob is cut */
 	buf_free(b);
-	return r;
+	return r == ERR_FORMAT ? ODD_FORM : r == ERR_LIMIT ? ODD_LENGTH : r;
 }
 
 static int
@@ -186,7 +188,7 @@ on_request(struct watch *w, const struct message *m)
 	int r = 0;
 
 	if (a->n_waiting == WATCH_PENDING_MAX)
-		return ERR_LIMIT;
+		return ODD_LENGTH;
 	if ((q = calloc(1, sizeof(*q))) == NULL)
 		return -ENOMEM;
 	q->sign = m->head[0] == AGENTC_SIGN_REQUEST;
@@ -219,7 +221,7 @@ on_answer(struct watch *w, const struct message *m)
 	int r;
 
 	if (STAILQ_EMPTY(&a->waiting))
-		return ERR_ORDER;
+		return ODD_ANSWER;
 	r = tell(
 	    w, STAILQ_FIRST(&a->waiting), m->head[0] == AGENT_SIGN_RESPONSE ? "signed" : "refused");
 	drop_first(a);
@@ -255,11 +257,11 @@ static int
 judge(struct watch *w, enum event_way way, const uint8_t *p, size_t len, int r)
 {
 	switch (r) {
-	case ERR_FORMAT:
+	case ODD_FORM:
 		return watch_lost(w, way, p, len, "not the agent protocol");
-	case ERR_LIMIT:
+	case ODD_LENGTH:
 		return watch_lost(w, way, p, len, "too many agent requests, or too long a key");
-	case ERR_ORDER:
+	case ODD_ANSWER:
 		return watch_lost(w, way, p, len, "an agent's answer that nobody asked for");
 	default:
 		return r;
@@ -276,7 +278,7 @@ data(struct watch *w, enum event_way way, const uint8_t *p, size_t len)
 
 	while (len > 0) {
 		if ((n = take(m, p, len)) == 0)
-			return judge(w, way, p, len, ERR_FORMAT);
+			return judge(w, way, p, len, ODD_FORM);
 		if (m->n_size == sizeof(m->size) && m->got == m->len) {
 			m->n_size = 0;
 			r = way == EVENT_FRONT ? on_answer(w, m) : on_request(w, m);

@@ -130,7 +130,7 @@ on_not_sent(struct watch *w, struct rs_side *x)
 {
 	struct rs *s = w->state;
 
-	return x == s->sender ? rs_give_none(w, number_of(x)) : ERR_FORMAT;
+	return x == s->sender ? rs_give_none(w, number_of(x)) : RS_WRONG;
 }
 
 /* len: what it must have; -1: any. */
@@ -266,14 +266,14 @@ take_head(struct watch *w, struct rs_side *x, uint8_t byte)
 	x->n_head = 0;
 	len = (uint32_t)x->head[0] | (uint32_t)x->head[1] << 8 | (uint32_t)x->head[2] << 16;
 	if (byte < FRAME_BASE)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	x->tag = (uint8_t)(byte - FRAME_BASE);
 	x->frame_left = len;
 	if (x->tag == KIND_DATA)
 		return 0;
 	m = find_message(x->tag);
 	if (m == NULL || (m->len >= 0 && (uint32_t)m->len != len))
-		return ERR_FORMAT;
+		return RS_WRONG;
 	x->n_text = 0;
 	x->text_len = len;
 	return len == 0 ? end_message(w, x) : 0;
@@ -332,9 +332,9 @@ data(struct watch *w, enum event_way way, const uint8_t *p, size_t len)
 		size_t n = 0;
 
 		r = take(w, x, p, (size_t)(to - p), &n);
-		if (r == ERR_FORMAT || r == ERR_LIMIT)
+		if (r == RS_WRONG || r == RS_FULL)
 			return watch_lost(w, way, s->untold, (size_t)(to - s->untold),
-			    r == ERR_LIMIT
+			    r == RS_FULL
 				? "a longer list of files than is kept"
 				: "not rsync's protocol 30 to 32 as the command asks for it");
 		if (r != 0)

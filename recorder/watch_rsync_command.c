@@ -32,7 +32,7 @@ static const struct {
 /* And those that change nothing there. */
 static const char other_letters[] = "vqbudKOJyLkWHtpErCIRxS";
 
-/* Long options. value: 0 none or behind =, 1 the next word. */
+/* Long options. Values stand behind a =, of some also in the next word. */
 static int set_append(struct rs_options *o, const char *v);
 static int set_checksum(struct rs_options *o, const char *v);
 static int set_clean(struct rs_options *o, const char *v);
@@ -73,7 +73,7 @@ static const struct {
 	{ "delete-during", false, set_deletes },
 	{ "delete-excluded", false, set_deletes },
 	{ "existing", false, NULL },
-	{ "files-from", false, set_files },
+	{ "files-from", true, set_files },
 	{ "force", false, NULL },
 	{ "from0", false, NULL },
 	{ "fsync", false, NULL },
@@ -160,10 +160,9 @@ set_compress(struct rs_options *o, const char *v)
 static int
 set_files(struct rs_options *o, const char *v)
 {
-	if (*v == '\0')
-		return ERR_FORMAT;
-	o->names_cross = strcmp(v, "-") == 0; /* else in a file of the target's */
-	return 0;
+	/* A sending target reads a file of its own, a receiving one gives us what is in it. */
+	o->names_cross = !o->sender || strcmp(v, "-") == 0;
+	return *v != '\0' ? 0 : ERR_FORMAT;
 }
 
 static int
@@ -254,14 +253,27 @@ read_short(struct rs_options *o, const char *word)
 	return *word == 'e' && strchr(word, 'V') != NULL ? ERR_FORMAT : 0;
 }
 
+/* The value of an option that is the next word. */
+static int
+read_value(struct rs_options *o, const char **p, int (*set)(struct rs_options *, const char *))
+{
+	char *value = malloc(WORD_SIZE);
+	int r = -ENOMEM;
+
+	if (value == NULL)
+		return r;
+	if ((r = watch_word(p, value, WORD_SIZE)) == 0 && set != NULL)
+		r = set(o, value);
+	free(value);
+	return r;
+}
+
 /* word: without its dashes; p: what follows, for options whose value is a word of its own. */
 static int
 read_long(struct rs_options *o, char *word, const char **p)
 {
-	static char none[] = "";
-	char *value = strchr(word, '='), *unused = NULL;
+	char *value = strchr(word, '=');
 	size_t i = 0;
-	int r = 0;
 
 	if (value != NULL)
 		*value++ = '\0';
@@ -269,14 +281,9 @@ read_long(struct rs_options *o, char *word, const char **p)
 		i++;
 	if (i == sizeof(longs) / sizeof(longs[0]))
 		return ERR_FORMAT;
-	if (longs[i].takes_word && value == NULL) {
-		if ((unused = malloc(WORD_SIZE)) == NULL)
-			return -ENOMEM;
-		r = watch_word(p, unused, WORD_SIZE);
-		free(unused);
-		return r == 0 ? 0 : ERR_FORMAT;
-	}
-	return longs[i].set != NULL ? longs[i].set(o, value != NULL ? value : none) : 0;
+	if (longs[i].takes_word && value == NULL)
+		return read_value(o, p, longs[i].set);
+	return longs[i].set != NULL ? longs[i].set(o, value != NULL ? value : "") : 0;
 }
 
 /* Options up to ".", then paths. */

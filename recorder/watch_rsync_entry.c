@@ -95,13 +95,13 @@ read_name(const struct rs *s, struct rs_cursor *c, struct incoming *e)
 		len = b;
 	}
 	if (same > s->last_len || len < 0 || (size_t)len + same >= RS_PATH_MAX)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	if ((r = rs_bytes(c, (size_t)len, &p)) != 0)
 		return r;
 	memcpy(e->name, s->last, same);
 	memcpy(e->name + same, p, (size_t)len);
 	e->name_len = (size_t)len + same;
-	return is_name(e->name, e->name_len) ? 0 : ERR_FORMAT;
+	return is_name(e->name, e->name_len) ? 0 : RS_WRONG;
 }
 
 /*
@@ -120,7 +120,7 @@ read_link(struct rs *s, struct rs_cursor *c, struct incoming *e, bool *ret_rest)
 	if ((r = rs_varint(c, &first)) != 0)
 		return r;
 	if (first < 0 || first >= l->start + (int32_t)l->n)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	if (first < l->start)
 		return 0;
 	*ret_rest = false;
@@ -196,7 +196,7 @@ read_tail(const struct rs *s, struct rs_cursor *c, const struct incoming *e)
 		if ((r = rs_varint(c, &len)) != 0)
 			return r;
 		if (len < 0 || (size_t)len >= RS_PATH_MAX)
-			return ERR_FORMAT;
+			return RS_WRONG;
 		if ((r = rs_bytes(c, (size_t)len, &p)) != 0)
 			return r;
 	}
@@ -222,7 +222,7 @@ read_rest(const struct rs *s, struct rs_cursor *c, struct incoming *e)
 	if ((r = rs_varlong(c, 3, &e->size)) != 0 || (r = read_times(s, c, e)) != 0)
 		return r;
 	if (!is_mode(e->mode) || e->size < 0)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	if (s->o.uid && (e->flags & SAME_UID) == 0 &&
 	    (r = read_id(c, (e->flags & USER_NAME) != 0)) != 0)
 		return r;
@@ -306,7 +306,7 @@ read_old_flags(const struct rs *s, struct rs_cursor *c, uint32_t *ret_flags, boo
 	if (*ret_flags != (MORE_FLAGS | ERROR_ENDS))
 		return 0;
 	if (s->protocol < 31 && (s->abilities & RS_CAN_SAFE) == 0)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	*ret_end = true;
 	return rs_varint(c, &error);
 }

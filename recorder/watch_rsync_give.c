@@ -44,7 +44,7 @@ read_blocks(struct rs_cursor *c, struct blocks *b)
 		return r;
 	if (b->n < 0 || b->len < 0 || b->len > BLOCK_MAX || (b->n > 0 && b->len == 0) ||
 	    b->sum_len < 0 || b->sum_len > SUM2_MAX || b->last_len < 0 || b->last_len > b->len)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	return 0;
 }
 
@@ -91,7 +91,7 @@ find_wanted(
 		*ret_entry = NULL;
 		return 0;
 	}
-	return *ret_entry != NULL && ((*ret_entry)->mode & TYPE_MASK) == TYPE_REG ? 0 : ERR_FORMAT;
+	return *ret_entry != NULL && ((*ret_entry)->mode & TYPE_MASK) == TYPE_REG ? 0 : RS_WRONG;
 }
 
 /* The receiver. */
@@ -102,12 +102,12 @@ on_asked_all(struct rs *s, struct rs_side *x)
 {
 	if (s->lists_grow && s->lists.done < s->lists.n) {
 		if (s->lists.done + 1 == s->lists.n && !s->lists.ended)
-			return ERR_FORMAT;
+			return RS_WRONG;
 		s->lists.done++;
 		if (s->lists.done < s->lists.n)
 			return 0;
 	}
-	return ++x->phase > PHASES + 2 ? ERR_FORMAT : 0;
+	return ++x->phase > PHASES + 2 ? RS_WRONG : 0;
 }
 
 static int
@@ -121,7 +121,7 @@ on_asked(struct rs *s, struct rs_side *x, struct rs_cursor *c, int32_t index, ui
 	if ((r = find_wanted(s, index, why, &e, &name)) != 0 || e == NULL || s->o.dry_run)
 		return r;
 	if (x->phase >= PHASES - 1)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	if ((r = read_blocks(c, &b)) != 0)
 		return r;
 	e->asked++;
@@ -147,7 +147,7 @@ rs_step_ask(struct watch *w, struct rs_side *x, struct rs_cursor *c)
 	else if (index == RS_DELETED)
 		r = read_deleted(c);
 	else if (index < 0 || x->phase >= PHASES)
-		r = ERR_FORMAT;
+		r = RS_WRONG;
 	else if ((r = read_why(c, &why)) == 0)
 		r = on_asked(s, x, c, index, why);
 	if (r == 0)
@@ -178,13 +178,13 @@ on_given_all(struct rs *s, struct rs_side *x)
 {
 	if (s->lists_grow && s->lists.n > 0) {
 		if (s->lists.done == 0)
-			return ERR_FORMAT;
+			return RS_WRONG;
 		rs_lists_drop(&s->lists);
 		if (s->lists.n > 0)
 			return 0;
 	}
 	if (++x->phase > s->receiver->phase || x->phase > PHASES + 2)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	if (x->phase == PHASES && s->o.sender)
 		x->step = step_statistics;
 	return 0;
@@ -248,7 +248,7 @@ on_given(struct watch *w, struct rs_side *x, struct rs_cursor *c, int32_t index,
 	if ((r = find_wanted(s, index, why, &e, &name)) != 0 || e == NULL || s->o.dry_run)
 		return r;
 	if (e->asked == 0)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	if ((r = read_blocks(c, &b)) != 0)
 		return r;
 	e->asked--;
@@ -262,12 +262,12 @@ on_list(struct watch *w, struct rs_side *x, int32_t index)
 	struct rs *s = w->state;
 
 	if (!s->lists_grow || s->lists.ended || x->phase > 0)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	if (index == RS_LISTS_END) {
 		s->lists.ended = true;
 		return 0;
 	}
-	return index <= RS_LIST_OF ? rs_list_begin(w, x) : ERR_FORMAT;
+	return index <= RS_LIST_OF ? rs_list_begin(w, x) : RS_WRONG;
 }
 
 int
@@ -288,7 +288,7 @@ rs_step_give(struct watch *w, struct rs_side *x, struct rs_cursor *c)
 	else if (index < 0)
 		r = on_list(w, x, index);
 	else if (x->phase >= PHASES)
-		r = ERR_FORMAT;
+		r = RS_WRONG;
 	else if ((r = read_why(c, &why)) == 0)
 		r = on_given(w, x, c, index, why);
 	if (r == 0)
@@ -303,7 +303,7 @@ on_block(struct rs *s, int32_t block)
 	struct rs_giving *g = &s->giving;
 
 	if (block < 0 || block >= g->blocks)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	g->offset +=
 	    (uint32_t)(block == g->blocks - 1 && g->last_len > 0 ? g->last_len : g->block_len);
 	watch_track_spoil(g->track);
@@ -354,13 +354,13 @@ read_packed_blocks(struct rs *s, struct rs_cursor *c, uint8_t flag)
 	if (relative)
 		token += flag & 0x3f;
 	else if ((flag & 0xfe) != 0x20)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	else if ((r = rs_i32(c, &token)) != 0)
 		return r;
 	if (run && (r = rs_u16(c, &more)) != 0)
 		return r;
 	if (token < 0 || token >= g->blocks || more >= g->blocks - token)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	for (int32_t i = 0; i <= more; i++)
 		if ((r = on_block(s, token + i)) != 0)
 			return r;
@@ -407,13 +407,13 @@ rs_give_packed(struct watch *w, const uint8_t *p, size_t len)
 {
 	struct rs *s = w->state;
 	struct rs_giving *g = &s->giving;
-	int r = ERR_LIMIT;
+	int r = RS_FULL;
 
 	if (s->unpack != NULL)
 		r = rs_unpack_add(s->unpack, p, len, g->track, &g->offset);
-	if (r == ERR_LIMIT)
+	if (r == RS_FULL)
 		g->unknown = true;
-	return r == ERR_LIMIT ? 0 : r;
+	return r == RS_FULL ? 0 : r;
 }
 
 /* What is known of the file under way. */
@@ -475,7 +475,7 @@ rs_give_none(struct watch *w, int32_t index)
 	if ((r = find_wanted(s, index, TRANSFER, &e, &name)) != 0)
 		return r;
 	if (e->asked == 0)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	e->asked--;
 	if (!s->o.sender)
 		return 0;

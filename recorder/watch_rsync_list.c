@@ -68,7 +68,7 @@ rs_lists_begin(struct rs_lists *l)
 	int r;
 
 	if (l->memory > RS_MEMORY_MAX)
-		return ERR_LIMIT;
+		return RS_FULL;
 	if ((r = make_list_room(l)) != 0)
 		return r;
 	if ((new = calloc(1, sizeof(*new))) == NULL)
@@ -112,7 +112,7 @@ rs_lists_add(struct rs_lists *l, const char *name, size_t len, uint64_t size, ui
 	int r;
 
 	if (l->memory > RS_MEMORY_MAX || list->n >= INT32_MAX / 2 || l->next > INT32_MAX - 2)
-		return ERR_LIMIT;
+		return RS_FULL;
 	if ((r = make_room(list, len)) != 0)
 		return r;
 	list->entries[list->n] = (struct rs_entry){ .name = (uint32_t)list->names_len,
@@ -235,7 +235,7 @@ rs_lists_find(struct rs_lists *l, int32_t index, struct rs_entry **ret_entry, co
 			high = middle;
 	}
 	if (low == 0)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	list = l->list[low - 1];
 	if (index == list->start - 1) {
 		*ret_entry = NULL;
@@ -243,7 +243,7 @@ rs_lists_find(struct rs_lists *l, int32_t index, struct rs_entry **ret_entry, co
 		return 0;
 	}
 	if ((size_t)(index - list->start) >= list->n)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	*ret_entry = &list->entries[index - list->start];
 	*ret_name = list->names + (*ret_entry)->name;
 	return 0;

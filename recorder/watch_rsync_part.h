@@ -38,11 +38,15 @@ struct rs_options {
 /* Read "rsync --server ...". 0; ERR_FORMAT a command or an option that cannot be followed; -ENOMEM. */
 int rs_options_read(struct rs_options *o, const char *command) MUST_CHECK;
 
+/* What is found out about the stream: positive, so that no answer of a sink is taken for it. */
+#define RS_SHORT 1 /* more must come first */
+#define RS_WRONG 2 /* this is not the protocol */
+#define RS_FULL 3  /* more than is kept */
+
 /*
  * Elements: read from the bytes that came so far. All return 0; RS_SHORT when more must come first (the cursor knows how
- * many at least); ERR_FORMAT.
+ * many at least); RS_WRONG.
  */
-#define RS_SHORT 1
 struct rs_cursor {
 	const uint8_t *p;
 	size_t len, off, need;
@@ -97,15 +101,15 @@ struct rs_lists {
 	size_t memory; /* bytes of all of them */
 };
 void rs_lists_done(struct rs_lists *l);
-/* A new one. 0; ERR_LIMIT; -ENOMEM. */
+/* A new one. 0; RS_FULL; -ENOMEM. */
 int rs_lists_begin(struct rs_lists *l) MUST_CHECK;
-/* Add an entry to the newest; its name is copied. 0; ERR_LIMIT; -ENOMEM. */
+/* Add an entry to the newest; its name is copied. 0; RS_FULL; -ENOMEM. */
 int rs_lists_add(
     struct rs_lists *l, const char *name, size_t len, uint64_t size, uint32_t mode) MUST_CHECK;
 /* The newest is complete: entries now stand as indexes count them. */
 void rs_lists_sort(struct rs_lists *l);
 /*
- * The entry of an index; *ret_entry NULL: a directory's own. *ret_name: borrowed until the list is dropped. 0; ERR_FORMAT.
+ * The entry of an index; *ret_entry NULL: a directory's own. *ret_name: borrowed until the list is dropped. 0; RS_WRONG.
  */
 int rs_lists_find(struct rs_lists *l, int32_t index, struct rs_entry **ret_entry,
     const char **ret_name) MUST_CHECK;
@@ -138,7 +142,7 @@ int rs_results_tell(
 /* The side that bytes come from. */
 struct rs;
 struct rs_side;
-/* Read one element; c holds what came of it. Results as of the elements; ERR_LIMIT; -ENOMEM; what the sink answered. */
+/* Read one element; c holds what came of it. Results as of the elements; RS_FULL; -ENOMEM; what the sink answered. */
 typedef int (*rs_step)(struct watch *w, struct rs_side *x, struct rs_cursor *c);
 /* Called once before the next byte is looked at: what it is may hang on what the other side has said. */
 typedef int (*rs_before)(struct watch *w, struct rs_side *x);
@@ -236,7 +240,7 @@ void rs_give_done(struct rs *s);
  */
 struct rs_unpack *rs_unpack_new(void); /* NULL: out of memory */
 void rs_unpack_free(struct rs_unpack *u);
-/* All that these bytes give, to t at *offset, which moves on. 0; ERR_FORMAT not zstd; ERR_LIMIT it is not unpacked any more. */
+/* All that these bytes give, to t at *offset, which moves on. 0; RS_WRONG not zstd; RS_FULL it is not unpacked any more. */
 int rs_unpack_add(struct rs_unpack *u, const uint8_t *p, size_t len, struct watch_track *t,
     uint64_t *offset) MUST_CHECK;
 

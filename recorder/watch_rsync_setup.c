@@ -74,7 +74,7 @@ negotiate(const struct algorithm *known, const char *front, const char *back,
 			       *b = first_common(known, back, front);
 
 	if (a == NULL || b == NULL || a->kind != b->kind)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	*ret = a;
 	return 0;
 }
@@ -99,7 +99,7 @@ choose_checksums(struct rs *s)
 		list = comma == NULL ? content : find(checksums, comma + 1, strlen(comma + 1));
 	}
 	if (content == NULL || list == NULL)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	s->sum_len = content->len;
 	s->list_sum_len = list->len;
 	return 0;
@@ -122,7 +122,7 @@ choose_packing(struct rs *s)
 		return r;
 	}
 	if (a == NULL)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	s->packing = (enum rs_packing)a->kind;
 	if (s->o.has_level && s->o.level == 0 && (s->packing == RS_ZLIB || s->packing == RS_ZLIBX))
 		s->packing = RS_PLAIN;
@@ -139,7 +139,7 @@ step_wanted(struct watch *w, struct rs_side *x, struct rs_cursor *c)
 	(void)w;
 	for (size_t n = 0; b != 0; n++) {
 		if (n == RS_PATH_MAX)
-			return ERR_FORMAT;
+			return RS_WRONG;
 		if ((r = rs_u8(c, &b)) != 0)
 			return r;
 	}
@@ -171,7 +171,7 @@ step_filter(struct watch *w, struct rs_side *x, struct rs_cursor *c)
 	if (len == 0)
 		return take_part(w, x);
 	if (len < 0 || len > FILTER_MAX)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	x->skip = (uint64_t)len;
 	return 0;
 }
@@ -184,7 +184,7 @@ before_parts(struct watch *w, struct rs_side *x)
 	bool filters = x == &s->front && (s->o.sender || s->o.deletes || s->o.prunes);
 
 	if (!s->ready)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	x->framed = true;
 	if (filters)
 		x->step = step_filter;
@@ -228,7 +228,7 @@ step_names(struct watch *w, struct rs_side *x, struct rs_cursor *c)
 	if ((r = rs_vstring(c, RS_NAMES_MAX, &p, &len)) != 0)
 		return r;
 	if (len == 0 || memchr(p, '\0', len) != NULL)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	memcpy(sums ? x->checksums : x->packings, p, len);
 	if (--x->n_names == 0)
 		after_names(s, x);
@@ -257,7 +257,7 @@ step_abilities(struct watch *w, struct rs_side *x, struct rs_cursor *c)
 	if ((r = rs_varint(c, &s->abilities)) != 0)
 		return r;
 	if (s->abilities < 0 || (s->o.crtimes && (s->abilities & RS_CAN_NAMES) == 0))
-		return ERR_FORMAT;
+		return RS_WRONG;
 	s->has_abilities = true;
 	s->lists_grow = (s->abilities & RS_CAN_GROW) != 0;
 	s->lists.next = s->lists_grow ? 1 : 0;
@@ -274,7 +274,7 @@ before_abilities(struct watch *w, struct rs_side *x)
 	s->protocol = s->front.version < x->version ? s->front.version : x->version;
 	if (s->protocol < PROTOCOL_MIN || s->protocol > PROTOCOL_MAX ||
 	    (s->o.names_cross && s->protocol < 31))
-		return ERR_FORMAT;
+		return RS_WRONG;
 	return 0;
 }
 
@@ -285,7 +285,7 @@ before_names(struct watch *w, struct rs_side *x)
 	struct rs *s = w->state;
 
 	if (!s->has_abilities)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	begin_names(s, x);
 	return 0;
 }
@@ -299,7 +299,7 @@ rs_step_version(struct watch *w, struct rs_side *x, struct rs_cursor *c)
 	if ((r = rs_i32(c, &x->version)) != 0)
 		return r;
 	if (x->version < PROTOCOL_MIN || x->version > PROTOCOL_LIMIT)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	x->before = x == &s->back ? before_abilities : before_names;
 	x->step = x == &s->back ? step_abilities : step_names;
 	return 0;

@@ -9,7 +9,7 @@ int
 rs_bytes(struct rs_cursor *c, size_t len, const uint8_t **ret_p)
 {
 	if (len > RS_ELEMENT_MAX - c->off)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	if (len > c->len - c->off) {
 		c->need = len - (c->len - c->off);
 		return RS_SHORT;
@@ -86,12 +86,12 @@ rs_varlong(struct rs_cursor *c, size_t min, int64_t *ret_v)
 		return r;
 	extra = count_extra(first);
 	if (min + extra > sizeof(b) || (r = rs_bytes(c, min - 1 + extra, &p)) != 0)
-		return min + extra > sizeof(b) ? ERR_FORMAT : r;
+		return min + extra > sizeof(b) ? RS_WRONG : r;
 	/* Low bytes as they come; what is left of the first byte is the highest. */
 	memcpy(b, p, min - 1 + extra);
 	b[min - 1 + extra] = extra == 0 ? first : (uint8_t)(first & ((1u << (8 - extra)) - 1));
 	if (b[8] != 0)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	*ret_v = (int64_t)little(b, 8);
 	return 0;
 }
@@ -107,7 +107,7 @@ rs_varint(struct rs_cursor *c, int32_t *ret_v)
 	if ((r = rs_u8(c, &first)) != 0)
 		return r;
 	if ((extra = count_extra(first)) > 4)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	if ((r = rs_bytes(c, extra, &p)) != 0)
 		return r;
 	memcpy(b, p, extra);
@@ -132,7 +132,7 @@ rs_vstring(struct rs_cursor *c, size_t max, const uint8_t **ret_p, size_t *ret_l
 		len = (size_t)(high & 0x7f) << 8 | low;
 	}
 	if (len >= max)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	if ((r = rs_bytes(c, len, ret_p)) == 0)
 		*ret_len = len;
 	return r;
@@ -181,7 +181,7 @@ rs_index(struct rs_cursor *c, struct rs_index *at, int32_t *ret_v)
 	else if ((r = read_long_index(c, *before, &v)) != 0)
 		return r;
 	if (v > INT32_MAX)
-		return ERR_FORMAT;
+		return RS_WRONG;
 	*ret_v = before == &at->negative ? -(int32_t)v : (int32_t)v;
 	*before = (int32_t)v;
 	return 0;

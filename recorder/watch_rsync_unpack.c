@@ -53,7 +53,7 @@ static int
 stop(struct rs_unpack *u)
 {
 	u->stopped = true;
-	return ERR_LIMIT;
+	return RS_FULL;
 }
 
 int
@@ -64,7 +64,7 @@ rs_unpack_add(
 	bool full = false;
 
 	if (u->stopped)
-		return ERR_LIMIT;
+		return RS_FULL;
 	u->in += len;
 	while (in.pos < in.size || full) {
 		ZSTD_outBuffer out = { u->buf, sizeof(u->buf), 0 };

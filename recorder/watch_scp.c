@@ -26,6 +26,8 @@
 #define DEPTH_MAX 256u	   /* directories */
 #define WORD_SIZE 4200u	   /* bytes of a word of the command and its NUL */
 
+#define ODD 1 /* not the protocol; positive, so that no answer of a sink is taken for it */
+
 /* Whose turn it is, and to say what. */
 enum turn {
 	SINK_GREETS,
@@ -146,7 +148,7 @@ static int
 push(struct scp *s, const char *name)
 {
 	if (s->depth == DEPTH_MAX)
-		return ERR_FORMAT;
+		return ODD;
 	s->levels[s->depth++] = (struct level){ s->path_len, s->cut };
 	if (s->path_len > 0)
 		append(s, "/", 1);
@@ -226,7 +228,7 @@ read_time(const char **p, char behind)
 	size_t n = strspn(*p, "0123456789");
 
 	if (n == 0 || n > 20 || (*p)[n] != behind)
-		return ERR_FORMAT;
+		return ODD;
 	*p += behind == '\0' ? n : n + 1;
 	return 0;
 }
@@ -240,7 +242,7 @@ on_times(struct watch *w, char *line)
 
 	if (read_time(&p, ' ') != 0 || read_time(&p, ' ') != 0 || read_time(&p, ' ') != 0 ||
 	    read_time(&p, '\0') != 0)
-		return ERR_FORMAT;
+		return ODD;
 	s->turn = SINK_TO_TIMES;
 	return 0;
 }
@@ -254,19 +256,19 @@ read_entry(struct scp *s, char *line, uint64_t *ret_size, const char **ret_name)
 
 	for (size_t i = 0; i < 4; i++) {
 		if (line[i] < '0' || line[i] > '7')
-			return ERR_FORMAT;
+			return ODD;
 		mode = mode << 3 | (uint32_t)(line[i] - '0');
 	}
 	if (line[4] != ' ' || (space = strchr(line + 5, ' ')) == NULL)
-		return ERR_FORMAT;
+		return ODD;
 	*space = '\0';
 	if (num_parse(line + 5, 0, INT64_MAX, ret_size) != 0)
-		return ERR_FORMAT;
+		return ODD;
 	*ret_name = space + 1;
 	s->mode = mode;
 	if (**ret_name == '\0' || strchr(*ret_name, '/') != NULL || strcmp(*ret_name, ".") == 0 ||
 	    strcmp(*ret_name, "..") == 0)
-		return ERR_FORMAT;
+		return ODD;
 	return 0;
 }
 
@@ -296,7 +298,7 @@ on_directory(struct watch *w, char *line)
 	int r;
 
 	if (!s->recursive)
-		return ERR_FORMAT;
+		return ODD;
 	if ((r = read_entry(s, line, &size, &name)) != 0 || (r = push(s, name)) != 0)
 		return r;
 	s->turn = SINK_TO_DIRECTORY;
@@ -309,7 +311,7 @@ on_end(struct watch *w, char *line)
 	struct scp *s = w->state;
 
 	if (line[0] != '\0' || s->depth == 0)
-		return ERR_FORMAT;
+		return ODD;
 	pop(s);
 	s->turn = SINK_TO_END;
 	return 0;
@@ -356,7 +358,7 @@ on_line(struct watch *w)
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		if (lines[i].first == s->line[0])
 			return lines[i].on(w, s->line + 1);
-	return ERR_FORMAT;
+	return ODD;
 }
 
 /* What the sink's answer leads to, by turn. */
@@ -468,7 +470,7 @@ take_byte(struct watch *w, uint8_t c)
 		return on(w, s->line);
 	}
 	if (c == '\0' || s->n_line == LINE_MAX_LEN || (s->n_line == 0 && !may_begin(s, (char)c)))
-		return ERR_FORMAT;
+		return ODD;
 	if (c != '\n') {
 		s->line[s->n_line++] = (char)c;
 		return 0;
@@ -499,7 +501,7 @@ take_content(struct watch *w, const uint8_t *p, size_t len, size_t *ret_n)
 static int
 give_up(struct watch *w, enum event_way way, const uint8_t *p, size_t len, int r)
 {
-	if (r != ERR_FORMAT)
+	if (r != ODD)
 		return r;
 	return watch_lost(w, way, p, len, "not the protocol of scp, or out of turn");
 }
@@ -515,7 +517,7 @@ data(struct watch *w, enum event_way way, const uint8_t *p, size_t len)
 		bool mine = turns[s->turn].source == (way == s->source);
 
 		if (s->turn == OVER || !mine)
-			return give_up(w, way, p, len, ERR_FORMAT);
+			return give_up(w, way, p, len, ODD);
 		if (s->turn == SOURCE_CONTENT) {
 			size_t got = 0;
 
