@@ -38,6 +38,7 @@ static const struct {
 	[SANDBOX_READER] = { "reader", FILES_FEW, 0, false },
 	[SANDBOX_KEYS] = { "keys", FILES_MANY, 0, false },
 	[SANDBOX_POLICY] = { "policy", FILES_MANY, 0, false },
+	[SANDBOX_SHELL] = { "shell", FILES_FEW, MEMORY_FEW, false },
 	[SANDBOX_TOOL] = { "tool", 0, 0, false },
 };
 

@@ -29,12 +29,13 @@
 #define RD (1u << SANDBOX_READER)
 #define K (1u << SANDBOX_KEYS)
 #define P (1u << SANDBOX_POLICY)
+#define S (1u << SANDBOX_SHELL)
 #define T (1u << SANDBOX_TOOL)
-#define ALL (F | B | REC | RD | K | P | T)
-#define SOCKETS (F | B | REC | RD | K | P) /* passes messages and descriptors on */
-#define STORE (REC | RD)		   /* has LMDB open */
-#define FILES (REC | RD | K)		   /* opens files in its folder */
-#define WRITES (REC | K)		   /* makes files there */
+#define ALL (F | B | REC | RD | K | P | S | T)
+#define SOCKETS (F | B | REC | RD | K | P | S) /* passes messages and descriptors on */
+#define STORE (REC | RD)		       /* has LMDB open */
+#define FILES (REC | RD | K)		       /* opens files in its folder */
+#define WRITES (REC | K)		       /* makes files there */
 
 #define LOW32 0xffffffffu
 

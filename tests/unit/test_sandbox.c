@@ -58,8 +58,9 @@
 #define RD (1u << SANDBOX_READER)
 #define K (1u << SANDBOX_KEYS)
 #define P (1u << SANDBOX_POLICY)
+#define S (1u << SANDBOX_SHELL)
 #define T (1u << SANDBOX_TOOL)
-#define ALL (BR | F | B | REC | RD | K | P | T)
+#define ALL (BR | F | B | REC | RD | K | P | S | T)
 #define FILES (BR | REC | RD | K)
 
 /* What a probe finds ready, made before the sandbox. */
@@ -784,6 +785,13 @@ test_policy(void **state)
 }
 
 static void
+test_shell(void **state)
+{
+	(void)state;
+	try_role(SANDBOX_SHELL);
+}
+
+static void
 test_tool(void **state)
 {
 	(void)state;
@@ -1006,6 +1014,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_reader),
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_shell),
 		cmocka_unit_test(test_tool),
 		cmocka_unit_test(test_an_assertion_still_ends_as_one),
 		cmocka_unit_test(test_a_missing_path_is_an_error),
