@@ -107,10 +107,41 @@ reader_send_session(struct reader *rd, const uint8_t sid[REC_SID_LEN], uint16_t 
 	return reader_send_json(rd, type, j);
 }
 
+/* Whether a session is this person's; of nobody whose record does not say so. identity NULL: everybody's. */
+static bool
+reader_is_of(const struct sess *s, const char *identity)
+{
+	const uint8_t *p;
+	size_t len;
+
+	if (identity == NULL)
+		return true;
+	return sess_meta(s, REC_META_IDENTITY, &p, &len) && len == strlen(identity) &&
+	       memcmp(p, identity, len) == 0;
+}
+
+/* One line of the list, unless it is another person's. */
+static int
+reader_send_of(struct reader *rd, const uint8_t sid[REC_SID_LEN], const char *identity)
+{
+	struct sess s;
+	bool is_of;
+	int r;
+
+	if (identity == NULL)
+		return reader_send_session(rd, sid, RD_ITEM, false);
+	if ((r = sess_get(rd->snap, sid, &s)) != 0)
+		return r;
+	is_of = reader_is_of(&s, identity);
+	sess_done(&s);
+	return is_of ? reader_send_session(rd, sid, RD_ITEM, false) : 0;
+}
+
 int
 reader_list(struct reader *rd, uint8_t *ret_code)
 {
-	const char *since = reader_option(rd, "--since");
+	const char *since = reader_option(rd, "--since"),
+		   *identity = reader_option(rd, "--identity");
 	struct reader_ids ids = { NULL, 0, 0 };
 	uint64_t from = 0;
 	int r;
@@ -119,7 +150,7 @@ reader_list(struct reader *rd, uint8_t *ret_code)
 		return ERR_FORMAT;
 	r = sess_each(rd->snap, from, reader_collect, &ids);
 	for (size_t i = 0; r == 0 && i < ids.n; i++) {
-		r = reader_send_session(rd, ids.sid[i], RD_ITEM, false);
+		r = reader_send_of(rd, ids.sid[i], identity);
 		/* One that was removed meanwhile, or whose record is damaged, is not in the list. */
 		if (r == ERR_NOT_FOUND || r == ERR_FORMAT)
 			r = 0;

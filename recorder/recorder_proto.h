@@ -61,7 +61,8 @@ enum rec_meta {
  * reader <-> bastionctl. The reader's scope (what, which session) is fixed by its arguments; the audit event of the
  * view was durable before it was started.
  *   bastiond-reader --store DIR VERB [ARGUMENT ...]
- *     list [--since NS]              RD_ITEM: a session (the fields of sessions list --json)
+ *     list [--since NS] [--identity NAME]
+ *                                    RD_ITEM: a session (the fields of sessions list --json); of this person only
  *     show SID                       RD_ITEM: one session with everything that is known of it
  *     events SID                     RD_BEGIN: as show; RD_EVENTS; may be told to RD_SEEK, also after RD_END
  *     verify --key VKEY [--checkpoint NOTE] [SID]
