@@ -125,6 +125,25 @@ has_login(const struct model *m, const struct rules_question *q)
 	return found.n > 0;
 }
 
+size_t
+access_logins(const struct model *m, const struct model_user *user, const struct model_host *host,
+    const char *host_name, const struct access_person *who, struct access_login *ret)
+{
+	struct rules_question q = access_question(user, NULL, host, host_name, who);
+	const struct model_rule *rule;
+	struct logins found = { .n = 0 };
+
+	consider(m, &q, user->name, &found);
+	find_logins(m, &q, &found);
+	consider(m, &q, "*", &found);
+	for (size_t i = 0; i < found.n; i++) {
+		ret[i] = (struct access_login){ .login = found.v[i] };
+		q.login = found.v[i];
+		(void)!rules_decide(m, &q, &rule, &ret[i].rights); /* it did a moment ago */
+	}
+	return found.n;
+}
+
 const char *
 access_unreachable(const struct model *m, const struct model_user *user,
     const struct model_host *host, const char *host_name, uint16_t port,

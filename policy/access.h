@@ -65,6 +65,18 @@ void access_target(const struct model *m, const struct model_user *user, const c
 const char *access_unreachable(const struct model *m, const struct model_user *user,
     const struct model_host *host, const char *host_name, uint16_t port,
     const struct access_person *who);
+#define ACCESS_LOGINS_MAX 17u
+struct access_login {
+	const char *login; /* "*": any; borrowed from the model */
+	unsigned rights;   /* there and now */
+};
+/*
+ * The logins that this person has on this host at this moment, the one of their own name first. ret: ACCESS_LOGINS_MAX entries; what
+ * is beyond is left out. Returns how many there are.
+ */
+size_t access_logins(const struct model *m, const struct model_user *user,
+    const struct model_host *host, const char *host_name, const struct access_person *who,
+    struct access_login *ret);
 /* The question of this situation, for the rules. The answer borrows from its arguments. */
 struct rules_question access_question(const struct model_user *user, const char *login,
     const struct model_host *host, const char *host_name, const struct access_person *who);

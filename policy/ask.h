@@ -45,4 +45,8 @@ struct ask_verdict {
 int ask_judge(struct leg *leg, const struct set *set, const struct ask *ask,
     struct buf *replacement, struct buf *terms, struct ask_verdict *ret) MUST_CHECK;
 
+/* The same for the bastion's own shell, which no rule is about. leg: one with POL_BACK_SHELL. 0; -ENOMEM. */
+int ask_judge_shell(
+    const struct leg *leg, const struct ask *ask, struct ask_verdict *ret) MUST_CHECK;
+
 #endif

@@ -14,6 +14,7 @@
 #define PART_MAX 16384u	     /* bytes of one part of a grant */
 #define META_TEXT_SIZE 1100u /* bytes of one text in the metadata */
 #define CLAIM_META_MAX 1024u
+#define LEG_NO_HOST "-" /* no host is called so */
 
 static int
 copy_blobs(const struct model_blob *from, size_t n, struct model_blob **ret_v, size_t *ret_n)
@@ -52,14 +53,17 @@ copy_cert(struct leg *leg, const struct cert *c)
 static int
 copy_texts(struct leg *leg, const char *ref, const char *source_text, const struct access *a)
 {
-	const char *address = a->host->address != NULL ? a->host->address : a->host_name;
+	const char *host = a->host != NULL ? a->host_name : LEG_NO_HOST;
+	const char *address = a->host == NULL		 ? ""
+			      : a->host->address != NULL ? a->host->address
+							 : a->host_name;
 	int r;
 
 	if ((r = str_copy(leg->ref, sizeof(leg->ref), ref)) != 0 ||
 	    (r = str_copy(leg->source_text, sizeof(leg->source_text), source_text)) != 0 ||
 	    (r = str_copy(leg->identity, sizeof(leg->identity), a->user->name)) != 0 ||
 	    (r = str_copy(leg->login, sizeof(leg->login), a->login)) != 0 ||
-	    (r = str_copy(leg->host, sizeof(leg->host), a->host_name)) != 0)
+	    (r = str_copy(leg->host, sizeof(leg->host), host)) != 0)
 		return r;
 	return str_copy(leg->address, sizeof(leg->address), address);
 }
@@ -79,9 +83,11 @@ leg_new(uint32_t id, uint32_t conn, const char *ref, const char *source_text,
 	leg->port = a->port;
 	leg->source = scene->source;
 	leg->rsa_bits = model_rsa_bits(scene->set->model);
+	leg->back = a->host != NULL ? POL_BACK_SSH : POL_BACK_SHELL;
 	if ((e = copy_texts(leg, ref, source_text, a)) != 0 ||
-	    (e = copy_blobs(
-		 a->host->host_cas, a->host->n_host_cas, &leg->host_cas, &leg->n_host_cas)) != 0 ||
+	    (e = a->host != NULL ? copy_blobs(a->host->host_cas, a->host->n_host_cas,
+				       &leg->host_cas, &leg->n_host_cas)
+				 : 0) != 0 ||
 	    (e = r->credential.cert != NULL ? copy_cert(leg, r->credential.cert) : 0) != 0) {
 		leg_free(leg);
 		return e;
@@ -154,10 +160,11 @@ put_recorder_part(
 	    (e = put_meta(b, REC_META_LOGIN, leg->login)) != 0 ||
 	    (e = put_meta(b, REC_META_HOST, leg->host)) != 0 ||
 	    (e = put_meta(b, REC_META_ADDRESS, leg->address)) != 0 ||
-	    (e = put_meta_number(b, REC_META_PORT, leg->port)) != 0 ||
+	    (e = leg->port != 0 ? put_meta_number(b, REC_META_PORT, leg->port) : 0) != 0 ||
 	    (e = put_meta(b, REC_META_SOURCE, leg->source_text)) != 0 ||
 	    (e = put_meta(b, REC_META_CLAIM, claim)) != 0 ||
-	    (e = put_meta(b, REC_META_RULE, r->access.rule->name)) != 0 ||
+	    (e = put_meta(
+		 b, REC_META_RULE, r->access.rule != NULL ? r->access.rule->name : NULL)) != 0 ||
 	    (e = put_credential(b, &r->credential)) != 0)
 		return e;
 	return put_meta(b, REC_META_FILES, r->access.keep ? "keep" : "hash");
@@ -188,6 +195,8 @@ put_vault_part(const struct leg *leg, const char *claim, const struct auth_resul
 	int e;
 
 	(void)claim;
+	if (h == NULL)
+		return 0; /* the bastion's own shell needs nothing */
 	if ((e = buf_put_cstr(b, leg->login)) != 0 || (e = buf_put_cstr(b, h->key)) != 0 ||
 	    (e = buf_put_cstr(b, leg->host)) != 0 || (e = buf_put_u32(b, leg->port)) != 0)
 		return e;
@@ -201,6 +210,8 @@ put_back_part(const struct leg *leg, const char *claim, const struct auth_result
 	int e;
 
 	(void)claim;
+	if (h == NULL)
+		return 0; /* the bastion's own shell needs nothing */
 	if ((e = buf_put_cstr(b, leg->host)) != 0 || (e = buf_put_cstr(b, leg->address)) != 0 ||
 	    (e = buf_put_u32(b, leg->port)) != 0 || (e = buf_put_u8(b, h->resolve ? 1 : 0)) != 0 ||
 	    (e = buf_put_cstr(b, leg->login)) != 0 || (e = put_host_pins(b, h)) != 0)
@@ -225,8 +236,8 @@ leg_put_grant(const struct leg *leg, const char *claim, const struct auth_result
 			e = buf_put_str(b, buf_ptr(part), buf_len(part));
 		buf_free(part);
 	}
-	if (e == 0 && (e = buf_put_u8(b, POL_BACK_SSH)) == 0)
-		e = buf_put_u32(b, 0); /* the connection's own front gets the link */
+	if (e == 0 && (e = buf_put_u8(b, leg->back)) == 0)
+		e = buf_put_u32(b, leg->via);
 	return e;
 }
 

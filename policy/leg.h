@@ -31,6 +31,8 @@ struct leg {
 	size_t n_principals;
 	struct model_blob *host_cas; /* owned */
 	size_t n_host_cas;
+	uint8_t back; /* enum pol_back: what serves it; a shell's has no host: it is called "-" */
+	uint32_t via; /* the leg whose shell is its front; 0: the connection's front is */
 	unsigned rsa_bits; /* smallest RSA key of a host CA */
 	/* What the client asked for and was allowed: for this alone may the target open channels. */
 	unsigned asked; /* MODEL_AGENT, MODEL_X11 */
@@ -38,7 +40,7 @@ struct leg {
 };
 
 /*
- * From a successful login with a host. source_text: "address:port". *ret_leg: owned by caller. 0; ERR_LIMIT a text too long;
+ * From a successful login with a host, or, where r has none, for the bastion's own shell. source_text: "address:port". *ret_leg: owned by caller. 0; ERR_LIMIT a text too long;
  * -ENOMEM.
  */
 int leg_new(uint32_t id, uint32_t conn, const char *ref, const char *source_text,

@@ -85,7 +85,10 @@ enum pol_auth {
 enum pol_shell_type {
 	/* shell: string verb ("hosts", "whoami", "explain"), string argument -> POL_SHELL_ANSWER */
 	POL_SHELL_ASK = 80,
-	/* policy: u8 exit code as of bastionctl (0 1 2), string: JSON, or one line when the code is not 0 */
+	/*
+	 * policy: u8 exit code as of bastionctl (0 1 2 3), string: JSON, or one line where there is none (it never begins with [ or {).
+	 * An answer that is longer than a message comes in parts; id 1: more of it follows, id 0: this is its last part.
+	 */
 	POL_SHELL_ANSWER = 81,
 	/* shell: string target ("web1", "root+web1", "root+web1+2222") -> POL_SHELL_CONNECTED; the leg's link follows from the broker */
 	POL_SHELL_CONNECT = 82,

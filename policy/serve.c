@@ -310,6 +310,25 @@ on_leg_gone(void *arg, struct ipc_msg *msg)
 	return 0;
 }
 
+static int
+on_want_shell(void *arg, struct ipc_msg *msg)
+{
+	return serve_want_shell(arg, msg->id);
+}
+
+static int
+on_shell_edge(void *arg, struct ipc_msg *msg)
+{
+	int r = serve_shell_edge(arg, msg->id, msg->fds[0]);
+
+	if (r == 0)
+		msg->fds[0] = -1;
+	else
+		log_warn(
+		    "policy.edge_refused edge=shell leg=%u reason=\"%s\"", msg->id, err_str(r));
+	return 0;
+}
+
 /* An edge that cannot be served is a broken peer, not the end of this process. */
 static int
 on_edge(struct serve *s, struct ipc_msg *msg, const char *name, int (*add)(struct serve *s, int fd))
@@ -393,6 +412,8 @@ static const struct ipc_rule broker_rules[] = {
 	{ POL_LEG_GONE, "leg-gone", 0, 0, 0, IPC_ANY_STATE, on_leg_gone },
 	{ POL_KEYS_EDGE, "keys-edge", 0, 0, 1, IPC_ANY_STATE, on_keys_edge },
 	{ POL_RECORDER_EDGE, "recorder-edge", 0, 0, 1, IPC_ANY_STATE, on_recorder_edge },
+	{ POL_WANT_SHELL, "want-shell", 0, 0, 0, IPC_ANY_STATE, on_want_shell },
+	{ POL_SHELL_EDGE, "shell-edge", 0, 0, 1, IPC_ANY_STATE, on_shell_edge },
 	{ POL_STATUS, "status", 0, 0, 0, IPC_ANY_STATE, on_status },
 };
 
@@ -441,6 +462,7 @@ serve_free(struct serve *s)
 {
 	if (s == NULL)
 		return;
+	serve_shells_free(s);
 	serve_conns_free(s);
 	serve_legs_free(s);
 	serve_events_free(s);

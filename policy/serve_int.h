@@ -1,4 +1,7 @@
-/* The server from inside, for its files: serve.c (broker), serve_conn.c (fronts), serve_jump.c (ssh -J), serve_leg.c (recorder, vault). */
+/*
+ * The server from inside, for its files: serve.c (broker), serve_conn.c (fronts), serve_jump.c (ssh -J), serve_leg.c (recorder, vault),
+ * serve_shell.c (the bastion's own shell).
+ */
 #ifndef BASTION_SERVE_INT_H
 #define BASTION_SERVE_INT_H
 
@@ -65,6 +68,8 @@ struct serve_event {
 	char text[];
 };
 
+struct serve_shell;
+
 struct serve {
 	struct loop *loop;
 	const struct zones *zones;
@@ -78,6 +83,7 @@ struct serve {
 	uint32_t next_leg;
 	LIST_HEAD(serve_conns, serve_conn) conns[SERVE_BUCKETS];
 	LIST_HEAD(serve_legs, serve_leg) legs[SERVE_BUCKETS];
+	LIST_HEAD(, serve_shell) shells;
 	size_t n_conns, n_legs;
 	struct serve_early early[SERVE_EARLY_MAX];
 	size_t next_early;
@@ -131,6 +137,13 @@ uint64_t serve_failure_delay(const struct serve_conn *c);
 int serve_jump(struct serve *s, struct ipc_msg *msg) MUST_CHECK;
 /* The time of a refusal is over: say it and forget the row. */
 void serve_jump_refused(struct serve_conn *c);
+
+/* serve_shell.c */
+/* POL_WANT_SHELL for this connection. 0; -ENOMEM. */
+int serve_want_shell(struct serve *s, uint32_t id) MUST_CHECK;
+int serve_shell_edge(struct serve *s, uint32_t leg, int fd) MUST_CHECK; /* fd: taken on success */
+void serve_shell_gone(struct serve *s, uint32_t leg);
+void serve_shells_free(struct serve *s);
 
 /* serve_leg.c */
 int serve_leg_add(struct serve *s, struct leg *leg) MUST_CHECK; /* taken on success */

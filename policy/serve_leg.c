@@ -52,6 +52,7 @@ serve_leg_gone(struct serve *s, uint32_t id)
 {
 	struct serve_leg *l = find(s, id);
 
+	serve_shell_gone(s, id);
 	if (l == NULL)
 		return;
 	LIST_REMOVE(l, link);
@@ -123,7 +124,9 @@ answer(struct serve *s, uint32_t id, uint32_t number, uint32_t channel, const st
 
 	if (replacement == NULL || terms == NULL)
 		goto out;
-	if (leg != NULL && (r = ask_judge(leg, s->set, ask, replacement, terms, &v)) != 0)
+	if (leg != NULL && (r = leg->back == POL_BACK_SHELL
+				    ? ask_judge_shell(leg, ask, &v)
+				    : ask_judge(leg, s->set, ask, replacement, terms, &v)) != 0)
 		goto out;
 	s->n_asks++;
 	s->n_asks_denied += v.verdict == POL_DENY;

@@ -1,0 +1,80 @@
+/* Verdicts on the bastion's own shell: its leg has no host, so no rule is asked. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/str.h"
+#include "policy/ask.h"
+#include "recorder/link_proto.h"
+
+static const struct {
+	uint16_t type;
+	const char *name;
+	const char *why; /* NULL: allowed */
+} rows[] = {
+	{ LINK_OPEN, "session", NULL },
+	{ LINK_REQUEST, "pty-req", NULL },
+	{ LINK_REQUEST, "env", NULL },
+	{ LINK_REQUEST, "shell", NULL },
+	{ LINK_REQUEST, "exec", NULL },
+	{ LINK_REQUEST, "window-change", NULL },
+	{ LINK_REQUEST, "signal", NULL },
+	{ LINK_REQUEST, "break", NULL },
+	{ LINK_REQUEST, "eow@openssh.com", NULL },
+	{ LINK_REQUEST, "keepalive@openssh.com", NULL },
+	{ LINK_REQUEST, "subsystem",
+	    "the bastion keeps no files: name a host, for example sftp root+web1@BASTION" },
+	{ LINK_REQUEST, "auth-agent-req@openssh.com",
+	    "agent forwarding needs a host: ssh -A LOGIN+HOST@BASTION" },
+	{ LINK_REQUEST, "x11-req", "X11 forwarding needs a host: ssh -X LOGIN+HOST@BASTION" },
+	{ LINK_GLOBAL, "no-more-sessions@openssh.com", NULL },
+	{ LINK_GLOBAL, "keepalive@openssh.com", NULL },
+};
+
+#define NO_FORWARD "forwarding needs a host: ssh LOGIN+HOST@BASTION, or ssh -J BASTION LOGIN@HOST"
+
+static int
+deny(struct ask_verdict *v, const char *why)
+{
+	v->verdict = POL_DENY;
+	(void)snprintf(v->text, sizeof(v->text), "%s", why);
+	return 0;
+}
+
+/* The name of what is asked for, in front of which a request has its number. */
+static int
+asked_name(const struct ask *ask, char *dst, size_t size)
+{
+	struct buf *b = buf_view(ask->data, ask->len);
+	uint32_t number;
+	int r = -ENOMEM;
+
+	if (b != NULL && (r = ask->type != LINK_OPEN ? buf_get_u32(b, &number) : 0) == 0)
+		r = buf_get_cstr(b, dst, size);
+	buf_free(b);
+	return r;
+}
+
+int
+ask_judge_shell(const struct leg *leg, const struct ask *ask, struct ask_verdict *ret)
+{
+	char name[ASK_NAME_SIZE];
+	int r;
+
+	*ret = (struct ask_verdict){ .verdict = POL_ALLOW };
+	r = asked_name(ask, name, sizeof(name));
+	if (r == -ENOMEM)
+		return r;
+	if (r != 0)
+		return deny(ret, "malformed request");
+	str_escape(ret->name, sizeof(ret->name), name, strlen(name));
+	if (leg->by_cert && (leg->permits & CERT_PERMIT_PTY) == 0 && strcmp(name, "pty-req") == 0)
+		return deny(ret, "the certificate does not permit a terminal");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (!ask->from_back && rows[i].type == ask->type && strcmp(rows[i].name, name) == 0)
+			return rows[i].why != NULL ? deny(ret, rows[i].why) : 0;
+	return deny(ret,
+	    ask->type == LINK_REQUEST ? "the bastion's own shell has no such request" : NO_FORWARD);
+}
