@@ -108,8 +108,12 @@ sessions_add_row(struct out_table *t, const struct json_node *s)
 
 	(void)snprintf(id, sizeof(id), "%s", json_str(json_get(s, "id"), ""));
 	(void)view_time(started, sizeof(started), json_str(json_get(s, "started_at"), ""));
-	(void)snprintf(target, sizeof(target), "%s@%s", json_str(json_get(s, "login"), "?"),
-	    json_str(json_get(s, "host"), "?"));
+	/* The bastion's own shell has neither login nor host. */
+	if (strcmp(json_str(json_get(s, "host"), "?"), "-") == 0)
+		(void)snprintf(target, sizeof(target), "bastion");
+	else
+		(void)snprintf(target, sizeof(target), "%s@%s", json_str(json_get(s, "login"), "?"),
+		    json_str(json_get(s, "host"), "?"));
 	sessions_lasted(s, lasted, sizeof(lasted));
 	sessions_what(s, what, sizeof(what));
 	cells[0] = id;

@@ -299,9 +299,8 @@ conn_on_jump(void *arg, struct ipc_msg *msg)
 static int
 conn_on_shell(void *arg, struct ipc_msg *msg)
 {
-	conn_refuse_leg(arg, msg->id,
-	    "no host given: use ssh LOGIN+HOST@BASTION, for example ssh root+web1@bastion");
-	return 0;
+	(void)msg;
+	return shell_ask(arg);
 }
 
 static const struct ipc_rule front_rules[] = {

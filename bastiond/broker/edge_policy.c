@@ -123,24 +123,23 @@ policy_on_grant(void *arg, struct ipc_msg *msg)
 {
 	struct service *s = arg;
 	struct buf *b = buf_view(msg->data, msg->len), *vault = NULL, *back = NULL;
-	const uint8_t *meta;
-	size_t meta_len;
-	uint32_t conn, via;
-	uint8_t kind;
+	struct leg_order o = { .id = msg->id };
 	int r = -ENOMEM;
 
-	if (b == NULL || (r = buf_get_u32(b, &conn)) != 0 ||
-	    (r = buf_get_str(b, &meta, &meta_len)) != 0 || (r = policy_get_part(b, &vault)) != 0 ||
-	    (r = policy_get_part(b, &back)) != 0 || (r = buf_get_u8(b, &kind)) != 0 ||
-	    (r = buf_get_u32(b, &via)) != 0 || (r = buf_end(b)) != 0)
+	if (b == NULL || (r = buf_get_u32(b, &o.conn)) != 0 ||
+	    (r = buf_get_str(b, &o.meta, &o.meta_len)) != 0 ||
+	    (r = policy_get_part(b, &vault)) != 0 || (r = policy_get_part(b, &back)) != 0 ||
+	    (r = buf_get_u8(b, &o.kind)) != 0 || (r = buf_get_u32(b, &o.via)) != 0 ||
+	    (r = buf_end(b)) != 0)
 		goto out;
 	r = ERR_FORMAT;
-	if (kind != POL_BACK_SSH || via != 0)
+	/* A shell is a front's, never another shell's. */
+	if (o.kind != POL_BACK_SSH && (o.kind != POL_BACK_SHELL || o.via != 0))
 		goto out;
 	r = ERR_LIMIT;
-	if (meta_len > REC_META_MAX)
+	if (o.meta_len > REC_META_MAX)
 		goto out;
-	r = leg_grant(s->conf.arg, msg->id, conn, meta, meta_len, vault, back);
+	r = leg_grant(s->conf.arg, &o, vault, back);
 	vault = back = NULL; /* taken */
 out:
 	buf_free(vault);
@@ -160,6 +159,20 @@ policy_on_failed(void *arg, struct ipc_msg *msg)
 	if (c != NULL)
 		conn_failed(c, msg->data[0]);
 	return 0;
+}
+
+static int
+policy_on_no_shell(void *arg, struct ipc_msg *msg)
+{
+	struct service *s = arg;
+	struct conn *c = conn_find(s->conf.arg, msg->id);
+	struct buf *b = buf_view(msg->data, msg->len);
+	int r = -ENOMEM;
+
+	if (b != NULL)
+		r = c != NULL ? shell_denied(c, b) : 0; /* likewise */
+	buf_free(b);
+	return r;
 }
 
 static int
@@ -193,6 +206,7 @@ static const struct ipc_rule policy_rules[] = {
 	{ POL_GRANT, "grant", 21, IPC_MAX, 0, IPC_ANY_STATE, policy_on_grant },
 	{ POL_FAILED, "failed", 1, 1, 0, IPC_ANY_STATE, policy_on_failed },
 	{ POL_JUMPED, "jumped", 5, 16384, 0, IPC_ANY_STATE, policy_on_jumped },
+	{ POL_NO_SHELL, "no-shell", 4, 1024, 0, IPC_ANY_STATE, policy_on_no_shell },
 	{ POL_STATUS_REPLY, "status-reply", 0, IPC_MAX, 0, IPC_ANY_STATE, policy_on_status },
 };
 

@@ -59,6 +59,7 @@ leg_free(struct leg *l)
 	LIST_REMOVE(l, by_id);
 	l->w->n_legs--;
 	leg_drop_parts(l);
+	shell_forget(l);
 	process_free(l->back);
 	ipc_free(l->edge);
 	loop_timer_free(l->timer);
@@ -81,12 +82,24 @@ leg_void(struct leg *l)
 		log_debug("leg.tell_failed leg=%u", l->id); /* that service is ending */
 }
 
+/* Whoever waits for this leg's link: the connection's front, or its shell. */
+static void
+leg_refuse(struct conn *c, uint32_t via, uint32_t id, const char *line)
+{
+	struct leg *shell = via != 0 ? shell_find(c->w, via, c) : NULL;
+
+	if (via == 0)
+		conn_refuse_leg(c, id, line);
+	else if (shell != NULL)
+		shell_refuse_leg(shell, id, line);
+}
+
 /* It is over for us: what was not handed out is closed, and who waits for a link is told why there is none. */
 static void
 leg_end(struct leg *l, const char *line)
 {
 	if (l->state == LEG_OPENING && l->conn != NULL && line != NULL)
-		conn_refuse_leg(l->conn, l->id, line);
+		leg_refuse(l->conn, l->via, l->id, line);
 	l->state = LEG_OVER;
 	leg_drop_parts(l);
 	leg_void(l);
@@ -170,20 +183,26 @@ leg_on_back_gone(void *arg, int err)
 }
 
 static struct leg *
-leg_new(struct conn *c, uint32_t id)
+leg_new(struct conn *c, const struct leg_order *o)
 {
 	struct wiring *w = c->w;
 	struct leg *l = calloc(1, sizeof(*l));
 
 	if (l == NULL)
 		return NULL;
-	*l = (struct leg){ .w = w, .id = id, .conn = c, .front_link = -1, .back_link = -1 };
+	*l = (struct leg){ .w = w,
+		.id = o->id,
+		.conn = c,
+		.kind = o->kind,
+		.via = o->via,
+		.front_link = -1,
+		.back_link = -1 };
 	if (loop_timer_new(w->conf.loop, leg_on_timer, l, &l->timer) != 0) {
 		free(l);
 		return NULL;
 	}
 	l->policy_generation = w->policy.generation;
-	LIST_INSERT_HEAD(&w->legs[id % WIRING_BUCKETS], l, by_id);
+	LIST_INSERT_HEAD(&w->legs[o->id % WIRING_BUCKETS], l, by_id);
 	LIST_INSERT_HEAD(&c->legs, l, of_conn);
 	w->n_legs++;
 	return l;
@@ -235,34 +254,33 @@ leg_refusal(const struct wiring *w, const struct conn *c)
 }
 
 int
-leg_grant(struct wiring *w, uint32_t id, uint32_t conn_id, const uint8_t *meta, size_t meta_len,
-    struct buf *vault, struct buf *back)
+leg_grant(struct wiring *w, const struct leg_order *o, struct buf *vault, struct buf *back)
 {
-	struct conn *c = conn_find(w, conn_id);
+	struct conn *c = conn_find(w, o->conn);
 	const char *line = NULL;
 	struct leg *l = NULL;
 	int r = 0;
 
-	if (id <= w->last_leg) {
+	if (o->id <= w->last_leg) {
 		r = ERR_ORDER;
 		goto out;
 	}
-	w->last_leg = id;
-	if (c == NULL || c->state != CONN_IN) {
-		r = ipc_send(w->policy.edge, POL_LEG_GONE, id, NULL, 0);
+	w->last_leg = o->id;
+	if (c == NULL || c->state != CONN_IN || (o->via != 0 && shell_find(w, o->via, c) == NULL)) {
+		r = ipc_send(w->policy.edge, POL_LEG_GONE, o->id, NULL, 0);
 		goto out;
 	}
-	if ((line = leg_refusal(w, c)) == NULL && (l = leg_new(c, id)) == NULL)
+	if ((line = leg_refusal(w, c)) == NULL && (l = leg_new(c, o)) == NULL)
 		line = "out of memory";
 	if (l == NULL) {
-		conn_refuse_leg(c, id, line);
-		r = ipc_send(w->policy.edge, POL_LEG_GONE, id, NULL, 0);
+		leg_refuse(c, o->via, o->id, line);
+		r = ipc_send(w->policy.edge, POL_LEG_GONE, o->id, NULL, 0);
 		goto out;
 	}
 	l->vault_part = vault;
 	l->back_part = back;
 	vault = back = NULL;
-	if (leg_ask_recorder(l, meta, meta_len) != 0) {
+	if (leg_ask_recorder(l, o->meta, o->meta_len) != 0) {
 		leg_end(l, "the recorder cannot be asked");
 		leg_settle(l);
 	}
@@ -326,9 +344,9 @@ leg_spawn_back(struct leg *l, int edge, int agent)
 	return process_start(l->w->conf.loop, l->w->conf.ops, &spec, leg_on_back_exit, l, &l->back);
 }
 
-/* The session is on disk: vault, back and front get their parts. The back comes last: on failure there is none. */
+/* Vault and back get their parts. The back comes last: on failure there is none. */
 static int
-leg_release(struct leg *l)
+leg_start_back(struct leg *l)
 {
 	struct ipc_conf edge = { .name = "back", .arg = l, .gone = leg_on_back_gone };
 	int own[2] = { -1, -1 }, agent[2] = { -1, -1 }, r;
@@ -339,18 +357,40 @@ leg_release(struct leg *l)
 	    (r = ipc_new(l->w->conf.loop, own[0], &edge, &l->edge)) != 0)
 		goto out;
 	own[0] = -1;
-	if ((r = leg_send_start(l)) != 0 || (r = leg_tell_keys(l, agent[0])) != 0 ||
-	    (r = leg_spawn_back(l, own[1], agent[1])) != 0)
-		goto out;
-	l->state = LEG_RUNNING;
-	conn_give_link(l->conn, l->id, l->front_link);
-	leg_drop_parts(l);
+	if ((r = leg_send_start(l)) == 0 && (r = leg_tell_keys(l, agent[0])) == 0)
+		r = leg_spawn_back(l, own[1], agent[1]);
 out:
 	for (int i = 0; i < 2; i++) {
 		fd_close(&own[i]);
 		fd_close(&agent[i]);
 	}
 	return r;
+}
+
+/* The session is on disk: everybody gets their part. */
+static int
+leg_release(struct leg *l)
+{
+	int r = l->kind == POL_BACK_SHELL ? shell_start(l, leg_on_back_exit, leg_on_back_gone)
+					  : leg_start_back(l);
+
+	if (r != 0)
+		return r;
+	l->state = LEG_RUNNING;
+	if (l->via == 0)
+		conn_give_link(l->conn, l->id, l->front_link);
+	else
+		shell_give_link(shell_find(l->w, l->via, l->conn), l->id, l->front_link);
+	leg_drop_parts(l);
+	return 0;
+}
+
+/* Whether somebody still wants its link. */
+static bool
+leg_is_wanted(const struct leg *l)
+{
+	return l->conn->state == CONN_IN &&
+	       (l->via == 0 || shell_find(l->w, l->via, l->conn) != NULL);
 }
 
 void
@@ -367,7 +407,7 @@ leg_opened(struct leg *l, const uint8_t sid[REC_SID_LEN])
 	memcpy(l->sid, sid, REC_SID_LEN);
 	str_hex(text, sid, REC_SID_LEN);
 	/* Nobody wants it any more: both link ends are closed, and the recorder ends the session itself. */
-	if (l->state == LEG_OPENING && l->conn->state != CONN_IN)
+	if (l->state == LEG_OPENING && !leg_is_wanted(l))
 		leg_end(l, NULL);
 	if (l->state == LEG_OVER)
 		return;

@@ -20,6 +20,7 @@ static const struct {
 	[PROGRAM_KEYS] = { "bastiond-keys", "bastiond-keys", 61704 },
 	[PROGRAM_POLICY] = { "bastiond-policy", "bastiond-policy", 61705 },
 	[PROGRAM_READER] = { "bastiond-reader", "bastiond-recorder", 61703 },
+	[PROGRAM_SHELL] = { "bastiond-shell", "bastiond-shell", 61706 },
 };
 
 const char *

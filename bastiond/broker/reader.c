@@ -15,6 +15,7 @@ struct reader {
 	LIST_ENTRY(reader) link;
 	struct wiring *w;
 	struct process *process;
+	uint32_t leg; /* whose shell asked; 0: an auditor */
 };
 
 static void
@@ -45,8 +46,8 @@ reader_start(struct reader *rd, const char *const *args, int edge)
 	    rd->w->conf.loop, rd->w->conf.ops, &spec, reader_on_exit, rd, &rd->process);
 }
 
-int
-wiring_reader(struct wiring *w, const char *const *args, int *ret_fd)
+static int
+reader_new(struct wiring *w, uint32_t leg, const char *const *args, int *ret_fd)
 {
 	struct reader *rd;
 	int pair[2], r;
@@ -60,6 +61,7 @@ wiring_reader(struct wiring *w, const char *const *args, int *ret_fd)
 		goto out;
 	}
 	rd->w = w;
+	rd->leg = leg;
 	if ((r = reader_start(rd, args, pair[1])) != 0) {
 		free(rd);
 		goto out;
@@ -72,6 +74,26 @@ out:
 	fd_close(&pair[0]);
 	fd_close(&pair[1]);
 	return r;
+}
+
+int
+wiring_reader(struct wiring *w, const char *const *args, int *ret_fd)
+{
+	return reader_new(w, 0, args, ret_fd);
+}
+
+int
+wiring_reader_for_leg(struct wiring *w, uint32_t leg, const char *const *args, int *ret_fd)
+{
+	const struct reader *rd;
+	size_t n = 0;
+
+	LIST_FOREACH (rd, &w->readers, link) {
+		if (rd->leg == leg)
+			return ERR_LIMIT;
+		n += rd->leg != 0;
+	}
+	return n >= WIRING_SHELL_READERS_MAX ? ERR_LIMIT : reader_new(w, leg, args, ret_fd);
 }
 
 void

@@ -20,9 +20,10 @@
 #define WIRING_LINGER_NS                                                                           \
 	(10 * CLOCK_NS_PER_S) /* a back may take this long to end after its session */
 #define WIRING_STOP_NS                                                                             \
-	(15 * CLOCK_NS_PER_S)  /* the recorder may take this long to end all sessions */
-#define WIRING_AUDIT_MAX 512u  /* events that wait for a recorder */
-#define WIRING_READERS_MAX 32u /* at once */
+	(15 * CLOCK_NS_PER_S)	     /* the recorder may take this long to end all sessions */
+#define WIRING_AUDIT_MAX 512u	     /* events that wait for a recorder */
+#define WIRING_READERS_MAX 32u	     /* at once */
+#define WIRING_SHELL_READERS_MAX 16u /* of them, for people who look at their own sessions */
 
 enum conn_state {
 	CONN_ASKS_POLICY, /* a jump: is there such a host for this person? There is no front yet */
@@ -39,7 +40,7 @@ struct conn {
 	enum conn_state state;
 	struct wiring_peer peer;
 	char source[NET_PORT_TEXT_SIZE];
-	char identity[128]; /* escaped; "" before login */
+	char identity[256]; /* escaped; "" before login */
 	struct limits_ticket ticket;
 	struct process *front;
 	struct ipc *edge; /* NULL: gone */
@@ -48,6 +49,8 @@ struct conn {
 	bool authenticated, failed, charged, grace_exceeded, excused;
 	uint64_t since_ns; /* wall clock */
 	LIST_HEAD(, leg) legs;
+
+	bool wanted_shell; /* the bastion's own, once */
 
 	LIST_HEAD(, conn) jumps; /* that run through it */
 	unsigned n_jumps_refused;
@@ -64,7 +67,7 @@ struct conn {
 
 enum leg_state {
 	LEG_OPENING, /* the recorder was asked; nothing of the grant has left us */
-	LEG_RUNNING, /* a back was started */
+	LEG_RUNNING, /* a back, or the bastion's own shell, was started */
 	LEG_OVER     /* void; waits for the recorder's or the back's end */
 };
 
@@ -75,6 +78,8 @@ struct leg {
 	uint32_t id;
 	struct conn *conn; /* NULL: its front is gone */
 	enum leg_state state;
+	uint8_t kind;  /* enum pol_back */
+	uint32_t via;  /* the leg whose shell is its front; 0: the connection's front is */
 	bool recorded; /* the recorder has it and has not said REC_CLOSED */
 	bool has_sid;
 	uint8_t sid[REC_SID_LEN];
@@ -83,6 +88,9 @@ struct leg {
 	struct process *back;
 	struct ipc *edge;
 	struct loop_timer *timer; /* kills the back */
+	/* Of a shell: its question about sessions, while the view is being noted. */
+	bool asks_sessions;
+	uint32_t question;
 	unsigned policy_generation, keys_generation;
 };
 
@@ -206,9 +214,16 @@ const char *jump_target(const struct conn *c, char *dst, size_t size);
 /* leg.c */
 struct leg *leg_find(struct wiring *w, uint32_t id);
 struct leg *leg_find_sid(struct wiring *w, const uint8_t sid[REC_SID_LEN]);
+/* POL_GRANT without its sealed parts. */
+struct leg_order {
+	uint32_t id, conn;
+	uint8_t kind; /* enum pol_back */
+	uint32_t via;
+	const uint8_t *meta; /* borrowed */
+	size_t meta_len;
+};
 /* A grant: takes vault and back. 0; negative: policy broke a rule. */
-int leg_grant(struct wiring *w, uint32_t id, uint32_t conn_id, const uint8_t *meta, size_t meta_len,
-    struct buf *vault, struct buf *back);
+int leg_grant(struct wiring *w, const struct leg_order *order, struct buf *vault, struct buf *back);
 void leg_opened(struct leg *l, const uint8_t sid[REC_SID_LEN]);
 void leg_refused(struct leg *l, const char *line);
 void leg_closed(struct leg *l);
@@ -217,6 +232,21 @@ void leg_recorder_down(struct wiring *w);
 void leg_policy_down(struct wiring *w);
 void leg_kill_all(struct wiring *w);
 void leg_free(struct leg *l);
+
+/* edge_shell.c */
+/* BRK_FRONT_SHELL. 0; negative: this front may not ask. */
+int shell_ask(struct conn *c) MUST_CHECK;
+/* POL_NO_SHELL. b: what follows. 0; negative: policy broke a rule. */
+int shell_denied(struct conn *c, struct buf *b) MUST_CHECK;
+/* The shell that runs on leg via for this connection; NULL: there is none (any more). */
+struct leg *shell_find(struct wiring *w, uint32_t via, const struct conn *c);
+/* The front's link of leg, or a line why there is none, for what shell_find() gave. */
+void shell_give_link(struct leg *shell, uint32_t leg, int fd);
+void shell_refuse_leg(struct leg *shell, uint32_t leg, const char *line);
+/* Edge and process of a leg that is a shell's. 0; negative: there is no process. */
+int shell_start(struct leg *l, process_fn ended, void (*gone)(void *arg, int err)) MUST_CHECK;
+/* Nobody waits for what it asked. */
+void shell_forget(struct leg *l);
 
 /* edge_policy.c, edge_keys.c, edge_recorder.c: what each service's edge accepts and its part in the life of the others */
 int edge_policy_init(struct wiring *w) MUST_CHECK;
@@ -234,6 +264,9 @@ void status_reply(struct wiring *w, uint32_t id, const char *of, const uint8_t *
 void status_free(struct wiring *w);
 
 /* reader.c */
+/* As wiring_reader(), for the shell of a leg: one at a time, and few of all. */
+int wiring_reader_for_leg(
+    struct wiring *w, uint32_t leg, const char *const *args, int *ret_fd) MUST_CHECK;
 void reader_kill_all(struct wiring *w);
 void reader_free(struct wiring *w);
 

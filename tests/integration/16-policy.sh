@@ -62,9 +62,9 @@ is 'with the port' "$(b_ssh "alice+$rig_me+t1+$rig_port_t1@127.0.0.1" 'echo in')
 is 'an ssh:// address, where a plus becomes a space' "$(b_ssh "ssh://alice+$rig_me+t1@127.0.0.1:$bastion_port" 'echo in')" in
 like 'another form: a proved person is told the right one' "$(b_ssh -l alice:t1 127.0.0.1 true 2>&1)" 'write alice\+t1 instead'
 like 'a stranger is not' "$(IDENTITY=$RIG/mallory b_ssh -l alice:t1 127.0.0.1 true 2>&1)" 'Permission denied'
-like 'no host: one line' "$(b_ssh alice@127.0.0.1 true 2>&1)" 'no host given'
+like 'no host: told how one is named' "$(b_ssh alice@127.0.0.1 true 2>&1)" 'true: not a command of the bastion .*ssh LOGIN\+HOST@BASTION true'
 b_ssh alice@127.0.0.1 true >/dev/null 2>&1
-is 'and 254' $? 254
+is 'and that is wrong usage' $? 2
 
 rig_key "$RIG/c"
 ssh-keygen -q -s "$RIG/ca" -I one -n alice -z 7 "$RIG/c.pub"

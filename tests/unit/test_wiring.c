@@ -513,7 +513,7 @@ test_broken_rules_end_the_peer_only(void **state)
 		{ "policy", POL_GRANT, "\0\0\0\1", 4 },
 		{ "policy", POL_GRANT, "\0\0\0\1\377\377\377\377aaaaaaaaaaaaaaaa", 24 },
 		{ "policy", POL_GRANT, "\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\3\0\0\0\0", 21 },
-		{ "policy", POL_GRANT, "\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\1", 21 },
+		{ "policy", POL_GRANT, "\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\2\0\0\0\1", 21 },
 		{ "policy", POL_AUTHENTICATED, "\0\0\0\5a", 5 },
 		{ "policy", POL_FAILED, "\0", 1 },
 		{ "policy", POL_FAILED, "\4", 1 },
