@@ -381,6 +381,8 @@ pass_stream(struct end *e, struct stream *s, const struct ipc_msg *msg)
 {
 	if (msg->type == LINK_EOF)
 		return stream_eof(s, e);
+	if (msg->type == LINK_EXIT_STATUS && e->side == LEDGER_BACK)
+		return stream_exit(s, msg->data, msg->len);
 	if (msg->type == LINK_CLOSE && e->side == LEDGER_BACK)
 		return stream_end(s);
 	return 0;

@@ -495,6 +495,21 @@ stream_eof(struct stream *s, struct end *from)
 }
 
 int
+stream_exit(struct stream *s, const uint8_t *payload, size_t len)
+{
+	struct buf *b = buf_view(payload, len);
+	uint32_t status;
+	int r = 0;
+
+	if (b == NULL)
+		return -ENOMEM;
+	if (s->watch != NULL && buf_get_u32(b, &status) == 0)
+		r = watch_exit(s->watch, status);
+	buf_free(b);
+	return r;
+}
+
+int
 stream_end(struct stream *s)
 {
 	int r = s->watch != NULL ? watch_end(s->watch) : 0;

@@ -30,6 +30,8 @@ struct stream *stream_find(struct leg *leg, uint32_t channel);
 int stream_data(struct stream *s, struct end *from, const uint8_t *data, size_t len) MUST_CHECK;
 /* An end sends no more on it: what is held goes on. As stream_data(). */
 int stream_eof(struct stream *s, struct end *from) MUST_CHECK;
+/* The program's exit status, as the frame's payload has it. Errors of recording. */
+int stream_exit(struct stream *s, const uint8_t *payload, size_t len) MUST_CHECK;
 /* The channel is over: operations under way are recorded as they stand, and s is gone. Errors of recording. */
 int stream_end(struct stream *s) MUST_CHECK;
 /* The same for all of a leg. The first error is returned, and all are gone. */
