@@ -12,24 +12,24 @@
 #include "lib/log.h"
 #include "lib/str.h"
 #include "policy/policy_proto.h"
+#include "recorder/gate.h"
 #include "recorder/recorder.h"
 #include "recorder/recorder_link.h"
 #include "recorder/recorder_stream.h"
-#include "recorder/sftp_gate.h"
 #include "recorder/watch.h"
 
-#define COMMAND_MAX 65536u				     /* bytes of a command with its NUL */
-#define CROSS_MAX (2 * (SFTP_GATE_HELD_MAX + LINK_DATA_MAX)) /* bytes that one frame lets cross */
+#define COMMAND_MAX 65536u				/* bytes of a command with its NUL */
+#define CROSS_MAX (2 * (GATE_HELD_MAX + LINK_DATA_MAX)) /* bytes that one frame lets cross */
 
 struct stream {
 	LIST_ENTRY(stream) link;
 	struct leg *leg;
 	uint32_t channel;
-	struct watch *watch;	/* NULL: nothing reads it */
-	bool keep;		/* content stays in the record */
-	bool cut;		/* nothing of it crosses any more */
-	struct sftp_gate *gate; /* NULL: no rule */
-	struct sftp_gate_rule rule;
+	struct watch *watch; /* NULL: nothing reads it */
+	bool keep;	     /* content stays in the record */
+	bool cut;	     /* nothing of it crosses any more */
+	struct gate *gate;   /* NULL: no rule */
+	struct gate_rule rule;
 	struct buf *cross; /* what the gate lets pass */
 };
 
@@ -222,7 +222,7 @@ static const struct watch_sink sink = { on_span, on_file, on_remark };
 
 /* The gate refused a request: it never reached the target. */
 static int
-on_refused(void *arg, const struct sftp_refusal *refusal)
+on_refused(void *arg, const struct gate_refusal *refusal)
 {
 	struct stream *s = arg;
 	struct watch_file f = { .op = refusal->op,
@@ -250,7 +250,7 @@ on_refused(void *arg, const struct sftp_refusal *refusal)
 /* Terms. */
 
 static int
-parse_prefixes(struct buf *b, struct sftp_prefixes *p)
+parse_prefixes(struct buf *b, struct gate_prefixes *p)
 {
 	const uint8_t *text;
 	uint32_t n;
@@ -259,7 +259,7 @@ parse_prefixes(struct buf *b, struct sftp_prefixes *p)
 
 	if ((r = buf_get_u32(b, &n)) != 0)
 		return r;
-	if (n > SFTP_GATE_PREFIXES_MAX)
+	if (n > GATE_PREFIXES_MAX)
 		return ERR_FORMAT;
 	if (n > 0 && (p->list = calloc(n, sizeof(*p->list))) == NULL)
 		return -ENOMEM;
@@ -280,7 +280,7 @@ struct terms {
 };
 
 static int
-parse_terms(const uint8_t *data, size_t len, struct terms *t, struct sftp_gate_rule *rule)
+parse_terms(const uint8_t *data, size_t len, struct terms *t, struct gate_rule *rule)
 {
 	struct buf *b = buf_view(data, len);
 	int r = -ENOMEM;
@@ -298,7 +298,7 @@ parse_terms(const uint8_t *data, size_t len, struct terms *t, struct sftp_gate_r
 }
 
 static void
-prefixes_free(struct sftp_prefixes *p)
+prefixes_free(struct gate_prefixes *p)
 {
 	for (size_t i = 0; i < p->n; i++)
 		free(p->list[i]);
@@ -311,7 +311,7 @@ stream_free(struct stream *s)
 	if (s == NULL)
 		return;
 	watch_free(s->watch);
-	sftp_gate_free(s->gate);
+	gate_free(s->gate);
 	prefixes_free(&s->rule.reads);
 	prefixes_free(&s->rule.writes);
 	buf_free(s->cross);
@@ -346,12 +346,12 @@ get_command(uint16_t type, const uint8_t *payload, size_t len, char **ret_comman
 static int
 make_gate(struct stream *s, const struct terms *t)
 {
-	const struct sftp_gate_rule *rule = &s->rule;
+	const struct gate_rule *rule = &s->rule;
 
 	if (t->stream != POL_STREAM_SFTP ||
 	    (rule->read && rule->write && rule->reads.n == 0 && rule->writes.n == 0))
 		return 0;
-	s->gate = sftp_gate_new(rule, on_refused, s);
+	s->gate = gate_new(rule, on_refused, s);
 	s->cross = buf_new(CROSS_MAX);
 	return s->gate == NULL || s->cross == NULL ? -ENOMEM : 0;
 }
@@ -456,8 +456,8 @@ cross_gate(struct stream *s, struct end *from, int r)
 	buf_reset(s->cross);
 	if (e != 0 || r != ERR_DENIED || s->cut)
 		return e != 0 ? e : r == ERR_DENIED ? 0 : r;
-	leg_audit(s->leg, "file.refused", "request", sftp_gate_why(s->gate));
-	if ((e = put_remark(s, "refused", sftp_gate_why(s->gate))) != 0)
+	leg_audit(s->leg, "file.refused", "request", gate_why(s->gate));
+	if ((e = put_remark(s, "refused", gate_why(s->gate))) != 0)
 		return e;
 	return cut(s);
 }
@@ -482,7 +482,7 @@ stream_data(struct stream *s, struct end *from, const uint8_t *data, size_t len)
 
 	if (s->gate == NULL)
 		return settle(s, cross(s, from, data, len));
-	r = sftp_gate_data(s->gate, way, data, len, s->cross);
+	r = gate_data(s->gate, way, data, len, s->cross);
 	return settle(s, cross_gate(s, from, r));
 }
 
@@ -491,7 +491,7 @@ stream_eof(struct stream *s, struct end *from)
 {
 	if (s->gate == NULL || leg_way_from(from) != EVENT_FRONT)
 		return 0;
-	return settle(s, cross_gate(s, from, sftp_gate_flush(s->gate, s->cross)));
+	return settle(s, cross_gate(s, from, gate_flush(s->gate, s->cross)));
 }
 
 int
@@ -522,12 +522,12 @@ stream_end(struct stream *s)
 int
 stream_end_all(struct leg *leg)
 {
-	struct stream *s;
-	int r = 0;
+	struct stream *s, *next;
+	int r = 0, e;
 
-	while ((s = LIST_FIRST(&leg->streams)) != NULL) {
-		int e = stream_end(s);
-
+	for (s = LIST_FIRST(&leg->streams); s != NULL; s = next) {
+		next = LIST_NEXT(s, link);
+		e = stream_end(s);
 		r = r != 0 ? r : e;
 	}
 	return r;
@@ -536,9 +536,10 @@ stream_end_all(struct leg *leg)
 void
 stream_free_all(struct leg *leg)
 {
-	struct stream *s;
+	struct stream *s, *next;
 
-	while ((s = LIST_FIRST(&leg->streams)) != NULL) {
+	for (s = LIST_FIRST(&leg->streams); s != NULL; s = next) {
+		next = LIST_NEXT(s, link);
 		LIST_REMOVE(s, link);
 		stream_free(s);
 	}

@@ -1,5 +1,5 @@
 /*
- * The channels of a leg whose bytes are read (watch.h) or held to a rule (sftp_gate.h), by the terms that policy gave with
+ * The channels of a leg whose bytes are read (watch.h) or held to a rule (gate.h), by the terms that policy gave with
  * its verdict. What crosses is recorded span by span, with content replaced by its hash or kept and marked; the frames
  * themselves are handed on as they came, but for requests that the rule refuses.
  */

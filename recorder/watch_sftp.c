@@ -14,7 +14,7 @@
 #include "lib/hash.h"
 #include "lib/str.h"
 #include "policy/policy_proto.h"
-#include "recorder/sftp.h"
+#include "recorder/fxp.h"
 #include "recorder/watch_priv.h"
 
 #define HEAD_MAX 12288u	    /* bytes of a packet that are looked at: two paths and more */
@@ -38,8 +38,8 @@ struct file {
 	uint8_t *path, *handle; /* owned */
 	size_t path_len, handle_len;
 	bool path_cut;
-	struct sftp_attrs attrs; /* as announced or reported */
-	bool resized;		 /* what is in it is not only what crossed */
+	struct fxp_attrs attrs; /* as announced or reported */
+	bool resized;		/* what is in it is not only what crossed */
 	struct way_op get, put;
 	bool answered;
 	uint32_t status; /* the first failure, or how the CLOSE ended */
@@ -56,7 +56,7 @@ struct request {
 	uint8_t *path, *path2; /* owned */
 	size_t path_len, path2_len;
 	bool cut;
-	struct sftp_attrs attrs;
+	struct fxp_attrs attrs;
 };
 TAILQ_HEAD(request_list, request);
 
@@ -81,13 +81,13 @@ struct sftp {
 };
 
 struct request_rule {
-	uint8_t type;
 	const char *extension; /* NULL: a request of the protocol itself */
-	enum watch_op op;
 	/* Fields behind the id. 0: wait for the answer; ERR_NOT_FOUND: it is about nothing we know; -ENOMEM. */
-	int (*ask)(struct sftp *s, struct request *q, struct sftp_cursor *c);
+	int (*ask)(struct sftp *s, struct request *q, struct fxp_cursor *c);
 	/* type: of the answer; c: behind its id. 0; ERR_FORMAT not an answer to this; what telling answered. */
-	int (*answer)(struct watch *w, struct request *q, uint8_t type, struct sftp_cursor *c);
+	int (*answer)(struct watch *w, struct request *q, uint8_t type, struct fxp_cursor *c);
+	enum watch_op op;
+	uint8_t type;
 };
 
 /* Memory. */
@@ -162,7 +162,7 @@ show_result(struct watch_file *t, bool answered, uint32_t status, const char *te
 {
 	t->answered = answered;
 	t->status = answered ? status : 0;
-	if (answered && status != SFTP_OK)
+	if (answered && status != FXP_OK)
 		memcpy(t->text, text, sizeof(t->text));
 }
 
@@ -177,13 +177,13 @@ tell_file(struct watch *w, struct file *f, enum watch_op op, struct way_op *way)
 		.mode = f->attrs.mode,
 		.has_size = f->attrs.has_size,
 		.size = f->attrs.size };
-	bool ok = f->answered && f->status == SFTP_OK && !f->resized;
+	bool ok = f->answered && f->status == FXP_OK && !f->resized;
 
 	show_result(&t, f->answered, f->status, f->text);
 	if (way->track != NULL)
 		watch_track_show(way->track, &t);
 	/* What was made empty holds what crossed since. */
-	if (op == WATCH_PUT && ok && (f->flags & SFTP_F_TRUNC) != 0) {
+	if (op == WATCH_PUT && ok && (f->flags & FXP_F_TRUNC) != 0) {
 		t.has_size = true;
 		t.size = way->track != NULL ? watch_track_end(way->track) : 0;
 	}
@@ -197,9 +197,9 @@ tell_file(struct watch *w, struct file *f, enum watch_op op, struct way_op *way)
 static int
 file_tell(struct watch *w, struct file *f)
 {
-	const uint32_t writes = SFTP_F_WRITE | SFTP_F_APPEND | SFTP_F_CREAT | SFTP_F_TRUNC;
+	const uint32_t writes = FXP_F_WRITE | FXP_F_APPEND | FXP_F_CREAT | FXP_F_TRUNC;
 	bool put = f->put.number != 0 || (f->get.number == 0 && (f->flags & writes) != 0) ||
-		   (f->flags & SFTP_F_TRUNC) != 0;
+		   (f->flags & FXP_F_TRUNC) != 0;
 	int r = 0;
 
 	if (f->dir)
@@ -258,10 +258,10 @@ find_file(struct sftp *s, const uint8_t *handle, size_t len)
 }
 
 static struct file *
-get_handle(struct sftp *s, struct sftp_cursor *c)
+get_handle(struct sftp *s, struct fxp_cursor *c)
 {
 	size_t len;
-	const uint8_t *p = sftp_str(c, &len);
+	const uint8_t *p = fxp_get_str(c, &len);
 	struct file *f = c->bad || c->cut ? NULL : find_file(s, p, len);
 
 	if (f != NULL)
@@ -270,10 +270,10 @@ get_handle(struct sftp *s, struct sftp_cursor *c)
 }
 
 static uint8_t *
-get_path(struct sftp *s, struct sftp_cursor *c, size_t *ret_len, bool *ret_cut)
+get_path(struct sftp *s, struct fxp_cursor *c, size_t *ret_len, bool *ret_cut)
 {
 	size_t len;
-	const uint8_t *p = sftp_str(c, &len);
+	const uint8_t *p = fxp_get_str(c, &len);
 
 	*ret_cut = *ret_cut || c->cut || len > WATCH_PATH_MAX;
 	if (len > WATCH_PATH_MAX)
@@ -289,12 +289,12 @@ struct ending {
 };
 
 static struct ending
-get_ending(struct sftp_cursor *c)
+get_ending(struct fxp_cursor *c)
 {
-	struct ending e = { .code = sftp_u32(c) };
+	struct ending e = { .code = fxp_get_u32(c) };
 	bool bad = c->bad;
 	size_t len;
-	const uint8_t *p = sftp_str(c, &len);
+	const uint8_t *p = fxp_get_str(c, &len);
 
 	/* The text came with version 3 and may be missing. */
 	c->bad = bad;
@@ -305,7 +305,7 @@ get_ending(struct sftp_cursor *c)
 static void
 file_result(struct file *f, const struct ending *e)
 {
-	if (f->answered && f->status != SFTP_OK)
+	if (f->answered && f->status != FXP_OK)
 		return;
 	f->answered = true;
 	f->status = e->code;
@@ -330,7 +330,7 @@ file_new(struct sftp *s)
 }
 
 static int
-ask_open(struct sftp *s, struct request *q, struct sftp_cursor *c)
+ask_open(struct sftp *s, struct request *q, struct fxp_cursor *c)
 {
 	struct file *f = file_new(s);
 
@@ -341,30 +341,30 @@ ask_open(struct sftp *s, struct request *q, struct sftp_cursor *c)
 		return -ENOMEM;
 	f->dir = q->rule->op == WATCH_LIST;
 	if (!f->dir) {
-		f->flags = sftp_u32(c);
-		f->attrs = sftp_get_attrs(c);
+		f->flags = fxp_get_u32(c);
+		f->attrs = fxp_get_attrs(c);
 	}
 	return 0;
 }
 
 static int
-answer_open(struct watch *w, struct request *q, uint8_t type, struct sftp_cursor *c)
+answer_open(struct watch *w, struct request *q, uint8_t type, struct fxp_cursor *c)
 {
 	struct sftp *s = w->state;
 	struct file *f = q->file;
 	const uint8_t *p;
 
-	if (type == SFTP_STATUS) {
+	if (type == FXP_STATUS) {
 		struct ending e = get_ending(c);
 
 		file_result(f, &e);
 		f->closed = true;
 		return 0;
 	}
-	if (type != SFTP_HANDLE)
+	if (type != FXP_HANDLE)
 		return ERR_FORMAT;
-	p = sftp_str(c, &f->handle_len);
-	if (c->bad || c->cut || f->handle_len > SFTP_HANDLE_MAX) {
+	p = fxp_get_str(c, &f->handle_len);
+	if (c->bad || c->cut || f->handle_len > FXP_HANDLE_MAX) {
 		f->handle_len = 0;
 		return ERR_FORMAT;
 	}
@@ -377,19 +377,19 @@ answer_open(struct watch *w, struct request *q, uint8_t type, struct sftp_cursor
 }
 
 static int
-ask_handle(struct sftp *s, struct request *q, struct sftp_cursor *c)
+ask_handle(struct sftp *s, struct request *q, struct fxp_cursor *c)
 {
 	q->file = get_handle(s, c);
 	return q->file != NULL ? 0 : ERR_NOT_FOUND;
 }
 
 static int
-answer_close(struct watch *w, struct request *q, uint8_t type, struct sftp_cursor *c)
+answer_close(struct watch *w, struct request *q, uint8_t type, struct fxp_cursor *c)
 {
 	struct ending e;
 
 	(void)w;
-	if (type != SFTP_STATUS)
+	if (type != FXP_STATUS)
 		return ERR_FORMAT;
 	e = get_ending(c);
 	file_result(q->file, &e);
@@ -399,26 +399,26 @@ answer_close(struct watch *w, struct request *q, uint8_t type, struct sftp_curso
 }
 
 static int
-ask_read(struct sftp *s, struct request *q, struct sftp_cursor *c)
+ask_read(struct sftp *s, struct request *q, struct fxp_cursor *c)
 {
 	q->file = get_handle(s, c);
-	q->offset = sftp_u64(c);
-	(void)sftp_u32(c);
+	q->offset = fxp_get_u64(c);
+	(void)fxp_get_u32(c);
 	return q->file != NULL ? 0 : ERR_NOT_FOUND;
 }
 
 /* DATA is taken where it crosses; here a READ ends without it. */
 static int
-answer_read(struct watch *w, struct request *q, uint8_t type, struct sftp_cursor *c)
+answer_read(struct watch *w, struct request *q, uint8_t type, struct fxp_cursor *c)
 {
 	struct file *f = q->file;
 	struct ending e;
 
 	(void)w;
-	if (type != SFTP_STATUS)
+	if (type != FXP_STATUS)
 		return ERR_FORMAT;
 	e = get_ending(c);
-	if (e.code != SFTP_EOF) {
+	if (e.code != FXP_EOF) {
 		file_result(f, &e);
 	} else if (q->offset == (f->get.track != NULL ? watch_track_end(f->get.track) : 0)) {
 		/* The file ends where the content that came does. */
@@ -429,28 +429,28 @@ answer_read(struct watch *w, struct request *q, uint8_t type, struct sftp_cursor
 }
 
 static int
-answer_write(struct watch *w, struct request *q, uint8_t type, struct sftp_cursor *c)
+answer_write(struct watch *w, struct request *q, uint8_t type, struct fxp_cursor *c)
 {
 	struct ending e;
 
 	(void)w;
-	if (type != SFTP_STATUS)
+	if (type != FXP_STATUS)
 		return ERR_FORMAT;
 	e = get_ending(c);
-	if (e.code != SFTP_OK)
+	if (e.code != FXP_OK)
 		file_result(q->file, &e);
 	return 0;
 }
 
 static int
-answer_fstat(struct watch *w, struct request *q, uint8_t type, struct sftp_cursor *c)
+answer_fstat(struct watch *w, struct request *q, uint8_t type, struct fxp_cursor *c)
 {
-	struct sftp_attrs a;
+	struct fxp_attrs a;
 
 	(void)w;
-	if (type != SFTP_ATTRS)
+	if (type != FXP_ATTRS)
 		return 0;
-	a = sftp_get_attrs(c);
+	a = fxp_get_attrs(c);
 	if (a.has_size)
 		q->file->attrs.size = a.size;
 	if (a.has_mode)
@@ -461,24 +461,24 @@ answer_fstat(struct watch *w, struct request *q, uint8_t type, struct sftp_curso
 }
 
 static int
-ask_path(struct sftp *s, struct request *q, struct sftp_cursor *c)
+ask_path(struct sftp *s, struct request *q, struct fxp_cursor *c)
 {
 	q->path = get_path(s, c, &q->path_len, &q->cut);
 	return q->path != NULL ? 0 : -ENOMEM;
 }
 
 static int
-ask_path_attrs(struct sftp *s, struct request *q, struct sftp_cursor *c)
+ask_path_attrs(struct sftp *s, struct request *q, struct fxp_cursor *c)
 {
 	int r = ask_path(s, q, c);
 
 	if (r == 0)
-		q->attrs = sftp_get_attrs(c);
+		q->attrs = fxp_get_attrs(c);
 	return r;
 }
 
 static int
-ask_two_paths(struct sftp *s, struct request *q, struct sftp_cursor *c)
+ask_two_paths(struct sftp *s, struct request *q, struct fxp_cursor *c)
 {
 	int r = ask_path(s, q, c);
 
@@ -498,50 +498,50 @@ take_path(struct sftp *s, const struct file *f, uint8_t **path, size_t *len, boo
 }
 
 static int
-ask_fsetstat(struct sftp *s, struct request *q, struct sftp_cursor *c)
+ask_fsetstat(struct sftp *s, struct request *q, struct fxp_cursor *c)
 {
 	int r = ask_handle(s, q, c);
 
 	if (r != 0)
 		return r;
-	q->attrs = sftp_get_attrs(c);
+	q->attrs = fxp_get_attrs(c);
 	return take_path(s, q->file, &q->path, &q->path_len, &q->cut);
 }
 
 /* draft-ietf-secsh-filexfer-extensions-00 section 7, as OpenSSH has it. */
 static int
-ask_copy(struct sftp *s, struct request *q, struct sftp_cursor *c)
+ask_copy(struct sftp *s, struct request *q, struct fxp_cursor *c)
 {
 	uint64_t len;
 	int r;
 
 	q->file = get_handle(s, c);
-	(void)sftp_u64(c);
-	len = sftp_u64(c);
+	(void)fxp_get_u64(c);
+	len = fxp_get_u64(c);
 	q->to = get_handle(s, c);
-	(void)sftp_u64(c);
+	(void)fxp_get_u64(c);
 	if (q->file == NULL || q->to == NULL)
 		return ERR_NOT_FOUND;
 	/* 0: up to the end, wherever that is. */
-	q->attrs = (struct sftp_attrs){ .has_size = len > 0, .size = len };
+	q->attrs = (struct fxp_attrs){ .has_size = len > 0, .size = len };
 	if ((r = take_path(s, q->file, &q->path, &q->path_len, &q->cut)) != 0)
 		return r;
 	return take_path(s, q->to, &q->path2, &q->path2_len, &q->cut);
 }
 
 static int
-answer_status(struct watch *w, struct request *q, uint8_t type, struct sftp_cursor *c)
+answer_status(struct watch *w, struct request *q, uint8_t type, struct fxp_cursor *c)
 {
 	struct ending e;
 
-	if (type != SFTP_STATUS)
+	if (type != FXP_STATUS)
 		return ERR_FORMAT;
 	e = get_ending(c);
 	return request_tell(w, q, true, e.code, e.text);
 }
 
 static int
-answer_fsetstat(struct watch *w, struct request *q, uint8_t type, struct sftp_cursor *c)
+answer_fsetstat(struct watch *w, struct request *q, uint8_t type, struct fxp_cursor *c)
 {
 	struct file *f = q->file;
 
@@ -557,7 +557,7 @@ answer_fsetstat(struct watch *w, struct request *q, uint8_t type, struct sftp_cu
 }
 
 static int
-answer_copy(struct watch *w, struct request *q, uint8_t type, struct sftp_cursor *c)
+answer_copy(struct watch *w, struct request *q, uint8_t type, struct fxp_cursor *c)
 {
 	q->to->resized = true;
 	q->to->attrs.has_size = false;
@@ -565,41 +565,41 @@ answer_copy(struct watch *w, struct request *q, uint8_t type, struct sftp_cursor
 }
 
 static const struct request_rule rules[] = {
-	{ SFTP_READ, NULL, WATCH_GET, ask_read, answer_read },
-	{ SFTP_WRITE, NULL, WATCH_PUT, ask_handle, answer_write },
-	{ SFTP_OPEN, NULL, WATCH_GET, ask_open, answer_open },
-	{ SFTP_CLOSE, NULL, WATCH_GET, ask_handle, answer_close },
-	{ SFTP_FSTAT, NULL, WATCH_GET, ask_handle, answer_fstat },
-	{ SFTP_OPENDIR, NULL, WATCH_LIST, ask_open, answer_open },
-	{ SFTP_SETSTAT, NULL, WATCH_SETSTAT, ask_path_attrs, answer_status },
-	{ SFTP_FSETSTAT, NULL, WATCH_SETSTAT, ask_fsetstat, answer_fsetstat },
-	{ SFTP_REMOVE, NULL, WATCH_REMOVE, ask_path, answer_status },
-	{ SFTP_MKDIR, NULL, WATCH_MKDIR, ask_path_attrs, answer_status },
-	{ SFTP_RMDIR, NULL, WATCH_RMDIR, ask_path, answer_status },
-	{ SFTP_RENAME, NULL, WATCH_RENAME, ask_two_paths, answer_status },
-	{ SFTP_SYMLINK, NULL, WATCH_SYMLINK, ask_two_paths, answer_status },
-	{ SFTP_LSTAT, NULL, 0, NULL, NULL }, { SFTP_STAT, NULL, 0, NULL, NULL },
-	{ SFTP_READDIR, NULL, 0, NULL, NULL }, { SFTP_REALPATH, NULL, 0, NULL, NULL },
-	{ SFTP_READLINK, NULL, 0, NULL, NULL },
-	{ SFTP_EXTENDED, "posix-rename@openssh.com", WATCH_RENAME, ask_two_paths, answer_status },
-	{ SFTP_EXTENDED, "hardlink@openssh.com", WATCH_LINK, ask_two_paths, answer_status },
-	{ SFTP_EXTENDED, "lsetstat@openssh.com", WATCH_SETSTAT, ask_path_attrs, answer_status },
-	{ SFTP_EXTENDED, "copy-data", WATCH_COPY, ask_copy, answer_copy },
-	{ SFTP_EXTENDED, NULL, 0, NULL, NULL }, /* all others change nothing that is told */
+	{ NULL, ask_read, answer_read, WATCH_GET, FXP_READ },
+	{ NULL, ask_handle, answer_write, WATCH_PUT, FXP_WRITE },
+	{ NULL, ask_open, answer_open, WATCH_GET, FXP_OPEN },
+	{ NULL, ask_handle, answer_close, WATCH_GET, FXP_CLOSE },
+	{ NULL, ask_handle, answer_fstat, WATCH_GET, FXP_FSTAT },
+	{ NULL, ask_open, answer_open, WATCH_LIST, FXP_OPENDIR },
+	{ NULL, ask_path_attrs, answer_status, WATCH_SETSTAT, FXP_SETSTAT },
+	{ NULL, ask_fsetstat, answer_fsetstat, WATCH_SETSTAT, FXP_FSETSTAT },
+	{ NULL, ask_path, answer_status, WATCH_REMOVE, FXP_REMOVE },
+	{ NULL, ask_path_attrs, answer_status, WATCH_MKDIR, FXP_MKDIR },
+	{ NULL, ask_path, answer_status, WATCH_RMDIR, FXP_RMDIR },
+	{ NULL, ask_two_paths, answer_status, WATCH_RENAME, FXP_RENAME },
+	{ NULL, ask_two_paths, answer_status, WATCH_SYMLINK, FXP_SYMLINK },
+	{ NULL, NULL, NULL, 0, FXP_LSTAT }, { NULL, NULL, NULL, 0, FXP_STAT },
+	{ NULL, NULL, NULL, 0, FXP_READDIR }, { NULL, NULL, NULL, 0, FXP_REALPATH },
+	{ NULL, NULL, NULL, 0, FXP_READLINK },
+	{ "posix-rename@openssh.com", ask_two_paths, answer_status, WATCH_RENAME, FXP_EXTENDED },
+	{ "hardlink@openssh.com", ask_two_paths, answer_status, WATCH_LINK, FXP_EXTENDED },
+	{ "lsetstat@openssh.com", ask_path_attrs, answer_status, WATCH_SETSTAT, FXP_EXTENDED },
+	{ "copy-data", ask_copy, answer_copy, WATCH_COPY, FXP_EXTENDED },
+	{ NULL, NULL, NULL, 0, FXP_EXTENDED }, /* all others change nothing that is told */
 };
 
 /* c: behind the id, and behind the name of an extension afterwards. NULL: no such request. */
 static const struct request_rule *
-find_rule(uint8_t type, struct sftp_cursor *c)
+find_rule(uint8_t type, struct fxp_cursor *c)
 {
 	const uint8_t *name = NULL;
 	size_t len = 0;
 
-	if (type == SFTP_EXTENDED)
-		name = sftp_str(c, &len);
+	if (type == FXP_EXTENDED)
+		name = fxp_get_str(c, &len);
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
 		if (rules[i].type == type &&
-		    (rules[i].extension == NULL || sftp_is(name, len, rules[i].extension)))
+		    (rules[i].extension == NULL || fxp_is(name, len, rules[i].extension)))
 			return &rules[i];
 	return NULL;
 }
@@ -617,7 +617,7 @@ request_undo(struct sftp *s, struct request *q)
 
 /* A request that waits for its answer now. *ret_q: untouched where there is nothing to wait for. */
 static int
-request_add(struct sftp *s, uint32_t id, const struct request_rule *rule, struct sftp_cursor *c,
+request_add(struct sftp *s, uint32_t id, const struct request_rule *rule, struct fxp_cursor *c,
     struct request **ret_q)
 {
 	struct request *q = calloc(1, sizeof(*q));
@@ -676,7 +676,7 @@ content_begin(struct watch *w, struct flow *fl, struct file *f, struct way_op *o
 }
 
 static int
-on_write(struct watch *w, struct flow *fl, uint32_t id, struct sftp_cursor *c)
+on_write(struct watch *w, struct flow *fl, uint32_t id, struct fxp_cursor *c)
 {
 	struct sftp *s = w->state;
 	struct request *q = NULL;
@@ -684,10 +684,10 @@ on_write(struct watch *w, struct flow *fl, uint32_t id, struct sftp_cursor *c)
 	uint32_t n;
 	int r;
 
-	if ((r = request_add(s, id, find_rule(SFTP_WRITE, c), c, &q)) != 0)
+	if ((r = request_add(s, id, find_rule(FXP_WRITE, c), c, &q)) != 0)
 		return r;
-	offset = sftp_u64(c);
-	n = sftp_u32(c);
+	offset = fxp_get_u64(c);
+	n = fxp_get_u32(c);
 	if (q == NULL) {
 		/* Not to a file that we know of: the target will not take it either. */
 		if (n > fl->plain)
@@ -698,20 +698,20 @@ on_write(struct watch *w, struct flow *fl, uint32_t id, struct sftp_cursor *c)
 		return r;
 	q->file->attrs.has_size = false;
 	/* Where it lands is not where it says. */
-	if ((q->file->flags & SFTP_F_APPEND) != 0)
+	if ((q->file->flags & FXP_F_APPEND) != 0)
 		watch_track_spoil(q->file->put.track);
 	return 0;
 }
 
 static int
-on_request(struct watch *w, struct flow *fl, uint8_t type, struct sftp_cursor *c)
+on_request(struct watch *w, struct flow *fl, uint8_t type, struct fxp_cursor *c)
 {
 	struct sftp *s = w->state;
-	uint32_t id = sftp_u32(c);
+	uint32_t id = fxp_get_u32(c);
 	const struct request_rule *rule;
 	struct request *q;
 
-	if (type == SFTP_WRITE)
+	if (type == FXP_WRITE)
 		return on_write(w, fl, id, c);
 	rule = find_rule(type, c);
 	if (rule == NULL)
@@ -736,14 +736,14 @@ request_done(struct watch *w, struct request *q)
 }
 
 static int
-on_content(struct watch *w, struct flow *fl, uint32_t id, struct sftp_cursor *c)
+on_content(struct watch *w, struct flow *fl, uint32_t id, struct fxp_cursor *c)
 {
 	struct sftp *s = w->state;
 	struct request *q = find_request(s, id);
-	uint32_t n = sftp_u32(c);
+	uint32_t n = fxp_get_u32(c);
 	int r;
 
-	if (q == NULL || q->rule->type != SFTP_READ) {
+	if (q == NULL || q->rule->type != FXP_READ) {
 		s->lost = "content that was not asked for";
 		return 0;
 	}
@@ -753,18 +753,18 @@ on_content(struct watch *w, struct flow *fl, uint32_t id, struct sftp_cursor *c)
 }
 
 static int
-on_answer(struct watch *w, struct flow *fl, uint8_t type, struct sftp_cursor *c)
+on_answer(struct watch *w, struct flow *fl, uint8_t type, struct fxp_cursor *c)
 {
 	struct sftp *s = w->state;
-	uint32_t id = sftp_u32(c);
+	uint32_t id = fxp_get_u32(c);
 	struct request *q;
 	int r;
 
-	if (type == SFTP_DATA)
+	if (type == FXP_DATA)
 		return on_content(w, fl, id, c);
-	if ((type < SFTP_STATUS || type > SFTP_ATTRS) && type != SFTP_EXTENDED_REPLY)
+	if ((type < FXP_STATUS || type > FXP_ATTRS) && type != FXP_EXTENDED_REPLY)
 		s->lost = "an answer that version 3 does not have";
-	else if (type == SFTP_STATUS && c->left < 4)
+	else if (type == FXP_STATUS && c->left < 4)
 		s->lost = malformed;
 	if (s->lost != NULL || (q = find_request(s, id)) == NULL)
 		return 0;
@@ -777,14 +777,14 @@ on_answer(struct watch *w, struct flow *fl, uint8_t type, struct sftp_cursor *c)
 
 /* The first packet of a way: INIT or VERSION. */
 static void
-on_greeting(struct sftp *s, struct flow *fl, bool front, uint8_t type, struct sftp_cursor *c)
+on_greeting(struct sftp *s, struct flow *fl, bool front, uint8_t type, struct fxp_cursor *c)
 {
-	uint32_t version = sftp_u32(c);
+	uint32_t version = fxp_get_u32(c);
 
 	fl->greeted = true;
-	if (type != (front ? SFTP_INIT : SFTP_VERSION_IS))
+	if (type != (front ? FXP_INIT : FXP_VERSION_IS))
 		s->lost = "it does not begin like SFTP";
-	else if (!front && version != SFTP_VERSION)
+	else if (!front && version != FXP_VERSION)
 		s->lost = "a version of SFTP other than 3";
 }
 
@@ -794,10 +794,10 @@ on_packet(struct watch *w, struct flow *fl, bool front)
 {
 	struct sftp *s = w->state;
 	uint8_t type = fl->head[4];
-	struct sftp_cursor c;
+	struct fxp_cursor c;
 	int r = 0;
 
-	sftp_cursor_init(&c, fl->head + SFTP_HEAD, fl->have - SFTP_HEAD, fl->len - 1);
+	fxp_cursor_init(&c, fl->head + FXP_HEAD, fl->have - FXP_HEAD, fl->len - 1);
 	fl->plain = 4 + (uint64_t)fl->len - fl->have;
 	fl->have = 0;
 	fl->need = 4;
@@ -828,22 +828,22 @@ head_need(struct sftp *s, struct flow *fl, bool front)
 
 	if (fl->have == 4) {
 		fl->len = u32_at(fl->head);
-		if (fl->len == 0 || fl->len > SFTP_PACKET_MAX)
+		if (fl->len == 0 || fl->len > FXP_PACKET_MAX)
 			s->lost = "a length that no packet has";
-		return SFTP_HEAD;
+		return FXP_HEAD;
 	}
 	all = 4 + (size_t)fl->len;
-	if (front && fl->head[4] == SFTP_WRITE && fl->greeted) {
-		size_t n = SFTP_HEAD + ID_LEN + 4;
+	if (front && fl->head[4] == FXP_WRITE && fl->greeted) {
+		size_t n = FXP_HEAD + ID_LEN + 4;
 
 		if (fl->have >= n)
-			n = SFTP_HEAD + WRITE_FIELDS + u32_at(fl->head + n - 4);
-		if (n > SFTP_HEAD + WRITE_FIELDS + SFTP_HANDLE_MAX)
+			n = FXP_HEAD + WRITE_FIELDS + u32_at(fl->head + n - 4);
+		if (n > FXP_HEAD + WRITE_FIELDS + FXP_HANDLE_MAX)
 			s->lost = malformed;
 		return n < all ? n : all;
 	}
-	if (!front && fl->head[4] == SFTP_DATA && fl->greeted)
-		all = all < SFTP_HEAD + ID_LEN + 4 ? all : SFTP_HEAD + ID_LEN + 4;
+	if (!front && fl->head[4] == FXP_DATA && fl->greeted)
+		all = all < FXP_HEAD + ID_LEN + 4 ? all : FXP_HEAD + ID_LEN + 4;
 	return all < HEAD_MAX ? all : HEAD_MAX;
 }
 
@@ -893,7 +893,7 @@ take_content(
 }
 
 static int
-sftp_data(struct watch *w, enum event_way way, const uint8_t *p, size_t len)
+on_data(struct watch *w, enum event_way way, const uint8_t *p, size_t len)
 {
 	struct sftp *s = w->state;
 	struct flow *fl = &s->flows[way == EVENT_BACK];
@@ -922,7 +922,7 @@ sftp_data(struct watch *w, enum event_way way, const uint8_t *p, size_t len)
 }
 
 static int
-sftp_end(struct watch *w)
+on_end(struct watch *w)
 {
 	struct sftp *s = w->state;
 	struct request *q;
@@ -940,7 +940,7 @@ sftp_end(struct watch *w)
 }
 
 static int
-sftp_start(struct watch *w, const char *command)
+on_start(struct watch *w, const char *command)
 {
 	struct sftp *s = calloc(1, sizeof(*s));
 
@@ -955,18 +955,23 @@ sftp_start(struct watch *w, const char *command)
 }
 
 static void
-sftp_stop(struct watch *w)
+on_stop(struct watch *w)
 {
 	struct sftp *s = w->state;
+	struct request *q, *next_request;
+	struct file *f, *next_file;
 
 	if (s == NULL)
 		return;
-	while (!TAILQ_EMPTY(&s->requests))
-		request_drop(s, TAILQ_FIRST(&s->requests));
-	while (!TAILQ_EMPTY(&s->files))
-		file_free(s, TAILQ_FIRST(&s->files));
+	for (q = TAILQ_FIRST(&s->requests); q != NULL; q = next_request) {
+		next_request = TAILQ_NEXT(q, link);
+		request_drop(s, q);
+	}
+	for (f = TAILQ_FIRST(&s->files); f != NULL; f = next_file) {
+		next_file = TAILQ_NEXT(f, link);
+		file_free(s, f);
+	}
 	free(s);
 }
 
-const struct watch_kind watch_sftp = { POL_STREAM_SFTP, sftp_start, sftp_stop, sftp_data,
-	sftp_end, NULL };
+const struct watch_kind watch_sftp = { POL_STREAM_SFTP, on_start, on_stop, on_data, on_end, NULL };

@@ -5,7 +5,7 @@
 
 #include "lib/hash.h"
 #include "policy/policy_proto.h"
-#include "recorder/sftp.h"
+#include "recorder/fxp.h"
 #include "recorder/watch.h"
 #include "tests/fault/fault.h"
 #include "tests/lib/test.h"
@@ -19,21 +19,21 @@ everything(void)
 {
 	struct stream *s = stream_new();
 
-	stream_sftp(s, F, SFTP_INIT, "u", 3u);
-	stream_sftp(s, B, SFTP_VERSION_IS, "u", 3u);
-	stream_sftp(s, F, SFTP_OPEN, "usun", 1u, "a", SFTP_F_READ | SFTP_F_WRITE | SFTP_F_TRUNC);
-	stream_sftp(s, B, SFTP_HANDLE, "us", 1u, "h");
-	stream_sftp(s, F, SFTP_WRITE, "usqs", 2u, "h", (uint64_t)0, "hello");
-	stream_sftp(s, F, SFTP_READ, "usqu", 3u, "h", (uint64_t)0, 9u);
-	stream_sftp(s, F, SFTP_FSETSTAT, "usa", 4u, "h", 0600u);
-	stream_sftp(s, F, SFTP_EXTENDED, "ussqqsq", 5u, "copy-data", "h", (uint64_t)0, (uint64_t)0,
+	stream_sftp(s, F, FXP_INIT, "u", 3u);
+	stream_sftp(s, B, FXP_VERSION_IS, "u", 3u);
+	stream_sftp(s, F, FXP_OPEN, "usun", 1u, "a", FXP_F_READ | FXP_F_WRITE | FXP_F_TRUNC);
+	stream_sftp(s, B, FXP_HANDLE, "us", 1u, "h");
+	stream_sftp(s, F, FXP_WRITE, "usqs", 2u, "h", (uint64_t)0, "hello");
+	stream_sftp(s, F, FXP_READ, "usqu", 3u, "h", (uint64_t)0, 9u);
+	stream_sftp(s, F, FXP_FSETSTAT, "usa", 4u, "h", 0600u);
+	stream_sftp(s, F, FXP_EXTENDED, "ussqqsq", 5u, "copy-data", "h", (uint64_t)0, (uint64_t)0,
 	    "h", (uint64_t)9);
-	stream_sftp(s, B, SFTP_STATUS, "uuss", 2u, 0u, "", "");
-	stream_sftp(s, B, SFTP_DATA, "us", 3u, "hello");
-	stream_sftp(s, F, SFTP_RENAME, "uss", 6u, "a", "b");
-	stream_sftp(s, B, SFTP_STATUS, "uuss", 6u, 4u, "no", "");
-	stream_sftp(s, F, SFTP_CLOSE, "us", 7u, "h");
-	stream_sftp(s, B, SFTP_STATUS, "uuss", 7u, 0u, "", "");
+	stream_sftp(s, B, FXP_STATUS, "uuss", 2u, 0u, "", "");
+	stream_sftp(s, B, FXP_DATA, "us", 3u, "hello");
+	stream_sftp(s, F, FXP_RENAME, "uss", 6u, "a", "b");
+	stream_sftp(s, B, FXP_STATUS, "uuss", 6u, 4u, "no", "");
+	stream_sftp(s, F, FXP_CLOSE, "us", 7u, "h");
+	stream_sftp(s, B, FXP_STATUS, "uuss", 7u, 0u, "", "");
 	return s;
 }
 

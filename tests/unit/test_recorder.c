@@ -24,11 +24,11 @@
 #include "lib/loop.h"
 #include "lib/str.h"
 #include "policy/policy_proto.h"
+#include "recorder/fxp.h"
 #include "recorder/mlog.h"
 #include "recorder/recorder.h"
 #include "recorder/recording.h"
 #include "recorder/sess.h"
-#include "recorder/sftp.h"
 #include "tests/unit/sftp_rig.h"
 #include "tests/unit/store_rig.h"
 
@@ -1179,14 +1179,14 @@ put_stream(void)
 {
 	struct stream *s = stream_new();
 
-	stream_sftp(s, EVENT_FRONT, SFTP_INIT, "u", 3u);
-	stream_sftp(s, EVENT_BACK, SFTP_VERSION_IS, "u", 3u);
-	stream_sftp(s, EVENT_FRONT, SFTP_OPEN, "usun", 1u, "/f\xff", SFTP_F_WRITE | SFTP_F_TRUNC);
-	stream_sftp(s, EVENT_BACK, SFTP_HANDLE, "us", 1u, "h");
-	stream_sftp(s, EVENT_FRONT, SFTP_WRITE, "usqs", 2u, "h", (uint64_t)0, "secret content");
-	stream_sftp(s, EVENT_BACK, SFTP_STATUS, "uuss", 2u, 0u, "", "");
-	stream_sftp(s, EVENT_FRONT, SFTP_CLOSE, "us", 3u, "h");
-	stream_sftp(s, EVENT_BACK, SFTP_STATUS, "uuss", 3u, 0u, "", "");
+	stream_sftp(s, EVENT_FRONT, FXP_INIT, "u", 3u);
+	stream_sftp(s, EVENT_BACK, FXP_VERSION_IS, "u", 3u);
+	stream_sftp(s, EVENT_FRONT, FXP_OPEN, "usun", 1u, "/f\xff", FXP_F_WRITE | FXP_F_TRUNC);
+	stream_sftp(s, EVENT_BACK, FXP_HANDLE, "us", 1u, "h");
+	stream_sftp(s, EVENT_FRONT, FXP_WRITE, "usqs", 2u, "h", (uint64_t)0, "secret content");
+	stream_sftp(s, EVENT_BACK, FXP_STATUS, "uuss", 2u, 0u, "", "");
+	stream_sftp(s, EVENT_FRONT, FXP_CLOSE, "us", 3u, "h");
+	stream_sftp(s, EVENT_BACK, FXP_STATUS, "uuss", 3u, 0u, "", "");
 	return s;
 }
 
@@ -1298,22 +1298,22 @@ test_a_refused_request_is_rewritten_and_told(void **state)
 	struct world *w = *state;
 	struct stream *s = stream_new();
 
-	stream_sftp(s, EVENT_FRONT, SFTP_INIT, "u", 3u);
-	stream_sftp(s, EVENT_BACK, SFTP_VERSION_IS, "u", 3u);
-	stream_sftp(s, EVENT_FRONT, SFTP_REMOVE, "us", 7u, "/etc/f");
-	stream_sftp(s, EVENT_BACK, SFTP_STATUS, "uuss", 7u, 8u, "", "");
+	stream_sftp(s, EVENT_FRONT, FXP_INIT, "u", 3u);
+	stream_sftp(s, EVENT_BACK, FXP_VERSION_IS, "u", 3u);
+	stream_sftp(s, EVENT_FRONT, FXP_REMOVE, "us", 7u, "/etc/f");
+	stream_sftp(s, EVENT_BACK, FXP_STATUS, "uuss", 7u, 8u, "", "");
 	open_sftp(w, POL_FILES_HASH, POL_FILES_READ);
 	carry(w, FRONT, s, 0);
 	carry(w, BACK, s, 1);
 	send_to(w, FRONT, LINK_DATA, 1, buf_ptr(s->bytes) + s->steps[2].off, s->steps[2].len);
 	want(w, BACK, LINK_DATA);
 	assert_int_equal(w->msg.len, s->steps[2].len);
-	assert_int_equal(w->msg.data[4], SFTP_EXTENDED);
+	assert_int_equal(w->msg.data[4], FXP_EXTENDED);
 	assert_memory_equal(w->msg.data + 5, "\0\0\0\7", 4);
 	assert_null(memmem(w->msg.data, w->msg.len, "etc", 3));
 	send_to(w, BACK, LINK_DATA, 1, buf_ptr(s->bytes) + s->steps[3].off, s->steps[3].len);
 	want(w, FRONT, LINK_DATA);
-	assert_int_equal(w->msg.data[12], SFTP_PERMISSION_DENIED);
+	assert_int_equal(w->msg.data[12], FXP_PERMISSION_DENIED);
 	settle(w);
 	assert_true(audited(w, "file.refused"));
 	assert_true(audited(w, "remove /etc/f: the rule gives no right to write"));
@@ -1336,8 +1336,8 @@ test_half_a_request_is_held(void **state)
 	struct stream *s = stream_new();
 	const uint8_t *p;
 
-	stream_sftp(s, EVENT_FRONT, SFTP_INIT, "u", 3u);
-	stream_sftp(s, EVENT_FRONT, SFTP_OPENDIR, "us", 7u, "/etc/f");
+	stream_sftp(s, EVENT_FRONT, FXP_INIT, "u", 3u);
+	stream_sftp(s, EVENT_FRONT, FXP_OPENDIR, "us", 7u, "/etc/f");
 	open_sftp(w, POL_FILES_HASH, POL_FILES_READ);
 	carry(w, FRONT, s, 0);
 	p = buf_ptr(s->bytes) + s->steps[1].off;

@@ -4,7 +4,7 @@
 #include "lib/buf.h"
 #include "lib/hash.h"
 #include "policy/policy_proto.h"
-#include "recorder/sftp.h"
+#include "recorder/fxp.h"
 #include "recorder/watch.h"
 #include "tests/lib/test.h"
 #include "tests/unit/sftp_rig.h"
@@ -19,15 +19,15 @@ hello(void)
 {
 	struct stream *s = stream_new();
 
-	stream_sftp(s, F, SFTP_INIT, "u", U(3));
-	stream_sftp(s, B, SFTP_VERSION_IS, "uss", U(3), "posix-rename@openssh.com", "1");
+	stream_sftp(s, F, FXP_INIT, "u", U(3));
+	stream_sftp(s, B, FXP_VERSION_IS, "uss", U(3), "posix-rename@openssh.com", "1");
 	return s;
 }
 
 static void
 status(struct stream *s, uint32_t id, uint32_t code)
 {
-	stream_sftp(s, B, SFTP_STATUS, "uuss", id, code, code == 0 ? "Success" : "No way", "");
+	stream_sftp(s, B, FXP_STATUS, "uuss", id, code, code == 0 ? "Success" : "No way", "");
 }
 
 /* Feed in pieces of step bytes; everything must have been told of, in order. */
@@ -73,14 +73,14 @@ put_stream(void)
 {
 	struct stream *s = hello();
 
-	stream_sftp(s, F, SFTP_OPEN, "usua", U(1), "/tmp/a",
-	    U(SFTP_F_WRITE | SFTP_F_CREAT | SFTP_F_TRUNC), U(0644));
-	stream_sftp(s, B, SFTP_HANDLE, "us", U(1), "h1");
-	stream_sftp(s, F, SFTP_WRITE, "usqs", U(2), "h1", Q(0), "hello ");
-	stream_sftp(s, F, SFTP_WRITE, "usqs", U(3), "h1", Q(6), "world");
+	stream_sftp(s, F, FXP_OPEN, "usua", U(1), "/tmp/a",
+	    U(FXP_F_WRITE | FXP_F_CREAT | FXP_F_TRUNC), U(0644));
+	stream_sftp(s, B, FXP_HANDLE, "us", U(1), "h1");
+	stream_sftp(s, F, FXP_WRITE, "usqs", U(2), "h1", Q(0), "hello ");
+	stream_sftp(s, F, FXP_WRITE, "usqs", U(3), "h1", Q(6), "world");
 	status(s, 2, 0);
 	status(s, 3, 0);
-	stream_sftp(s, F, SFTP_CLOSE, "us", U(4), "h1");
+	stream_sftp(s, F, FXP_CLOSE, "us", U(4), "h1");
 	status(s, 4, 0);
 	return s;
 }
@@ -154,16 +154,16 @@ get_stream(bool eof)
 {
 	struct stream *s = hello();
 
-	stream_sftp(s, F, SFTP_OPEN, "usun", U(7), "b", U(SFTP_F_READ));
-	stream_sftp(s, B, SFTP_HANDLE, "us", U(7), "hh");
-	stream_sftp(s, F, SFTP_READ, "usqu", U(8), "hh", Q(0), U(4));
-	stream_sftp(s, F, SFTP_READ, "usqu", U(9), "hh", Q(4), U(4));
-	stream_sftp(s, F, SFTP_READ, "usqu", U(10), "hh", Q(6), U(4));
-	stream_sftp(s, B, SFTP_DATA, "us", U(8), "abcd");
-	stream_sftp(s, B, SFTP_DATA, "us", U(9), "ef");
+	stream_sftp(s, F, FXP_OPEN, "usun", U(7), "b", U(FXP_F_READ));
+	stream_sftp(s, B, FXP_HANDLE, "us", U(7), "hh");
+	stream_sftp(s, F, FXP_READ, "usqu", U(8), "hh", Q(0), U(4));
+	stream_sftp(s, F, FXP_READ, "usqu", U(9), "hh", Q(4), U(4));
+	stream_sftp(s, F, FXP_READ, "usqu", U(10), "hh", Q(6), U(4));
+	stream_sftp(s, B, FXP_DATA, "us", U(8), "abcd");
+	stream_sftp(s, B, FXP_DATA, "us", U(9), "ef");
 	if (eof)
-		status(s, 10, SFTP_EOF);
-	stream_sftp(s, F, SFTP_CLOSE, "us", U(11), "hh");
+		status(s, 10, FXP_EOF);
+	stream_sftp(s, F, FXP_CLOSE, "us", U(11), "hh");
 	if (eof)
 		status(s, 11, 0);
 	return s;
@@ -198,7 +198,7 @@ test_what_is_not_answered_is_told_as_it_stands(void **state)
 	const struct watch_file *f;
 
 	(void)state;
-	stream_sftp(s, F, SFTP_MKDIR, "usn", U(20), "d");
+	stream_sftp(s, F, FXP_MKDIR, "usn", U(20), "d");
 	seen = feed_all(s);
 	assert_int_equal(seen->n_files, 2);
 	assert_int_equal(seen_file(seen, 0)->f.op, WATCH_MKDIR);
@@ -217,11 +217,11 @@ test_content_out_of_order_has_ranges_and_no_hash(void **state)
 	struct told *seen;
 
 	(void)state;
-	stream_sftp(s, F, SFTP_OPEN, "usun", U(1), "a", U(SFTP_F_WRITE));
-	stream_sftp(s, B, SFTP_HANDLE, "us", U(1), "h");
+	stream_sftp(s, F, FXP_OPEN, "usun", U(1), "a", U(FXP_F_WRITE));
+	stream_sftp(s, B, FXP_HANDLE, "us", U(1), "h");
 	for (uint32_t i = 0; i < N_OF(offsets); i++)
-		stream_sftp(s, F, SFTP_WRITE, "usqs", U(2 + i), "h", offsets[i], "xxxx");
-	stream_sftp(s, F, SFTP_CLOSE, "us", U(30), "h");
+		stream_sftp(s, F, FXP_WRITE, "usqs", U(2 + i), "h", offsets[i], "xxxx");
+	stream_sftp(s, F, FXP_CLOSE, "us", U(30), "h");
 	status(s, 30, 0);
 	/* The writes are answered after the close: the operation waits for them. */
 	for (uint32_t i = 0; i < N_OF(offsets); i++)
@@ -248,10 +248,10 @@ test_more_ranges_than_are_told_are_counted(void **state)
 	struct told *seen;
 
 	(void)state;
-	stream_sftp(s, F, SFTP_OPEN, "usun", U(1), "a", U(SFTP_F_WRITE));
-	stream_sftp(s, B, SFTP_HANDLE, "us", U(1), "h");
+	stream_sftp(s, F, FXP_OPEN, "usun", U(1), "a", U(FXP_F_WRITE));
+	stream_sftp(s, B, FXP_HANDLE, "us", U(1), "h");
 	for (uint32_t i = 0; i < 2 * WATCH_RANGES_MAX; i++)
-		stream_sftp(s, F, SFTP_WRITE, "usqs", U(2 + i), "h", Q(i * 10), "x");
+		stream_sftp(s, F, FXP_WRITE, "usqs", U(2 + i), "h", Q(i * 10), "x");
 	/* One that fills a gap joins two, and there is room again. */
 	seen = feed(s, SIZE_MAX);
 	f = seen_file(seen, 0);
@@ -259,7 +259,7 @@ test_more_ranges_than_are_told_are_counted(void **state)
 	assert_int_equal(f->f.n_ranges, WATCH_RANGES_MAX);
 	assert_int_equal(f->f.bytes, 2 * WATCH_RANGES_MAX);
 	seen_free(seen);
-	stream_sftp(s, F, SFTP_WRITE, "usqs", U(500), "h", Q(1), "123456789");
+	stream_sftp(s, F, FXP_WRITE, "usqs", U(500), "h", Q(1), "123456789");
 	seen = feed_all(s);
 	f = seen_file(seen, 0);
 	assert_int_equal(f->f.n_ranges, WATCH_RANGES_MAX - 1);
@@ -274,11 +274,11 @@ test_an_append_claims_no_hash(void **state)
 	struct told *seen;
 
 	(void)state;
-	stream_sftp(s, F, SFTP_OPEN, "usun", U(1), "log", U(SFTP_F_WRITE | SFTP_F_APPEND));
-	stream_sftp(s, B, SFTP_HANDLE, "us", U(1), "h");
-	stream_sftp(s, F, SFTP_WRITE, "usqs", U(2), "h", Q(0), "line");
+	stream_sftp(s, F, FXP_OPEN, "usun", U(1), "log", U(FXP_F_WRITE | FXP_F_APPEND));
+	stream_sftp(s, B, FXP_HANDLE, "us", U(1), "h");
+	stream_sftp(s, F, FXP_WRITE, "usqs", U(2), "h", Q(0), "line");
 	status(s, 2, 0);
-	stream_sftp(s, F, SFTP_CLOSE, "us", U(3), "h");
+	stream_sftp(s, F, FXP_CLOSE, "us", U(3), "h");
 	status(s, 3, 0);
 	seen = feed_all(s);
 	assert_false(seen_file(seen, 0)->f.has_hash || seen_file(seen, 0)->f.has_size);
@@ -294,15 +294,15 @@ test_an_empty_file_has_the_hash_of_nothing(void **state)
 
 	(void)state;
 	stream_sftp(
-	    s, F, SFTP_OPEN, "usun", U(1), "empty", U(SFTP_F_WRITE | SFTP_F_CREAT | SFTP_F_TRUNC));
-	stream_sftp(s, B, SFTP_HANDLE, "us", U(1), "h");
-	stream_sftp(s, F, SFTP_OPEN, "usun", U(2), "empty2", U(SFTP_F_READ));
-	stream_sftp(s, B, SFTP_HANDLE, "us", U(2), "g");
-	stream_sftp(s, F, SFTP_READ, "usqu", U(3), "g", Q(0), U(4));
-	status(s, 3, SFTP_EOF);
-	stream_sftp(s, F, SFTP_CLOSE, "us", U(4), "h");
+	    s, F, FXP_OPEN, "usun", U(1), "empty", U(FXP_F_WRITE | FXP_F_CREAT | FXP_F_TRUNC));
+	stream_sftp(s, B, FXP_HANDLE, "us", U(1), "h");
+	stream_sftp(s, F, FXP_OPEN, "usun", U(2), "empty2", U(FXP_F_READ));
+	stream_sftp(s, B, FXP_HANDLE, "us", U(2), "g");
+	stream_sftp(s, F, FXP_READ, "usqu", U(3), "g", Q(0), U(4));
+	status(s, 3, FXP_EOF);
+	stream_sftp(s, F, FXP_CLOSE, "us", U(4), "h");
 	status(s, 4, 0);
-	stream_sftp(s, F, SFTP_CLOSE, "us", U(5), "g");
+	stream_sftp(s, F, FXP_CLOSE, "us", U(5), "g");
 	status(s, 5, 0);
 	seen = feed_all(s);
 	assert_int_equal(seen->n_files, 2);
@@ -322,15 +322,15 @@ test_both_ways_are_two_operations(void **state)
 	struct told *seen;
 
 	(void)state;
-	stream_sftp(s, F, SFTP_OPEN, "usun", U(1), "rw", U(SFTP_F_READ | SFTP_F_WRITE));
-	stream_sftp(s, B, SFTP_HANDLE, "us", U(1), "h");
-	stream_sftp(s, F, SFTP_READ, "usqu", U(2), "h", Q(0), U(9));
-	stream_sftp(s, B, SFTP_DATA, "us", U(2), "old");
-	stream_sftp(s, F, SFTP_WRITE, "usqs", U(3), "h", Q(0), "newer");
+	stream_sftp(s, F, FXP_OPEN, "usun", U(1), "rw", U(FXP_F_READ | FXP_F_WRITE));
+	stream_sftp(s, B, FXP_HANDLE, "us", U(1), "h");
+	stream_sftp(s, F, FXP_READ, "usqu", U(2), "h", Q(0), U(9));
+	stream_sftp(s, B, FXP_DATA, "us", U(2), "old");
+	stream_sftp(s, F, FXP_WRITE, "usqs", U(3), "h", Q(0), "newer");
 	status(s, 3, 0);
-	stream_sftp(s, F, SFTP_FSTAT, "us", U(4), "h");
-	stream_sftp(s, B, SFTP_ATTRS, "uS", U(4), Q(5));
-	stream_sftp(s, F, SFTP_CLOSE, "us", U(5), "h");
+	stream_sftp(s, F, FXP_FSTAT, "us", U(4), "h");
+	stream_sftp(s, B, FXP_ATTRS, "uS", U(4), Q(5));
+	stream_sftp(s, F, FXP_CLOSE, "us", U(5), "h");
 	status(s, 5, 0);
 	seen = feed_all(s);
 	assert_int_equal(seen->n_files, 2);
@@ -353,15 +353,15 @@ test_each_operation_is_told_with_the_answer(void **state)
 		enum watch_op op;
 		bool two;
 	} rows[] = {
-		{ SFTP_MKDIR, NULL, "usa", WATCH_MKDIR, false },
-		{ SFTP_RMDIR, NULL, "us", WATCH_RMDIR, false },
-		{ SFTP_REMOVE, NULL, "us", WATCH_REMOVE, false },
-		{ SFTP_SETSTAT, NULL, "usa", WATCH_SETSTAT, false },
-		{ SFTP_RENAME, NULL, "uss", WATCH_RENAME, true },
-		{ SFTP_SYMLINK, NULL, "uss", WATCH_SYMLINK, true },
-		{ SFTP_EXTENDED, "posix-rename@openssh.com", "usss", WATCH_RENAME, true },
-		{ SFTP_EXTENDED, "hardlink@openssh.com", "usss", WATCH_LINK, true },
-		{ SFTP_EXTENDED, "lsetstat@openssh.com", "ussa", WATCH_SETSTAT, false },
+		{ FXP_MKDIR, NULL, "usa", WATCH_MKDIR, false },
+		{ FXP_RMDIR, NULL, "us", WATCH_RMDIR, false },
+		{ FXP_REMOVE, NULL, "us", WATCH_REMOVE, false },
+		{ FXP_SETSTAT, NULL, "usa", WATCH_SETSTAT, false },
+		{ FXP_RENAME, NULL, "uss", WATCH_RENAME, true },
+		{ FXP_SYMLINK, NULL, "uss", WATCH_SYMLINK, true },
+		{ FXP_EXTENDED, "posix-rename@openssh.com", "usss", WATCH_RENAME, true },
+		{ FXP_EXTENDED, "hardlink@openssh.com", "usss", WATCH_LINK, true },
+		{ FXP_EXTENDED, "lsetstat@openssh.com", "ussa", WATCH_SETSTAT, false },
 	};
 
 	(void)state;
@@ -401,19 +401,19 @@ test_a_listing_and_a_refused_open_are_told(void **state)
 	struct told *seen;
 
 	(void)state;
-	stream_sftp(s, F, SFTP_OPENDIR, "us", U(1), "/etc");
-	stream_sftp(s, B, SFTP_HANDLE, "us", U(1), "d");
-	stream_sftp(s, F, SFTP_READDIR, "us", U(2), "d");
-	stream_sftp(s, B, SFTP_NAME, "uussn", U(2), U(1), "passwd", "-rw");
-	stream_sftp(s, F, SFTP_CLOSE, "us", U(3), "d");
+	stream_sftp(s, F, FXP_OPENDIR, "us", U(1), "/etc");
+	stream_sftp(s, B, FXP_HANDLE, "us", U(1), "d");
+	stream_sftp(s, F, FXP_READDIR, "us", U(2), "d");
+	stream_sftp(s, B, FXP_NAME, "uussn", U(2), U(1), "passwd", "-rw");
+	stream_sftp(s, F, FXP_CLOSE, "us", U(3), "d");
 	status(s, 3, 0);
-	stream_sftp(s, F, SFTP_OPEN, "usun", U(4), "/etc/shadow", U(SFTP_F_READ));
-	status(s, 4, SFTP_PERMISSION_DENIED);
+	stream_sftp(s, F, FXP_OPEN, "usun", U(4), "/etc/shadow", U(FXP_F_READ));
+	status(s, 4, FXP_PERMISSION_DENIED);
 	seen = feed_all(s);
 	assert_int_equal(seen->n_files, 2);
 	assert_int_equal(seen_file(seen, 0)->f.op, WATCH_LIST);
 	assert_int_equal(seen_file(seen, 1)->f.op, WATCH_GET);
-	assert_int_equal(seen_file(seen, 1)->f.status, SFTP_PERMISSION_DENIED);
+	assert_int_equal(seen_file(seen, 1)->f.status, FXP_PERMISSION_DENIED);
 	assert_false(seen_file(seen, 1)->f.has_hash);
 	seen_free(seen);
 }
@@ -425,13 +425,13 @@ test_a_copy_at_the_target_is_no_content(void **state)
 	struct told *seen;
 
 	(void)state;
-	stream_sftp(s, F, SFTP_OPEN, "usun", U(1), "from", U(SFTP_F_READ));
-	stream_sftp(s, B, SFTP_HANDLE, "us", U(1), "h");
-	stream_sftp(s, F, SFTP_OPEN, "usun", U(2), "to", U(SFTP_F_WRITE | SFTP_F_TRUNC));
-	stream_sftp(s, B, SFTP_HANDLE, "us", U(2), "g");
-	stream_sftp(s, F, SFTP_EXTENDED, "ussqqsq", U(3), "copy-data", "h", Q(0), Q(77), "g", Q(0));
+	stream_sftp(s, F, FXP_OPEN, "usun", U(1), "from", U(FXP_F_READ));
+	stream_sftp(s, B, FXP_HANDLE, "us", U(1), "h");
+	stream_sftp(s, F, FXP_OPEN, "usun", U(2), "to", U(FXP_F_WRITE | FXP_F_TRUNC));
+	stream_sftp(s, B, FXP_HANDLE, "us", U(2), "g");
+	stream_sftp(s, F, FXP_EXTENDED, "ussqqsq", U(3), "copy-data", "h", Q(0), Q(77), "g", Q(0));
 	status(s, 3, 0);
-	stream_sftp(s, F, SFTP_CLOSE, "us", U(4), "g");
+	stream_sftp(s, F, FXP_CLOSE, "us", U(4), "g");
 	status(s, 4, 0);
 	seen = feed_all(s);
 	assert_int_equal(seen->n_files, 3);
@@ -457,7 +457,7 @@ test_a_long_path_is_cut_and_said_so(void **state)
 		struct told *seen;
 
 		memset(path, 'p', lens[i]);
-		stream_sftp(s, F, SFTP_RENAME, "uss", U(1), path, "x");
+		stream_sftp(s, F, FXP_RENAME, "uss", U(1), path, "x");
 		status(s, 1, 0);
 		seen = feed_all(s);
 		assert_int_equal(seen->n_files, 1);
@@ -506,12 +506,12 @@ test_what_does_not_fit_is_plain_and_said_once(void **state)
 			struct stream *s = hello();
 			struct told *seen;
 
-			stream_sftp(s, F, SFTP_OPEN, "usun", U(1), "a", U(SFTP_F_WRITE));
+			stream_sftp(s, F, FXP_OPEN, "usun", U(1), "a", U(FXP_F_WRITE));
 			if (rows[i].way == F)
-				stream_sftp(s, B, SFTP_HANDLE, "us", U(1), "h");
+				stream_sftp(s, B, FXP_HANDLE, "us", U(1), "h");
 			stream_put(s, rows[i].way, rows[i].bytes, rows[i].len);
-			stream_sftp(s, F, SFTP_WRITE, "usqs", U(2), "h", Q(0), "after");
-			stream_sftp(s, B, SFTP_DATA, "us", U(1), "after");
+			stream_sftp(s, F, FXP_WRITE, "usqs", U(2), "h", Q(0), "after");
+			stream_sftp(s, B, FXP_DATA, "us", U(1), "after");
 			seen = feed(s, step);
 			stream_free(s);
 			if (seen->n_remarks != 1)
@@ -535,14 +535,14 @@ test_beginnings_that_are_not_version_3(void **state)
 		struct told *seen;
 
 		if (i == 0)
-			stream_sftp(s, F, SFTP_OPEN, "usun", U(1), "a", U(1));
+			stream_sftp(s, F, FXP_OPEN, "usun", U(1), "a", U(1));
 		else
-			stream_sftp(s, F, SFTP_INIT, "u", U(6));
+			stream_sftp(s, F, FXP_INIT, "u", U(6));
 		if (i == 1)
-			stream_sftp(s, B, SFTP_VERSION_IS, "u", U(6));
+			stream_sftp(s, B, FXP_VERSION_IS, "u", U(6));
 		if (i == 2)
 			stream_put(s, B, "motd of the day\n", 16);
-		stream_sftp(s, F, SFTP_MKDIR, "usn", U(1), "d");
+		stream_sftp(s, F, FXP_MKDIR, "usn", U(1), "d");
 		seen = feed_all(s);
 		assert_int_equal(seen->n_remarks, 1);
 		assert_int_equal(seen->n_files, 0);
@@ -562,12 +562,12 @@ test_memory_is_bounded(void **state)
 		memset(path, 'p', 4095);
 		for (uint32_t i = 1; i <= WATCH_PENDING_MAX + 1; i++) {
 			if (kind == 0)
-				stream_sftp(s, F, SFTP_RMDIR, "us", U(i), "d");
+				stream_sftp(s, F, FXP_RMDIR, "us", U(i), "d");
 			else if (kind == 1 && i <= 300)
-				stream_sftp(s, F, SFTP_RMDIR, "us", U(i), path);
+				stream_sftp(s, F, FXP_RMDIR, "us", U(i), path);
 			else if (kind == 2) {
-				stream_sftp(s, F, SFTP_OPENDIR, "us", U(i), "d");
-				stream_sftp(s, B, SFTP_HANDLE, "us", U(i), "h");
+				stream_sftp(s, F, FXP_OPENDIR, "us", U(i), "d");
+				stream_sftp(s, B, FXP_HANDLE, "us", U(i), "h");
 			}
 		}
 		seen = feed_all(s);
@@ -588,14 +588,14 @@ test_what_concerns_nothing_is_passed_over(void **state)
 
 	(void)state;
 	status(s, 77, 4);
-	stream_sftp(s, B, SFTP_NAME, "uu", U(3), U(0));
-	stream_sftp(s, F, SFTP_CLOSE, "us", U(1), "nope");
-	stream_sftp(s, F, SFTP_READ, "usqu", U(2), "nope", Q(0), U(1));
-	stream_sftp(s, F, SFTP_WRITE, "usqs", U(3), "nope", Q(0), "bytes");
-	stream_sftp(s, F, SFTP_EXTENDED, "uss", U(4), "statvfs@openssh.com", "/");
-	stream_sftp(s, B, SFTP_EXTENDED_REPLY, "uqq", U(4), Q(1), Q(2));
-	stream_sftp(s, F, SFTP_EXTENDED, "us", U(5), "limits@openssh.com");
-	stream_sftp(s, F, SFTP_STAT, "us", U(6), "/");
+	stream_sftp(s, B, FXP_NAME, "uu", U(3), U(0));
+	stream_sftp(s, F, FXP_CLOSE, "us", U(1), "nope");
+	stream_sftp(s, F, FXP_READ, "usqu", U(2), "nope", Q(0), U(1));
+	stream_sftp(s, F, FXP_WRITE, "usqs", U(3), "nope", Q(0), "bytes");
+	stream_sftp(s, F, FXP_EXTENDED, "uss", U(4), "statvfs@openssh.com", "/");
+	stream_sftp(s, B, FXP_EXTENDED_REPLY, "uqq", U(4), Q(1), Q(2));
+	stream_sftp(s, F, FXP_EXTENDED, "us", U(5), "limits@openssh.com");
+	stream_sftp(s, F, FXP_STAT, "us", U(6), "/");
 	seen = feed_all(s);
 	assert_int_equal(seen->n_files, 0);
 	assert_int_equal(seen->n_remarks, 0);

@@ -3,20 +3,20 @@
 
 #include <string.h>
 
-#include "recorder/sftp.h"
+#include "recorder/fxp.h"
 
 #define ATTR_SIZE 0x1u
 #define ATTR_UIDGID 0x2u
 #define ATTR_MODE 0x4u
 
 void
-sftp_cursor_init(struct sftp_cursor *c, const uint8_t *p, size_t have, size_t total)
+fxp_cursor_init(struct fxp_cursor *c, const uint8_t *p, size_t have, size_t total)
 {
-	*c = (struct sftp_cursor){ .p = p, .have = have, .left = total };
+	*c = (struct fxp_cursor){ .p = p, .have = have, .left = total };
 }
 
 static void
-skip(struct sftp_cursor *c, size_t n)
+skip(struct fxp_cursor *c, size_t n)
 {
 	c->p += n;
 	c->have -= n;
@@ -25,7 +25,7 @@ skip(struct sftp_cursor *c, size_t n)
 
 /* n bytes that must all be there. */
 static const uint8_t *
-take(struct sftp_cursor *c, size_t n)
+take(struct fxp_cursor *c, size_t n)
 {
 	const uint8_t *p = c->p;
 
@@ -44,7 +44,7 @@ take(struct sftp_cursor *c, size_t n)
 }
 
 uint32_t
-sftp_u32(struct sftp_cursor *c)
+fxp_get_u32(struct fxp_cursor *c)
 {
 	const uint8_t *p = take(c, 4);
 
@@ -54,17 +54,17 @@ sftp_u32(struct sftp_cursor *c)
 }
 
 uint64_t
-sftp_u64(struct sftp_cursor *c)
+fxp_get_u64(struct fxp_cursor *c)
 {
-	uint64_t high = sftp_u32(c);
+	uint64_t high = fxp_get_u32(c);
 
-	return high << 32 | sftp_u32(c);
+	return high << 32 | fxp_get_u32(c);
 }
 
 const uint8_t *
-sftp_str(struct sftp_cursor *c, size_t *ret_len)
+fxp_get_str(struct fxp_cursor *c, size_t *ret_len)
 {
-	uint32_t len = sftp_u32(c);
+	uint32_t len = fxp_get_u32(c);
 	const uint8_t *p = c->p;
 
 	*ret_len = 0;
@@ -84,23 +84,23 @@ sftp_str(struct sftp_cursor *c, size_t *ret_len)
 }
 
 bool
-sftp_is(const uint8_t *p, size_t len, const char *name)
+fxp_is(const uint8_t *p, size_t len, const char *name)
 {
 	return strlen(name) == len && memcmp(p, name, len) == 0;
 }
 
-struct sftp_attrs
-sftp_get_attrs(struct sftp_cursor *c)
+struct fxp_attrs
+fxp_get_attrs(struct fxp_cursor *c)
 {
-	struct sftp_attrs a = { 0 };
-	uint32_t flags = sftp_u32(c);
+	struct fxp_attrs a = { 0 };
+	uint32_t flags = fxp_get_u32(c);
 
 	if ((flags & ATTR_SIZE) != 0)
-		a.size = sftp_u64(c);
+		a.size = fxp_get_u64(c);
 	if ((flags & ATTR_UIDGID) != 0)
-		(void)sftp_u64(c);
+		(void)fxp_get_u64(c);
 	if ((flags & ATTR_MODE) != 0)
-		a.mode = sftp_u32(c);
+		a.mode = fxp_get_u32(c);
 	a.has_size = (flags & ATTR_SIZE) != 0 && !c->bad && !c->cut;
 	a.has_mode = (flags & ATTR_MODE) != 0 && !c->bad && !c->cut;
 	return a;

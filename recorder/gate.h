@@ -2,10 +2,10 @@
  * SFTP operations held to a rule, on their way to the target. A request that the rule does not allow is rewritten in
  * place into an SSH_FXP_EXTENDED that no server knows, same length, same id; the server's "unsupported" is rewritten into
  * "permission denied" on its way back. So order and lengths are the client's and the target's own. A request waits here
- * until its paths are there, at most SFTP_GATE_HELD_MAX bytes; what cannot be judged does not cross.
+ * until its paths are there, at most GATE_HELD_MAX bytes; what cannot be judged does not cross.
  */
-#ifndef BASTION_RECORDER_SFTP_GATE_H
-#define BASTION_RECORDER_SFTP_GATE_H
+#ifndef BASTION_RECORDER_GATE_H
+#define BASTION_RECORDER_GATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,23 +16,23 @@
 #include "recorder/event.h"
 #include "recorder/watch.h"
 
-#define SFTP_GATE_PATH_MAX 4096u /* bytes of a path; a longer one is refused */
-#define SFTP_GATE_HELD_MAX 9216u /* bytes of a request before it is judged */
-#define SFTP_GATE_PREFIXES_MAX 4096u
+#define GATE_PATH_MAX 4096u /* bytes of a path; a longer one is refused */
+#define GATE_HELD_MAX 9216u /* bytes of a request before it is judged */
+#define GATE_PREFIXES_MAX 4096u
 
 /* Path prefixes as of policy_proto.h: absolute, normalised; n 0: any path. */
-struct sftp_prefixes {
+struct gate_prefixes {
 	char **list; /* owned by whoever made it */
 	size_t n;
 };
 
-struct sftp_gate_rule {
+struct gate_rule {
 	bool read, write;
-	struct sftp_prefixes reads, writes;
+	struct gate_prefixes reads, writes;
 };
 
 /* A request that was refused. Borrowed for the call. */
-struct sftp_refusal {
+struct gate_refusal {
 	const char *name; /* of the request: "open", "remove", "posix-rename@openssh.com", ... */
 	enum watch_op op; /* 0: none of them */
 	const uint8_t *path, *path2; /* as they came, "" and 0 when there is none */
@@ -40,22 +40,22 @@ struct sftp_refusal {
 	const char *why; /* one line */
 };
 
-struct sftp_gate;
+struct gate;
 
 /* rule: copied but for its prefixes, which are borrowed for the life of the gate. NULL: out of memory. */
-struct sftp_gate *sftp_gate_new(const struct sftp_gate_rule *rule,
-    int (*refused)(void *arg, const struct sftp_refusal *r), void *arg);
-void sftp_gate_free(struct sftp_gate *g);
+struct gate *gate_new(const struct gate_rule *rule,
+    int (*refused)(void *arg, const struct gate_refusal *r), void *arg);
+void gate_free(struct gate *g);
 /*
  * Bytes of one way (EVENT_FRONT or EVENT_BACK); what crosses of them, and of those held, is appended to out. 0;
- * ERR_DENIED this is no SFTP version 3 that could be judged (sftp_gate_why()): nothing more may cross; what refused()
+ * ERR_DENIED this is no SFTP version 3 that could be judged (gate_why()): nothing more may cross; what refused()
  * answered; -ENOMEM; ERR_LIMIT.
  */
-int sftp_gate_data(struct sftp_gate *g, enum event_way way, const uint8_t *data, size_t len,
+int gate_data(struct gate *g, enum event_way way, const uint8_t *data, size_t len,
     struct buf *out) MUST_CHECK;
 /* Nothing more comes from the client: append what is held; a part of a request does nothing. 0; -ENOMEM; ERR_LIMIT. */
-int sftp_gate_flush(struct sftp_gate *g, struct buf *out) MUST_CHECK;
+int gate_flush(struct gate *g, struct buf *out) MUST_CHECK;
 /* Why it answered ERR_DENIED. Static. */
-const char *sftp_gate_why(const struct sftp_gate *g);
+const char *gate_why(const struct gate *g);
 
 #endif

@@ -2,8 +2,8 @@
 #include "config.h"
 
 #include "lib/buf.h"
-#include "recorder/sftp.h"
-#include "recorder/sftp_gate.h"
+#include "recorder/fxp.h"
+#include "recorder/gate.h"
 #include "tests/lib/test.h"
 #include "tests/unit/sftp_rig.h"
 
@@ -14,8 +14,8 @@
 #define CUTS 40u /* step sizes that streams are fed with */
 
 struct gated {
-	struct sftp_gate *g;
-	struct sftp_gate_rule rule;
+	struct gate *g;
+	struct gate_rule rule;
 	struct buf *out[2];
 	unsigned n_refused;
 	char name[64], path[64], why[128]; /* of the last refusal */
@@ -23,7 +23,7 @@ struct gated {
 };
 
 static int
-on_refused(void *arg, const struct sftp_refusal *r)
+on_refused(void *arg, const struct gate_refusal *r)
 {
 	struct gated *t = arg;
 
@@ -38,13 +38,13 @@ on_refused(void *arg, const struct sftp_refusal *r)
 
 /* A rule; prefixes separated by spaces, NULL: any path. */
 static struct gated *
-gate(bool read, bool write, const char *reads, const char *writes)
+held_to(bool read, bool write, const char *reads, const char *writes)
 {
 	static char texts[2][256];
 	static char *lists[2][8];
 	const char *from[2] = { reads, writes };
 	struct gated *t = calloc(1, sizeof(*t));
-	struct sftp_prefixes *to[2];
+	struct gate_prefixes *to[2];
 
 	assert_non_null(t);
 	to[0] = &t->rule.reads;
@@ -61,14 +61,14 @@ gate(bool read, bool write, const char *reads, const char *writes)
 	}
 	for (int i = 0; i < 2; i++)
 		assert_non_null(t->out[i] = buf_new(64u << 20));
-	assert_non_null(t->g = sftp_gate_new(&t->rule, on_refused, t));
+	assert_non_null(t->g = gate_new(&t->rule, on_refused, t));
 	return t;
 }
 
 static void
-gate_free(struct gated *t)
+ungate(struct gated *t)
 {
-	sftp_gate_free(t->g);
+	gate_free(t->g);
 	buf_free(t->out[0]);
 	buf_free(t->out[1]);
 	free(t);
@@ -83,8 +83,7 @@ feed(struct gated *t, const struct stream *s, size_t step)
 			int r;
 
 			n = s->steps[i].len - at < step ? s->steps[i].len - at : step;
-			r = sftp_gate_data(
-			    t->g, s->steps[i].way, p, n, t->out[s->steps[i].way == B]);
+			r = gate_data(t->g, s->steps[i].way, p, n, t->out[s->steps[i].way == B]);
 			if (r != 0)
 				return r;
 		}
@@ -96,8 +95,8 @@ hello(void)
 {
 	struct stream *s = stream_new();
 
-	stream_sftp(s, F, SFTP_INIT, "u", U(3));
-	stream_sftp(s, B, SFTP_VERSION_IS, "uss", U(3), "posix-rename@openssh.com", "1");
+	stream_sftp(s, F, FXP_INIT, "u", U(3));
+	stream_sftp(s, B, FXP_VERSION_IS, "uss", U(3), "posix-rename@openssh.com", "1");
 	return s;
 }
 
@@ -105,8 +104,8 @@ hello(void)
 static void
 go_home(struct stream *s, const char *home)
 {
-	stream_sftp(s, F, SFTP_REALPATH, "us", U(900), ".");
-	stream_sftp(s, B, SFTP_NAME, "uussn", U(900), U(1), home, "drwx");
+	stream_sftp(s, F, FXP_REALPATH, "us", U(900), ".");
+	stream_sftp(s, B, FXP_NAME, "uussn", U(900), U(1), home, "drwx");
 }
 
 static void
@@ -146,7 +145,7 @@ check_rewritten(const struct gated *t, size_t len, uint32_t id)
 	const uint8_t *p = buf_ptr(t->out[0]) + buf_len(t->out[0]) - len;
 
 	assert_int_equal(u32_at(p), len - 4);
-	assert_int_equal(p[4], SFTP_EXTENDED);
+	assert_int_equal(p[4], FXP_EXTENDED);
 	assert_int_equal(u32_at(p + 5), id);
 	assert_int_equal(u32_at(p + 9), len - 13);
 	for (size_t i = 13; i < len; i++)
@@ -186,7 +185,7 @@ crosses(struct gated *(*make)(void), const struct stream *before, uint8_t type, 
 		else
 			check_rewritten(t, len, 7);
 		stream_free(s);
-		gate_free(t);
+		ungate(t);
 	}
 	return crossed;
 }
@@ -194,19 +193,19 @@ crosses(struct gated *(*make)(void), const struct stream *before, uint8_t type, 
 static struct gated *
 read_only(void)
 {
-	return gate(true, false, NULL, NULL);
+	return held_to(true, false, NULL, NULL);
 }
 
 static struct gated *
 write_only(void)
 {
-	return gate(false, true, NULL, NULL);
+	return held_to(false, true, NULL, NULL);
 }
 
 static struct gated *
 nothing(void)
 {
-	return gate(false, false, NULL, NULL);
+	return held_to(false, false, NULL, NULL);
 }
 
 #define RENAME "posix-rename@openssh.com"
@@ -222,41 +221,41 @@ test_rights_without_paths(void **state)
 		uint32_t flags;
 		bool read, write; /* crosses with that right alone */
 	} rows[] = {
-		{ SFTP_OPEN, "usun", "f", SFTP_F_READ, true, false },
-		{ SFTP_OPEN, "usun", "f", 0, true, false },
-		{ SFTP_OPEN, "usun", "f", SFTP_F_WRITE, false, true },
-		{ SFTP_OPEN, "usun", "f", SFTP_F_WRITE | SFTP_F_CREAT | SFTP_F_TRUNC, false, true },
-		{ SFTP_OPEN, "usun", "f", SFTP_F_READ | SFTP_F_WRITE, false, false },
-		{ SFTP_OPEN, "usun", "f", SFTP_F_READ | SFTP_F_CREAT, false, false },
-		{ SFTP_OPEN, "usun", "f", SFTP_F_CREAT, false, false },
-		{ SFTP_OPEN, "usun", "f", SFTP_F_TRUNC, false, false },
-		{ SFTP_OPEN, "usun", "f", SFTP_F_APPEND, false, false },
-		{ SFTP_SETSTAT, "usn", "f", 0, false, true },
-		{ SFTP_FSETSTAT, "usn", "h", 0, false, true },
-		{ SFTP_REMOVE, "us", "f", 0, false, true },
-		{ SFTP_MKDIR, "usn", "f", 0, false, true },
-		{ SFTP_RMDIR, "us", "f", 0, false, true },
-		{ SFTP_RENAME, "uss", "f", 0, false, true },
-		{ SFTP_SYMLINK, "uss", "f", 0, false, true },
-		{ SFTP_EXTENDED, "usss", RENAME, 0, false, true },
-		{ SFTP_EXTENDED, "usss", HARDLINK, 0, false, true },
-		{ SFTP_EXTENDED, "usss", LSETSTAT, 0, false, true },
-		{ SFTP_EXTENDED, "usss", "copy-data", 0, false, false },
-		{ SFTP_EXTENDED, "usss", "copy-file", 0, false, false },
-		{ SFTP_EXTENDED, "us", "md5-hash", 0, false, false },
+		{ FXP_OPEN, "usun", "f", FXP_F_READ, true, false },
+		{ FXP_OPEN, "usun", "f", 0, true, false },
+		{ FXP_OPEN, "usun", "f", FXP_F_WRITE, false, true },
+		{ FXP_OPEN, "usun", "f", FXP_F_WRITE | FXP_F_CREAT | FXP_F_TRUNC, false, true },
+		{ FXP_OPEN, "usun", "f", FXP_F_READ | FXP_F_WRITE, false, false },
+		{ FXP_OPEN, "usun", "f", FXP_F_READ | FXP_F_CREAT, false, false },
+		{ FXP_OPEN, "usun", "f", FXP_F_CREAT, false, false },
+		{ FXP_OPEN, "usun", "f", FXP_F_TRUNC, false, false },
+		{ FXP_OPEN, "usun", "f", FXP_F_APPEND, false, false },
+		{ FXP_SETSTAT, "usn", "f", 0, false, true },
+		{ FXP_FSETSTAT, "usn", "h", 0, false, true },
+		{ FXP_REMOVE, "us", "f", 0, false, true },
+		{ FXP_MKDIR, "usn", "f", 0, false, true },
+		{ FXP_RMDIR, "us", "f", 0, false, true },
+		{ FXP_RENAME, "uss", "f", 0, false, true },
+		{ FXP_SYMLINK, "uss", "f", 0, false, true },
+		{ FXP_EXTENDED, "usss", RENAME, 0, false, true },
+		{ FXP_EXTENDED, "usss", HARDLINK, 0, false, true },
+		{ FXP_EXTENDED, "usss", LSETSTAT, 0, false, true },
+		{ FXP_EXTENDED, "usss", "copy-data", 0, false, false },
+		{ FXP_EXTENDED, "usss", "copy-file", 0, false, false },
+		{ FXP_EXTENDED, "us", "md5-hash", 0, false, false },
 		{ 21, "uss", "f", 0, false, false },
-		{ SFTP_STAT, "us", "f", 0, true, true },
-		{ SFTP_LSTAT, "us", "f", 0, true, true },
-		{ SFTP_FSTAT, "us", "h", 0, true, true },
-		{ SFTP_OPENDIR, "us", "f", 0, true, true },
-		{ SFTP_READDIR, "us", "h", 0, true, true },
-		{ SFTP_READLINK, "us", "f", 0, true, true },
-		{ SFTP_REALPATH, "us", "f", 0, true, true },
-		{ SFTP_CLOSE, "us", "h", 0, true, true },
-		{ SFTP_EXTENDED, "usss", "statvfs@openssh.com", 0, true, true },
-		{ SFTP_EXTENDED, "us", "limits@openssh.com", 0, true, true },
-		{ SFTP_EXTENDED, "usss", "fsync@openssh.com", 0, true, true },
-		{ SFTP_EXTENDED, "usss", "expand-path@openssh.com", 0, true, true },
+		{ FXP_STAT, "us", "f", 0, true, true },
+		{ FXP_LSTAT, "us", "f", 0, true, true },
+		{ FXP_FSTAT, "us", "h", 0, true, true },
+		{ FXP_OPENDIR, "us", "f", 0, true, true },
+		{ FXP_READDIR, "us", "h", 0, true, true },
+		{ FXP_READLINK, "us", "f", 0, true, true },
+		{ FXP_REALPATH, "us", "f", 0, true, true },
+		{ FXP_CLOSE, "us", "h", 0, true, true },
+		{ FXP_EXTENDED, "usss", "statvfs@openssh.com", 0, true, true },
+		{ FXP_EXTENDED, "us", "limits@openssh.com", 0, true, true },
+		{ FXP_EXTENDED, "usss", "fsync@openssh.com", 0, true, true },
+		{ FXP_EXTENDED, "usss", "expand-path@openssh.com", 0, true, true },
 	};
 	struct stream *s = hello();
 
@@ -280,13 +279,13 @@ test_rights_without_paths(void **state)
 static struct gated *
 prefixed(void)
 {
-	return gate(true, true, "/srv /home/u/pub", "/srv/in");
+	return held_to(true, true, "/srv /home/u/pub", "/srv/in");
 }
 
 static struct gated *
 rooted(void)
 {
-	return gate(true, false, "/", NULL);
+	return held_to(true, false, "/", NULL);
 }
 
 static void
@@ -298,46 +297,46 @@ test_paths_are_held_to_their_prefixes(void **state)
 		uint32_t flags;
 		bool crosses;
 	} rows[] = {
-		{ SFTP_OPEN, "usun", "/srv/f", "", SFTP_F_READ, true },
-		{ SFTP_OPEN, "usun", "/srv", "", SFTP_F_READ, true },
-		{ SFTP_OPEN, "usun", "/srvx/f", "", SFTP_F_READ, false },
-		{ SFTP_OPEN, "usun", "/sr", "", SFTP_F_READ, false },
-		{ SFTP_OPEN, "usun", "/etc/passwd", "", SFTP_F_READ, false },
-		{ SFTP_OPEN, "usun", "//srv///f/.", "", SFTP_F_READ, true },
-		{ SFTP_OPEN, "usun", "/srv/./in/f", "", SFTP_F_WRITE, true },
-		{ SFTP_OPEN, "usun", "/srv/f", "", SFTP_F_WRITE, false },
-		{ SFTP_OPEN, "usun", "/srv/in/f", "", SFTP_F_READ | SFTP_F_WRITE, true },
-		{ SFTP_OPEN, "usun", "/srv/inx", "", SFTP_F_WRITE, false },
-		{ SFTP_OPEN, "usun", "/home/u/pub/f", "", SFTP_F_WRITE, false },
-		{ SFTP_OPEN, "usun", "pub/f", "", SFTP_F_READ, true },
-		{ SFTP_OPEN, "usun", "f", "", SFTP_F_READ, false },
-		{ SFTP_OPEN, "usun", "", "", SFTP_F_READ, false },
+		{ FXP_OPEN, "usun", "/srv/f", "", FXP_F_READ, true },
+		{ FXP_OPEN, "usun", "/srv", "", FXP_F_READ, true },
+		{ FXP_OPEN, "usun", "/srvx/f", "", FXP_F_READ, false },
+		{ FXP_OPEN, "usun", "/sr", "", FXP_F_READ, false },
+		{ FXP_OPEN, "usun", "/etc/passwd", "", FXP_F_READ, false },
+		{ FXP_OPEN, "usun", "//srv///f/.", "", FXP_F_READ, true },
+		{ FXP_OPEN, "usun", "/srv/./in/f", "", FXP_F_WRITE, true },
+		{ FXP_OPEN, "usun", "/srv/f", "", FXP_F_WRITE, false },
+		{ FXP_OPEN, "usun", "/srv/in/f", "", FXP_F_READ | FXP_F_WRITE, true },
+		{ FXP_OPEN, "usun", "/srv/inx", "", FXP_F_WRITE, false },
+		{ FXP_OPEN, "usun", "/home/u/pub/f", "", FXP_F_WRITE, false },
+		{ FXP_OPEN, "usun", "pub/f", "", FXP_F_READ, true },
+		{ FXP_OPEN, "usun", "f", "", FXP_F_READ, false },
+		{ FXP_OPEN, "usun", "", "", FXP_F_READ, false },
 		/* .. of names that nobody vouches for, and of those that are on the way to the home */
-		{ SFTP_OPEN, "usun", "/srv/in/a/../f", "", SFTP_F_READ, false },
-		{ SFTP_OPEN, "usun", "/srv/../etc/passwd", "", SFTP_F_READ, false },
-		{ SFTP_OPEN, "usun", "/srv/..", "", SFTP_F_READ, false },
-		{ SFTP_OPEN, "usun", "../../srv/f", "", SFTP_F_READ, true },
-		{ SFTP_OPEN, "usun", "../../../../srv/f", "", SFTP_F_READ, true },
-		{ SFTP_OPEN, "usun", "../../etc/f", "", SFTP_F_READ, false },
-		{ SFTP_OPEN, "usun", "pub/../x", "", SFTP_F_READ, false },
-		{ SFTP_OPEN, "usun", "/../srv/f", "", SFTP_F_READ, true },
-		{ SFTP_REMOVE, "us", "/srv/in/f", "", 0, true },
-		{ SFTP_REMOVE, "us", "/srv/f", "", 0, false },
-		{ SFTP_SETSTAT, "usn", "/srv/f", "", 0, false },
-		{ SFTP_OPENDIR, "us", "/srv", "", 0, true },
-		{ SFTP_OPENDIR, "us", "/", "", 0, false },
-		{ SFTP_OPENDIR, "us", "/home/u", "", 0, false },
-		{ SFTP_READLINK, "us", "/etc/f", "", 0, false },
+		{ FXP_OPEN, "usun", "/srv/in/a/../f", "", FXP_F_READ, false },
+		{ FXP_OPEN, "usun", "/srv/../etc/passwd", "", FXP_F_READ, false },
+		{ FXP_OPEN, "usun", "/srv/..", "", FXP_F_READ, false },
+		{ FXP_OPEN, "usun", "../../srv/f", "", FXP_F_READ, true },
+		{ FXP_OPEN, "usun", "../../../../srv/f", "", FXP_F_READ, true },
+		{ FXP_OPEN, "usun", "../../etc/f", "", FXP_F_READ, false },
+		{ FXP_OPEN, "usun", "pub/../x", "", FXP_F_READ, false },
+		{ FXP_OPEN, "usun", "/../srv/f", "", FXP_F_READ, true },
+		{ FXP_REMOVE, "us", "/srv/in/f", "", 0, true },
+		{ FXP_REMOVE, "us", "/srv/f", "", 0, false },
+		{ FXP_SETSTAT, "usn", "/srv/f", "", 0, false },
+		{ FXP_OPENDIR, "us", "/srv", "", 0, true },
+		{ FXP_OPENDIR, "us", "/", "", 0, false },
+		{ FXP_OPENDIR, "us", "/home/u", "", 0, false },
+		{ FXP_READLINK, "us", "/etc/f", "", 0, false },
 		/* what is on the way to a prefix may be looked at */
-		{ SFTP_STAT, "us", "/", "", 0, true },
-		{ SFTP_LSTAT, "us", "/home", "", 0, true },
-		{ SFTP_STAT, "us", "/hom", "", 0, false },
-		{ SFTP_STAT, "us", "/etc", "", 0, false },
-		{ SFTP_RENAME, "uss", "/srv/in/a", "/srv/in/b", 0, true },
-		{ SFTP_RENAME, "uss", "/srv/in/a", "/srv/b", 0, false },
-		{ SFTP_RENAME, "uss", "/srv/a", "/srv/in/b", 0, false },
-		{ SFTP_SYMLINK, "uss", "/srv/in/a", "/srv/in/b", 0, false },
-		{ SFTP_EXTENDED, "us", "users-groups-by-id@openssh.com", "", 0, true },
+		{ FXP_STAT, "us", "/", "", 0, true },
+		{ FXP_LSTAT, "us", "/home", "", 0, true },
+		{ FXP_STAT, "us", "/hom", "", 0, false },
+		{ FXP_STAT, "us", "/etc", "", 0, false },
+		{ FXP_RENAME, "uss", "/srv/in/a", "/srv/in/b", 0, true },
+		{ FXP_RENAME, "uss", "/srv/in/a", "/srv/b", 0, false },
+		{ FXP_RENAME, "uss", "/srv/a", "/srv/in/b", 0, false },
+		{ FXP_SYMLINK, "uss", "/srv/in/a", "/srv/in/b", 0, false },
+		{ FXP_EXTENDED, "us", "users-groups-by-id@openssh.com", "", 0, true },
 	};
 	struct stream *s = hello();
 
@@ -347,7 +346,7 @@ test_paths_are_held_to_their_prefixes(void **state)
 		if (crosses(prefixed, s, rows[i].type, rows[i].fmt, rows[i].a, rows[i].b,
 			rows[i].flags) != rows[i].crosses)
 			fail_msg("row %zu: %s %s", i, rows[i].a, rows[i].b);
-	assert_true(crosses(rooted, s, SFTP_OPEN, "usun", "/anything", "", SFTP_F_READ));
+	assert_true(crosses(rooted, s, FXP_OPEN, "usun", "/anything", "", FXP_F_READ));
 	stream_free(s);
 }
 
@@ -355,7 +354,7 @@ test_paths_are_held_to_their_prefixes(void **state)
 static struct gated *
 drop_box(void)
 {
-	return gate(true, true, "/srv/out", "/srv");
+	return held_to(true, true, "/srv/out", "/srv");
 }
 
 static void
@@ -364,9 +363,9 @@ test_a_rename_makes_nothing_readable(void **state)
 	struct stream *s = hello();
 
 	(void)state;
-	assert_false(crosses(drop_box, s, SFTP_RENAME, "uss", "/srv/in/a", "/srv/out/a", 0));
-	assert_true(crosses(drop_box, s, SFTP_RENAME, "uss", "/srv/in/a", "/srv/in/b", 0));
-	assert_true(crosses(drop_box, s, SFTP_RENAME, "uss", "/srv/out/a", "/srv/in/b", 0));
+	assert_false(crosses(drop_box, s, FXP_RENAME, "uss", "/srv/in/a", "/srv/out/a", 0));
+	assert_true(crosses(drop_box, s, FXP_RENAME, "uss", "/srv/in/a", "/srv/in/b", 0));
+	assert_true(crosses(drop_box, s, FXP_RENAME, "uss", "/srv/out/a", "/srv/in/b", 0));
 	stream_free(s);
 }
 
@@ -376,16 +375,16 @@ test_relative_paths_wait_for_the_servers_word(void **state)
 	struct stream *s = hello();
 
 	(void)state;
-	assert_false(crosses(prefixed, s, SFTP_OPEN, "usun", "pub/f", "", SFTP_F_READ));
+	assert_false(crosses(prefixed, s, FXP_OPEN, "usun", "pub/f", "", FXP_F_READ));
 	/* An answer that is no path, and one that is. */
 	go_home(s, "home/u");
-	assert_false(crosses(prefixed, s, SFTP_OPEN, "usun", "pub/f", "", SFTP_F_READ));
+	assert_false(crosses(prefixed, s, FXP_OPEN, "usun", "pub/f", "", FXP_F_READ));
 	go_home(s, "/home/u/../v");
-	assert_false(crosses(prefixed, s, SFTP_OPEN, "usun", "pub/f", "", SFTP_F_READ));
+	assert_false(crosses(prefixed, s, FXP_OPEN, "usun", "pub/f", "", FXP_F_READ));
 	go_home(s, "/");
-	assert_true(crosses(prefixed, s, SFTP_OPEN, "usun", "srv/f", "", SFTP_F_READ));
+	assert_true(crosses(prefixed, s, FXP_OPEN, "usun", "srv/f", "", FXP_F_READ));
 	go_home(s, "/home/u");
-	assert_true(crosses(prefixed, s, SFTP_OPEN, "usun", "pub/f", "", SFTP_F_READ));
+	assert_true(crosses(prefixed, s, FXP_OPEN, "usun", "pub/f", "", FXP_F_READ));
 	stream_free(s);
 }
 
@@ -395,13 +394,13 @@ test_dots_are_taken_off_real_paths_only(void **state)
 	struct stream *s = hello();
 
 	(void)state;
-	assert_false(crosses(prefixed, s, SFTP_OPEN, "usun", "/srv/in/a/../f", "", SFTP_F_READ));
-	stream_sftp(s, F, SFTP_REALPATH, "us", U(5), "/srv/in/a/");
-	stream_sftp(s, B, SFTP_NAME, "uussn", U(5), U(1), "/srv/in/a", "drwx");
-	assert_true(crosses(prefixed, s, SFTP_OPEN, "usun", "/srv/in/a/../f", "", SFTP_F_READ));
-	assert_false(crosses(prefixed, s, SFTP_OPEN, "usun", "/srv/in/b/../f", "", SFTP_F_READ));
+	assert_false(crosses(prefixed, s, FXP_OPEN, "usun", "/srv/in/a/../f", "", FXP_F_READ));
+	stream_sftp(s, F, FXP_REALPATH, "us", U(5), "/srv/in/a/");
+	stream_sftp(s, B, FXP_NAME, "uussn", U(5), U(1), "/srv/in/a", "drwx");
+	assert_true(crosses(prefixed, s, FXP_OPEN, "usun", "/srv/in/a/../f", "", FXP_F_READ));
+	assert_false(crosses(prefixed, s, FXP_OPEN, "usun", "/srv/in/b/../f", "", FXP_F_READ));
 	assert_false(
-	    crosses(prefixed, s, SFTP_OPEN, "usun", "/srv/in/a/../../../etc/f", "", SFTP_F_READ));
+	    crosses(prefixed, s, FXP_OPEN, "usun", "/srv/in/a/../../../etc/f", "", FXP_F_READ));
 	stream_free(s);
 }
 
@@ -413,43 +412,43 @@ test_no_other_answer_names_the_home(void **state)
 	struct stream *s = hello();
 
 	(void)state;
-	stream_sftp(s, F, SFTP_READLINK, "us", U(5), "/srv/in/evil");
-	stream_sftp(s, F, SFTP_REALPATH, "us", U(5), ".");
+	stream_sftp(s, F, FXP_READLINK, "us", U(5), "/srv/in/evil");
+	stream_sftp(s, F, FXP_REALPATH, "us", U(5), ".");
 	assert_int_equal(feed(t, s, 9), ERR_DENIED);
-	assert_non_null(strstr(sftp_gate_why(t->g), "number"));
-	gate_free(t);
+	assert_non_null(strstr(gate_why(t->g), "number"));
+	ungate(t);
 	stream_free(s);
 }
 
 static void
 test_attributes_are_set_through_handles_for_writing_only(void **state)
 {
-	struct gated *t = gate(true, true, NULL, "/srv/in");
+	struct gated *t = held_to(true, true, NULL, "/srv/in");
 	struct stream *s = hello();
 
 	(void)state;
-	stream_sftp(s, F, SFTP_OPEN, "usun", U(1), "/etc/f", U(SFTP_F_READ));
-	stream_sftp(s, B, SFTP_HANDLE, "us", U(1), "r");
-	stream_sftp(s, F, SFTP_OPEN, "usun", U(2), "/srv/in/f", U(SFTP_F_WRITE));
-	stream_sftp(s, B, SFTP_HANDLE, "us", U(2), "w");
-	stream_sftp(s, F, SFTP_FSETSTAT, "usa", U(3), "w", U(0600));
+	stream_sftp(s, F, FXP_OPEN, "usun", U(1), "/etc/f", U(FXP_F_READ));
+	stream_sftp(s, B, FXP_HANDLE, "us", U(1), "r");
+	stream_sftp(s, F, FXP_OPEN, "usun", U(2), "/srv/in/f", U(FXP_F_WRITE));
+	stream_sftp(s, B, FXP_HANDLE, "us", U(2), "w");
+	stream_sftp(s, F, FXP_FSETSTAT, "usa", U(3), "w", U(0600));
 	assert_int_equal(feed(t, s, 3), 0);
 	assert_int_equal(t->n_refused, 0);
 	stream_free(s);
 	s = stream_new();
-	stream_sftp(s, F, SFTP_FSETSTAT, "usa", U(4), "r", U(0777));
+	stream_sftp(s, F, FXP_FSETSTAT, "usa", U(4), "r", U(0777));
 	assert_int_equal(feed(t, s, 3), 0);
 	assert_int_equal(t->n_refused, 1);
 	assert_int_equal(t->op, WATCH_SETSTAT);
 	stream_free(s);
 	/* Its handle may be another file's after CLOSE. */
 	s = stream_new();
-	stream_sftp(s, F, SFTP_CLOSE, "us", U(5), "w");
-	stream_sftp(s, F, SFTP_FSETSTAT, "usa", U(6), "w", U(0777));
+	stream_sftp(s, F, FXP_CLOSE, "us", U(5), "w");
+	stream_sftp(s, F, FXP_FSETSTAT, "usa", U(6), "w", U(0777));
 	assert_int_equal(feed(t, s, 3), 0);
 	assert_int_equal(t->n_refused, 2);
 	stream_free(s);
-	gate_free(t);
+	ungate(t);
 }
 
 static void
@@ -461,18 +460,18 @@ test_what_is_allowed_crosses_as_it_came(void **state)
 		struct stream *s = hello();
 
 		go_home(s, "/home/u");
-		stream_sftp(s, F, SFTP_OPEN, "usua", U(1), "/srv/in/f", U(SFTP_F_WRITE), U(0644));
-		stream_sftp(s, B, SFTP_HANDLE, "us", U(1), "w");
-		stream_sftp(s, F, SFTP_WRITE, "usqs", U(2), "w", Q(0), "some content of a file");
-		stream_sftp(s, B, SFTP_STATUS, "uuss", U(2), U(8), "Operation unsupported", "en");
-		stream_sftp(s, F, SFTP_READ, "usqu", U(3), "w", Q(0), U(10));
-		stream_sftp(s, B, SFTP_DATA, "us", U(3), "0123456789");
-		stream_sftp(s, F, SFTP_CLOSE, "us", U(4), "w");
-		stream_sftp(s, B, SFTP_STATUS, "uuss", U(4), U(0), "Success", "");
+		stream_sftp(s, F, FXP_OPEN, "usua", U(1), "/srv/in/f", U(FXP_F_WRITE), U(0644));
+		stream_sftp(s, B, FXP_HANDLE, "us", U(1), "w");
+		stream_sftp(s, F, FXP_WRITE, "usqs", U(2), "w", Q(0), "some content of a file");
+		stream_sftp(s, B, FXP_STATUS, "uuss", U(2), U(8), "Operation unsupported", "en");
+		stream_sftp(s, F, FXP_READ, "usqu", U(3), "w", Q(0), U(10));
+		stream_sftp(s, B, FXP_DATA, "us", U(3), "0123456789");
+		stream_sftp(s, F, FXP_CLOSE, "us", U(4), "w");
+		stream_sftp(s, B, FXP_STATUS, "uuss", U(4), U(0), "Success", "");
 		assert_int_equal(feed(t, s, step), 0);
 		check_unchanged(t, s);
 		stream_free(s);
-		gate_free(t);
+		ungate(t);
 	}
 }
 
@@ -499,19 +498,19 @@ test_the_answer_is_permission_denied(void **state)
 			struct gated *t = read_only();
 			struct stream *s = hello(), *want = hello();
 
-			stream_sftp(s, F, SFTP_REMOVE, "us", U(5), "/f");
+			stream_sftp(s, F, FXP_REMOVE, "us", U(5), "/f");
 			stream_sftp(
-			    s, B, SFTP_STATUS, "uuss", U(4), U(8), "Operation unsupported", "");
+			    s, B, FXP_STATUS, "uuss", U(4), U(8), "Operation unsupported", "");
 			stream_sftp(
-			    want, B, SFTP_STATUS, "uuss", U(4), U(8), "Operation unsupported", "");
+			    want, B, FXP_STATUS, "uuss", U(4), U(8), "Operation unsupported", "");
 			stream_sftp(
-			    s, B, SFTP_STATUS, "uuss", U(5), rows[i].code, rows[i].text, "en");
-			stream_sftp(want, B, SFTP_STATUS, "uuss", U(5), rows[i].want_code,
+			    s, B, FXP_STATUS, "uuss", U(5), rows[i].code, rows[i].text, "en");
+			stream_sftp(want, B, FXP_STATUS, "uuss", U(5), rows[i].want_code,
 			    rows[i].want, "en");
 			stream_sftp(
-			    s, B, SFTP_STATUS, "uuss", U(5), U(8), "Operation unsupported", "");
+			    s, B, FXP_STATUS, "uuss", U(5), U(8), "Operation unsupported", "");
 			stream_sftp(
-			    want, B, SFTP_STATUS, "uuss", U(5), U(8), "Operation unsupported", "");
+			    want, B, FXP_STATUS, "uuss", U(5), U(8), "Operation unsupported", "");
 			assert_int_equal(feed(t, s, step), 0);
 			buf_reset(t->out[0]);
 			append_way(t->out[0], want, B);
@@ -523,36 +522,35 @@ test_the_answer_is_permission_denied(void **state)
 			assert_string_equal(t->path, "/f");
 			stream_free(s);
 			stream_free(want);
-			gate_free(t);
+			ungate(t);
 		}
 }
 
 static void
 test_a_long_request_is_refused_and_filled_to_its_end(void **state)
 {
-	static const size_t lens[] = { SFTP_GATE_PATH_MAX, SFTP_GATE_PATH_MAX + 1,
-		SFTP_GATE_HELD_MAX, 200000 };
+	static const size_t lens[] = { GATE_PATH_MAX, GATE_PATH_MAX + 1, GATE_HELD_MAX, 200000 };
 
 	(void)state;
 	for (size_t i = 0; i < N_OF(lens); i++) {
-		struct gated *t = gate(true, true, "/srv", NULL);
+		struct gated *t = held_to(true, true, "/srv", NULL);
 		struct stream *s = hello();
 		char *path = calloc(1, lens[i] + 1);
 		size_t len;
 
 		memset(path, 'p', lens[i]);
 		memcpy(path, "/srv/", 5);
-		stream_sftp(s, F, SFTP_OPEN, "usun", U(7), path, U(SFTP_F_READ));
+		stream_sftp(s, F, FXP_OPEN, "usun", U(7), path, U(FXP_F_READ));
 		len = s->steps[s->n - 1].len;
 		assert_int_equal(feed(t, s, 1000), 0);
-		assert_int_equal(t->n_refused, lens[i] > SFTP_GATE_PATH_MAX);
+		assert_int_equal(t->n_refused, lens[i] > GATE_PATH_MAX);
 		if (t->n_refused > 0)
 			check_rewritten(t, len, 7);
 		else
 			check_unchanged(t, s);
 		free(path);
 		stream_free(s);
-		gate_free(t);
+		ungate(t);
 	}
 }
 
@@ -563,13 +561,12 @@ test_a_nul_in_a_path_is_refused(void **state)
 	struct stream *s = hello();
 
 	(void)state;
-	stream_sftp(
-	    s, F, SFTP_OPEN, "ubun", U(7), "/srv/f\0/../../etc", (size_t)17, U(SFTP_F_READ));
+	stream_sftp(s, F, FXP_OPEN, "ubun", U(7), "/srv/f\0/../../etc", (size_t)17, U(FXP_F_READ));
 	assert_int_equal(feed(t, s, SIZE_MAX), 0);
 	assert_int_equal(t->n_refused, 1);
 	assert_non_null(strstr(t->why, "NUL"));
 	stream_free(s);
-	gate_free(t);
+	ungate(t);
 }
 
 /* No version but 3 comes into being, and what is no SFTP does not cross. */
@@ -608,14 +605,14 @@ test_what_cannot_be_judged_does_not_cross(void **state)
 			stream_put(s, rows[i].way, rows[i].bytes, rows[i].len);
 			if (feed(t, s, step) != ERR_DENIED)
 				fail_msg("row %zu", i);
-			assert_true(strlen(sftp_gate_why(t->g)) > 10);
+			assert_true(strlen(gate_why(t->g)) > 10);
 			assert_int_equal(buf_len(t->out[0]), before);
 			stream_free(s);
 			s = hello();
 			assert_int_equal(feed(t, s, step), ERR_DENIED);
 			assert_int_equal(buf_len(t->out[0]), before);
 			stream_free(s);
-			gate_free(t);
+			ungate(t);
 		}
 }
 
@@ -626,18 +623,18 @@ test_the_version_is_3(void **state)
 	struct stream *s = stream_new(), *want = stream_new();
 
 	(void)state;
-	stream_sftp(s, F, SFTP_INIT, "u", U(6));
-	stream_sftp(want, F, SFTP_INIT, "u", U(3));
+	stream_sftp(s, F, FXP_INIT, "u", U(6));
+	stream_sftp(want, F, FXP_INIT, "u", U(3));
 	assert_int_equal(feed(t, s, 2), 0);
 	assert_int_equal(buf_len(t->out[0]), buf_len(want->bytes));
 	assert_memory_equal(buf_ptr(t->out[0]), buf_ptr(want->bytes), buf_len(want->bytes));
 	stream_free(s);
 	s = stream_new();
-	stream_sftp(s, B, SFTP_VERSION_IS, "u", U(4));
+	stream_sftp(s, B, FXP_VERSION_IS, "u", U(4));
 	assert_int_equal(feed(t, s, 2), ERR_DENIED);
 	stream_free(s);
 	stream_free(want);
-	gate_free(t);
+	ungate(t);
 }
 
 static void
@@ -650,13 +647,12 @@ test_what_is_held_goes_on_at_the_end(void **state)
 	(void)state;
 	assert_int_equal(feed(t, s, SIZE_MAX), 0);
 	before = buf_len(t->out[0]);
-	assert_int_equal(
-	    sftp_gate_data(t->g, F, (const uint8_t *)"\0\0\0\30\3\0\0", 7, t->out[0]), 0);
+	assert_int_equal(gate_data(t->g, F, (const uint8_t *)"\0\0\0\30\3\0\0", 7, t->out[0]), 0);
 	assert_int_equal(buf_len(t->out[0]), before);
-	assert_int_equal(sftp_gate_flush(t->g, t->out[0]), 0);
+	assert_int_equal(gate_flush(t->g, t->out[0]), 0);
 	assert_int_equal(buf_len(t->out[0]), before + 7);
 	stream_free(s);
-	gate_free(t);
+	ungate(t);
 }
 
 static void
@@ -668,12 +664,12 @@ test_what_waits_is_bounded(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < 4097; i++)
-		stream_sftp(s, F, SFTP_STAT, "us", U(i), "/srv");
+		stream_sftp(s, F, FXP_STAT, "us", U(i), "/srv");
 	r = feed(t, s, SIZE_MAX);
 	assert_int_equal(r, ERR_DENIED);
-	assert_non_null(strstr(sftp_gate_why(t->g), "more requests"));
+	assert_non_null(strstr(gate_why(t->g), "more requests"));
 	stream_free(s);
-	gate_free(t);
+	ungate(t);
 }
 
 int

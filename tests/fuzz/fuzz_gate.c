@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "lib/buf.h"
-#include "recorder/sftp.h"
-#include "recorder/sftp_gate.h"
+#include "recorder/fxp.h"
+#include "recorder/gate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,22 +23,22 @@ must(int condition)
 }
 
 static int
-on_refused(void *arg, const struct sftp_refusal *r)
+on_refused(void *arg, const struct gate_refusal *r)
 {
 	unsigned *n = arg;
 
 	must(r->name != NULL && r->why != NULL && r->path != NULL && r->path2 != NULL);
-	must(r->path_len <= SFTP_GATE_HELD_MAX && r->path2_len <= SFTP_GATE_HELD_MAX);
+	must(r->path_len <= GATE_HELD_MAX && r->path2_len <= GATE_HELD_MAX);
 	++*n;
 	return 0;
 }
 
 /* Types that change something, which no reader may send. */
 static void
-check_front(const struct buf *out, const struct sftp_gate_rule *rule)
+check_front(const struct buf *out, const struct gate_rule *rule)
 {
-	static const uint8_t writes[] = { SFTP_SETSTAT, SFTP_FSETSTAT, SFTP_REMOVE, SFTP_MKDIR,
-		SFTP_RMDIR, SFTP_RENAME, SFTP_SYMLINK };
+	static const uint8_t writes[] = { FXP_SETSTAT, FXP_FSETSTAT, FXP_REMOVE, FXP_MKDIR,
+		FXP_RMDIR, FXP_RENAME, FXP_SYMLINK };
 	const uint8_t *p = buf_ptr(out);
 	size_t left = buf_len(out);
 
@@ -48,7 +48,7 @@ check_front(const struct buf *out, const struct sftp_gate_rule *rule)
 
 		for (size_t i = 0; i < sizeof(writes) && left >= 9; i++)
 			must(rule->write || p[4] != writes[i]);
-		must(p[4] != SFTP_SYMLINK || rule->writes.n == 0 || left < 9);
+		must(p[4] != FXP_SYMLINK || rule->writes.n == 0 || left < 9);
 		if (left < 4 + len)
 			return;
 		p += 4 + len;
@@ -57,11 +57,11 @@ check_front(const struct buf *out, const struct sftp_gate_rule *rule)
 }
 
 static void
-run(const uint8_t *data, size_t size, const struct sftp_gate_rule *rule)
+run(const uint8_t *data, size_t size, const struct gate_rule *rule)
 {
 	struct buf *in[2], *out[2];
 	unsigned n_refused = 0;
-	struct sftp_gate *g = sftp_gate_new(rule, on_refused, &n_refused);
+	struct gate *g = gate_new(rule, on_refused, &n_refused);
 	int r = 0;
 
 	for (int i = 0; i < 2; i++)
@@ -76,16 +76,16 @@ run(const uint8_t *data, size_t size, const struct sftp_gate_rule *rule)
 		if (len > size)
 			len = size;
 		must(buf_put(in[way], data, len) == 0);
-		r = sftp_gate_data(g, way ? EVENT_BACK : EVENT_FRONT, data, len, out[way]);
+		r = gate_data(g, way ? EVENT_BACK : EVENT_FRONT, data, len, out[way]);
 		must(r == 0 || r == ERR_DENIED);
-		must((r == ERR_DENIED) == (strlen(sftp_gate_why(g)) > 0));
+		must((r == ERR_DENIED) == (strlen(gate_why(g)) > 0));
 		must(buf_len(out[way]) <= buf_len(in[way]));
-		must(buf_len(in[0]) - buf_len(out[0]) <= SFTP_GATE_HELD_MAX || r != 0);
+		must(buf_len(in[0]) - buf_len(out[0]) <= GATE_HELD_MAX || r != 0);
 		data += len;
 		size -= len;
 	}
 	check_front(out[0], rule);
-	must(sftp_gate_flush(g, out[0]) == 0);
+	must(gate_flush(g, out[0]) == 0);
 	if (r == 0)
 		must(buf_len(out[0]) == buf_len(in[0]) && buf_len(out[1]) == buf_len(in[1]));
 	if (n_refused == 0)
@@ -94,7 +94,7 @@ run(const uint8_t *data, size_t size, const struct sftp_gate_rule *rule)
 		buf_free(in[i]);
 		buf_free(out[i]);
 	}
-	sftp_gate_free(g);
+	gate_free(g);
 }
 
 int
@@ -102,15 +102,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char one[] = "/srv", two[] = "/home/u/in";
 	static char *list[] = { one, two };
-	struct sftp_gate_rule rule = { 0 };
+	struct gate_rule rule = { 0 };
 
 	if (size < 1)
 		return 0;
 	rule.read = (data[0] & 1) != 0;
 	rule.write = (data[0] & 2) != 0;
 	if ((data[0] & 4) != 0) {
-		rule.reads = (struct sftp_prefixes){ list, 2 };
-		rule.writes = (struct sftp_prefixes){ list + 1, 1 };
+		rule.reads = (struct gate_prefixes){ list, 2 };
+		rule.writes = (struct gate_prefixes){ list + 1, 1 };
 	}
 	run(data + 1, size - 1, &rule);
 	return 0;

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "recorder/sftp.h"
-#include "recorder/sftp_gate.h"
+#include "recorder/fxp.h"
+#include "recorder/gate.h"
 
-#define BACK_HEAD_MAX (SFTP_HEAD + 4 + 4 + 4 + SFTP_GATE_PATH_MAX) /* of an answer that is read */
+#define BACK_HEAD_MAX (FXP_HEAD + 4 + 4 + 4 + GATE_PATH_MAX) /* of an answer that is read */
 #define WAITING_MAX 4096u  /* requests whose answers are looked at, and handles, at once */
 #define KNOWN_MAX 8u	   /* real paths that are remembered besides the home */
 #define STATUS_TEXT_AT 17u /* offset of a STATUS packet's text */
@@ -34,7 +34,7 @@ struct writable {
 LIST_HEAD(writable_list, writable);
 
 struct front {
-	uint8_t head[SFTP_GATE_HELD_MAX];
+	uint8_t head[GATE_HELD_MAX];
 	size_t have, need;
 	uint32_t len;  /* of the packet, behind its length field */
 	uint64_t left; /* bytes of it that are to come */
@@ -54,9 +54,9 @@ struct back {
 	uint32_t text_len; /* of a STATUS that is rewritten */
 };
 
-struct sftp_gate {
-	struct sftp_gate_rule rule;
-	int (*refused)(void *arg, const struct sftp_refusal *r);
+struct gate {
+	struct gate_rule rule;
+	int (*refused)(void *arg, const struct gate_refusal *r);
 	void *arg;
 	struct front front;
 	struct back back;
@@ -71,13 +71,13 @@ struct sftp_gate {
 
 /* A request under judgement. */
 struct judged {
-	struct sftp_gate *g;
+	struct gate *g;
 	const struct request_class *class;
 	uint32_t id, flags;
 	const uint8_t *path, *path2, *handle;
 	size_t path_len, path2_len, handle_len;
-	char real[2][2 * SFTP_GATE_PATH_MAX + 2]; /* the paths, absolute and normalised */
-	const char *why;			  /* it is refused */
+	char real[2][2 * GATE_PATH_MAX + 2]; /* the paths, absolute and normalised */
+	const char *why;		     /* it is refused */
 };
 
 static const char no_right_read[] = "the rule gives no right to read";
@@ -87,7 +87,7 @@ static const char outside[] = "the path is outside of what the rule names";
 /* Lists. */
 
 static int
-wait_for(struct sftp_gate *g, uint32_t id, enum waiting_for what)
+wait_for(struct gate *g, uint32_t id, enum waiting_for what)
 {
 	struct waiting *q;
 
@@ -105,7 +105,7 @@ wait_for(struct sftp_gate *g, uint32_t id, enum waiting_for what)
 
 /* The oldest request of this id; NULL: its answer does not matter. */
 static struct waiting *
-find_waiting(struct sftp_gate *g, uint32_t id)
+find_waiting(struct gate *g, uint32_t id)
 {
 	struct waiting *q;
 
@@ -116,7 +116,7 @@ find_waiting(struct sftp_gate *g, uint32_t id)
 }
 
 static void
-drop_waiting(struct sftp_gate *g, struct waiting *q)
+drop_waiting(struct gate *g, struct waiting *q)
 {
 	STAILQ_REMOVE(&g->waiting, q, waiting, link);
 	g->n_waiting--;
@@ -124,7 +124,7 @@ drop_waiting(struct sftp_gate *g, struct waiting *q)
 }
 
 static struct writable *
-find_writable(struct sftp_gate *g, const uint8_t *handle, size_t len)
+find_writable(struct gate *g, const uint8_t *handle, size_t len)
 {
 	struct writable *h;
 
@@ -135,7 +135,7 @@ find_writable(struct sftp_gate *g, const uint8_t *handle, size_t len)
 }
 
 static void
-drop_writable(struct sftp_gate *g, struct writable *h)
+drop_writable(struct gate *g, struct writable *h)
 {
 	if (h == NULL)
 		return;
@@ -146,11 +146,11 @@ drop_writable(struct sftp_gate *g, struct writable *h)
 
 /* Handles above the limit are not remembered, so what takes one is refused. */
 static int
-add_writable(struct sftp_gate *g, const uint8_t *handle, size_t len)
+add_writable(struct gate *g, const uint8_t *handle, size_t len)
 {
 	struct writable *h;
 
-	if (len > SFTP_HANDLE_MAX || g->n_writables == WAITING_MAX)
+	if (len > FXP_HANDLE_MAX || g->n_writables == WAITING_MAX)
 		return 0;
 	if ((h = malloc(sizeof(*h) + len)) == NULL)
 		return -ENOMEM;
@@ -175,7 +175,7 @@ is_below(const char *path, const char *root)
 }
 
 static bool
-is_within(const char *path, const struct sftp_prefixes *p)
+is_within(const char *path, const struct gate_prefixes *p)
 {
 	for (size_t i = 0; i < p->n; i++)
 		if (is_below(path, p->list[i]))
@@ -185,7 +185,7 @@ is_within(const char *path, const struct sftp_prefixes *p)
 
 /* A prefix lies below path: it is one of the folders on the way to it. */
 static bool
-is_above(const char *path, const struct sftp_prefixes *p)
+is_above(const char *path, const struct gate_prefixes *p)
 {
 	for (size_t i = 0; i < p->n; i++)
 		if (is_below(p->list[i], path))
@@ -195,7 +195,7 @@ is_above(const char *path, const struct sftp_prefixes *p)
 
 /* The server has said that no component of path is a symlink: it is on the way to a real path. */
 static bool
-is_real(const struct sftp_gate *g, const char *path)
+is_real(const struct gate *g, const char *path)
 {
 	if (g->home != NULL && is_below(g->home, path))
 		return true;
@@ -207,7 +207,7 @@ is_real(const struct sftp_gate *g, const char *path)
 
 /* One component more at the end of real; ".." takes one away, if it is known what is above. */
 static const char *
-add_component(const struct sftp_gate *g, char *real, size_t *len, const char *p, size_t n)
+add_component(const struct gate *g, char *real, size_t *len, const char *p, size_t n)
 {
 	if (n == 0 || (n == 1 && p[0] == '.'))
 		return NULL;
@@ -228,12 +228,12 @@ add_component(const struct sftp_gate *g, char *real, size_t *len, const char *p,
 
 /* The path as the server will take it, absolute and normalised. NULL, or why it cannot be judged. */
 static const char *
-real_path(const struct sftp_gate *g, const uint8_t *path, size_t path_len, char *real)
+real_path(const struct gate *g, const uint8_t *path, size_t path_len, char *real)
 {
 	const char *p = (const char *)path, *end = p + path_len, *why = NULL;
 	size_t len = 0;
 
-	if (path_len > SFTP_GATE_PATH_MAX)
+	if (path_len > GATE_PATH_MAX)
 		return "the path is too long to be judged";
 	if (memchr(path, 0, path_len) != NULL)
 		return "the path has a NUL in it";
@@ -262,7 +262,7 @@ real_path(const struct sftp_gate *g, const uint8_t *path, size_t path_len, char 
 static const char *
 may_read(const struct judged *j, int i)
 {
-	const struct sftp_gate_rule *rule = &j->g->rule;
+	const struct gate_rule *rule = &j->g->rule;
 
 	if (!rule->read)
 		return no_right_read;
@@ -272,7 +272,7 @@ may_read(const struct judged *j, int i)
 static const char *
 may_write(const struct judged *j, int i)
 {
-	const struct sftp_gate_rule *rule = &j->g->rule;
+	const struct gate_rule *rule = &j->g->rule;
 
 	if (!rule->write)
 		return no_right_write;
@@ -291,7 +291,7 @@ may_look(const struct judged *j, int i)
 static void
 judge_stat(struct judged *j)
 {
-	const struct sftp_gate_rule *rule = &j->g->rule;
+	const struct gate_rule *rule = &j->g->rule;
 
 	j->why = may_look(j, 0);
 	if ((rule->read && is_above(j->real[0], &rule->reads)) ||
@@ -315,11 +315,11 @@ judge_write(struct judged *j)
 static void
 judge_open(struct judged *j)
 {
-	const uint32_t writes = SFTP_F_WRITE | SFTP_F_APPEND | SFTP_F_CREAT | SFTP_F_TRUNC;
+	const uint32_t writes = FXP_F_WRITE | FXP_F_APPEND | FXP_F_CREAT | FXP_F_TRUNC;
 
 	if ((j->flags & writes) != 0)
 		j->why = may_write(j, 0);
-	if (j->why == NULL && ((j->flags & SFTP_F_READ) != 0 || (j->flags & SFTP_F_WRITE) == 0))
+	if (j->why == NULL && ((j->flags & FXP_F_READ) != 0 || (j->flags & FXP_F_WRITE) == 0))
 		j->why = may_read(j, 0);
 }
 
@@ -335,7 +335,7 @@ judge_rename(struct judged *j)
 static void
 judge_symlink(struct judged *j)
 {
-	const struct sftp_gate_rule *rule = &j->g->rule;
+	const struct gate_rule *rule = &j->g->rule;
 
 	if (!rule->write)
 		j->why = no_right_write;
@@ -346,7 +346,7 @@ judge_symlink(struct judged *j)
 static void
 judge_fsetstat(struct judged *j)
 {
-	const struct sftp_gate_rule *rule = &j->g->rule;
+	const struct gate_rule *rule = &j->g->rule;
 
 	if (!rule->write)
 		j->why = no_right_write;
@@ -379,35 +379,35 @@ static const struct request_class {
 	enum watch_op op;
 	void (*judge)(struct judged *j); /* NULL: allowed */
 } classes[] = {
-	{ SFTP_READ, "read", NOTHING, 0, NULL },
-	{ SFTP_WRITE, "write", NOTHING, 0, NULL },
-	{ SFTP_CLOSE, "close", HANDLE, 0, NULL },
-	{ SFTP_FSTAT, "fstat", NOTHING, 0, NULL },
-	{ SFTP_READDIR, "readdir", NOTHING, 0, NULL },
-	{ SFTP_REALPATH, "realpath", PATH, 0, NULL },
-	{ SFTP_STAT, "stat", PATH, 0, judge_stat },
-	{ SFTP_LSTAT, "lstat", PATH, 0, judge_stat },
-	{ SFTP_OPENDIR, "opendir", PATH, WATCH_LIST, judge_look },
-	{ SFTP_READLINK, "readlink", PATH, 0, judge_look },
-	{ SFTP_OPEN, "open", PATH_FLAGS, WATCH_GET, judge_open },
-	{ SFTP_SETSTAT, "setstat", PATH, WATCH_SETSTAT, judge_write },
-	{ SFTP_FSETSTAT, "fsetstat", HANDLE, WATCH_SETSTAT, judge_fsetstat },
-	{ SFTP_REMOVE, "remove", PATH, WATCH_REMOVE, judge_write },
-	{ SFTP_MKDIR, "mkdir", PATH, WATCH_MKDIR, judge_write },
-	{ SFTP_RMDIR, "rmdir", PATH, WATCH_RMDIR, judge_write },
-	{ SFTP_RENAME, "rename", TWO_PATHS, WATCH_RENAME, judge_rename },
-	{ SFTP_SYMLINK, "symlink", TWO_PATHS, WATCH_SYMLINK, judge_symlink },
-	{ SFTP_EXTENDED, "posix-rename@openssh.com", TWO_PATHS, WATCH_RENAME, judge_rename },
-	{ SFTP_EXTENDED, "hardlink@openssh.com", TWO_PATHS, WATCH_LINK, judge_rename },
-	{ SFTP_EXTENDED, "lsetstat@openssh.com", PATH, WATCH_SETSTAT, judge_write },
-	{ SFTP_EXTENDED, "statvfs@openssh.com", PATH, 0, judge_stat },
-	{ SFTP_EXTENDED, "fstatvfs@openssh.com", NOTHING, 0, NULL },
-	{ SFTP_EXTENDED, "fsync@openssh.com", NOTHING, 0, NULL },
-	{ SFTP_EXTENDED, "limits@openssh.com", NOTHING, 0, NULL },
-	{ SFTP_EXTENDED, "expand-path@openssh.com", NOTHING, 0, NULL },
-	{ SFTP_EXTENDED, "home-directory", NOTHING, 0, NULL },
-	{ SFTP_EXTENDED, "users-groups-by-id@openssh.com", NOTHING, 0, NULL },
-	{ SFTP_EXTENDED, "copy-data", NOTHING, WATCH_COPY, judge_copy },
+	{ FXP_READ, "read", NOTHING, 0, NULL },
+	{ FXP_WRITE, "write", NOTHING, 0, NULL },
+	{ FXP_CLOSE, "close", HANDLE, 0, NULL },
+	{ FXP_FSTAT, "fstat", NOTHING, 0, NULL },
+	{ FXP_READDIR, "readdir", NOTHING, 0, NULL },
+	{ FXP_REALPATH, "realpath", PATH, 0, NULL },
+	{ FXP_STAT, "stat", PATH, 0, judge_stat },
+	{ FXP_LSTAT, "lstat", PATH, 0, judge_stat },
+	{ FXP_OPENDIR, "opendir", PATH, WATCH_LIST, judge_look },
+	{ FXP_READLINK, "readlink", PATH, 0, judge_look },
+	{ FXP_OPEN, "open", PATH_FLAGS, WATCH_GET, judge_open },
+	{ FXP_SETSTAT, "setstat", PATH, WATCH_SETSTAT, judge_write },
+	{ FXP_FSETSTAT, "fsetstat", HANDLE, WATCH_SETSTAT, judge_fsetstat },
+	{ FXP_REMOVE, "remove", PATH, WATCH_REMOVE, judge_write },
+	{ FXP_MKDIR, "mkdir", PATH, WATCH_MKDIR, judge_write },
+	{ FXP_RMDIR, "rmdir", PATH, WATCH_RMDIR, judge_write },
+	{ FXP_RENAME, "rename", TWO_PATHS, WATCH_RENAME, judge_rename },
+	{ FXP_SYMLINK, "symlink", TWO_PATHS, WATCH_SYMLINK, judge_symlink },
+	{ FXP_EXTENDED, "posix-rename@openssh.com", TWO_PATHS, WATCH_RENAME, judge_rename },
+	{ FXP_EXTENDED, "hardlink@openssh.com", TWO_PATHS, WATCH_LINK, judge_rename },
+	{ FXP_EXTENDED, "lsetstat@openssh.com", PATH, WATCH_SETSTAT, judge_write },
+	{ FXP_EXTENDED, "statvfs@openssh.com", PATH, 0, judge_stat },
+	{ FXP_EXTENDED, "fstatvfs@openssh.com", NOTHING, 0, NULL },
+	{ FXP_EXTENDED, "fsync@openssh.com", NOTHING, 0, NULL },
+	{ FXP_EXTENDED, "limits@openssh.com", NOTHING, 0, NULL },
+	{ FXP_EXTENDED, "expand-path@openssh.com", NOTHING, 0, NULL },
+	{ FXP_EXTENDED, "home-directory", NOTHING, 0, NULL },
+	{ FXP_EXTENDED, "users-groups-by-id@openssh.com", NOTHING, 0, NULL },
+	{ FXP_EXTENDED, "copy-data", NOTHING, WATCH_COPY, judge_copy },
 };
 static const struct request_class unknown_class = { 0, "an unknown request", NOTHING, 0,
 	judge_unknown };
@@ -417,33 +417,33 @@ find_class(uint8_t type, const uint8_t *name, size_t len)
 {
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
 		if (classes[i].type == type &&
-		    (type != SFTP_EXTENDED || sftp_is(name, len, classes[i].name)))
+		    (type != FXP_EXTENDED || fxp_is(name, len, classes[i].name)))
 			return &classes[i];
 	return &unknown_class;
 }
 
 /* Paths are judged, and so every answer must belong to one request only. */
 static bool
-is_strict(const struct sftp_gate *g)
+is_strict(const struct gate *g)
 {
 	return g->rule.reads.n > 0 || g->rule.writes.n > 0;
 }
 
 /* Take the fields out, and the paths as the server will. */
 static void
-read_fields(struct judged *j, struct sftp_cursor *c)
+read_fields(struct judged *j, struct fxp_cursor *c)
 {
 	enum shape shape = j->class->shape;
 
 	j->path = j->path2 = (const uint8_t *)"";
 	if (shape == HANDLE)
-		j->handle = sftp_str(c, &j->handle_len);
+		j->handle = fxp_get_str(c, &j->handle_len);
 	if (shape >= PATH)
-		j->path = sftp_str(c, &j->path_len);
+		j->path = fxp_get_str(c, &j->path_len);
 	if (shape == PATH_FLAGS)
-		j->flags = sftp_u32(c);
+		j->flags = fxp_get_u32(c);
 	if (shape == TWO_PATHS)
-		j->path2 = sftp_str(c, &j->path2_len);
+		j->path2 = fxp_get_str(c, &j->path2_len);
 	if (shape < PATH || !is_strict(j->g) || j->class->judge == NULL ||
 	    j->class->judge == judge_symlink)
 		return;
@@ -459,17 +459,17 @@ read_fields(struct judged *j, struct sftp_cursor *c)
 static int
 follow(struct judged *j)
 {
-	struct sftp_gate *g = j->g;
+	struct gate *g = j->g;
 	enum waiting_for what = FOR_NOTHING;
 
 	if (!is_strict(g))
 		return 0;
-	if (j->class->type == SFTP_REALPATH)
-		what = j->path_len == 0 || sftp_is(j->path, j->path_len, ".") ? FOR_HOME
-									      : FOR_REAL_PATH;
-	else if (j->class->type == SFTP_OPEN && (j->flags & SFTP_F_WRITE) != 0)
+	if (j->class->type == FXP_REALPATH)
+		what = j->path_len == 0 || fxp_is(j->path, j->path_len, ".") ? FOR_HOME
+									     : FOR_REAL_PATH;
+	else if (j->class->type == FXP_OPEN && (j->flags & FXP_F_WRITE) != 0)
 		what = FOR_HANDLE;
-	else if (j->class->type == SFTP_CLOSE)
+	else if (j->class->type == FXP_CLOSE)
 		drop_writable(g, find_writable(g, j->handle, j->handle_len));
 	return wait_for(g, j->id, what);
 }
@@ -477,18 +477,18 @@ follow(struct judged *j)
 static int
 refuse(struct judged *j)
 {
-	struct sftp_refusal r = { .name = j->class->name,
+	struct gate_refusal r = { .name = j->class->name,
 		.op = j->class->op,
 		.path = j->path,
 		.path_len = j->path_len,
 		.path2 = j->path2,
 		.path2_len = j->path2_len,
 		.why = j->why };
-	const uint32_t writes = SFTP_F_WRITE | SFTP_F_APPEND | SFTP_F_CREAT | SFTP_F_TRUNC;
+	const uint32_t writes = FXP_F_WRITE | FXP_F_APPEND | FXP_F_CREAT | FXP_F_TRUNC;
 	struct front *f = &j->g->front;
 	int e;
 
-	if (j->class->type == SFTP_OPEN && (j->flags & writes) != 0)
+	if (j->class->type == FXP_OPEN && (j->flags & writes) != 0)
 		r.op = WATCH_PUT;
 	/* What takes its place begins with a string's length. */
 	if (f->len < 1 + 4 + 4) {
@@ -517,19 +517,19 @@ fill(struct front *f, uint8_t *p, size_t n)
 
 /* The head of a request is there: let it pass, or not. */
 static int
-judge(struct sftp_gate *g, struct buf *out)
+judge(struct gate *g, struct buf *out)
 {
 	struct front *f = &g->front;
 	struct judged j = { .g = g };
 	const uint8_t *name = NULL;
-	struct sftp_cursor c;
+	struct fxp_cursor c;
 	size_t name_len = 0;
 	int r;
 
-	sftp_cursor_init(&c, f->head + SFTP_HEAD, f->have - SFTP_HEAD, f->len - 1);
-	j.id = sftp_u32(&c);
-	if (f->head[4] == SFTP_EXTENDED)
-		name = sftp_str(&c, &name_len);
+	fxp_cursor_init(&c, f->head + FXP_HEAD, f->have - FXP_HEAD, f->len - 1);
+	j.id = fxp_get_u32(&c);
+	if (f->head[4] == FXP_EXTENDED)
+		name = fxp_get_str(&c, &name_len);
 	j.class = find_class(f->head[4], name, name_len);
 	read_fields(&j, &c);
 	if (c.bad) {
@@ -549,8 +549,8 @@ judge(struct sftp_gate *g, struct buf *out)
 	f->fill = j.why != NULL;
 	f->at = 0;
 	if (f->fill) {
-		f->head[4] = SFTP_EXTENDED;
-		fill(f, f->head + SFTP_HEAD + 4, f->have - SFTP_HEAD - 4);
+		f->head[4] = FXP_EXTENDED;
+		fill(f, f->head + FXP_HEAD + 4, f->have - FXP_HEAD - 4);
 	}
 	r = buf_put(out, f->head, f->have);
 	f->have = 0;
@@ -560,18 +560,18 @@ judge(struct sftp_gate *g, struct buf *out)
 
 /* INIT: whatever the client speaks besides, version 3 is what it says. */
 static int
-greet(struct sftp_gate *g, struct buf *out)
+greet(struct gate *g, struct buf *out)
 {
 	struct front *f = &g->front;
 	int r;
 
-	if (f->head[4] != SFTP_INIT || f->len < 5) {
+	if (f->head[4] != FXP_INIT || f->len < 5) {
 		g->why = "it does not begin like SFTP";
 		return ERR_DENIED;
 	}
 	f->greeted = true;
-	if (f->head[5] != 0 || f->head[6] != 0 || f->head[7] != 0 || f->head[8] > SFTP_VERSION)
-		memcpy(f->head + SFTP_HEAD, "\0\0\0\3", 4);
+	if (f->head[5] != 0 || f->head[6] != 0 || f->head[7] != 0 || f->head[8] > FXP_VERSION)
+		memcpy(f->head + FXP_HEAD, "\0\0\0\3", 4);
 	f->left = 4 + (uint64_t)f->len - f->have;
 	f->fill = false;
 	r = buf_put(out, f->head, f->have);
@@ -590,25 +590,25 @@ u32_at(const uint8_t *p)
 static size_t
 front_need(const struct front *f)
 {
-	size_t all = 4 + (size_t)f->len, need = SFTP_GATE_HELD_MAX;
+	size_t all = 4 + (size_t)f->len, need = GATE_HELD_MAX;
 
-	if (!f->greeted || f->head[4] == SFTP_READ || f->head[4] == SFTP_WRITE)
-		need = SFTP_HEAD + 4;
+	if (!f->greeted || f->head[4] == FXP_READ || f->head[4] == FXP_WRITE)
+		need = FXP_HEAD + 4;
 	return all < need ? all : need;
 }
 
 static int
-front_head(struct sftp_gate *g, struct buf *out)
+front_head(struct gate *g, struct buf *out)
 {
 	struct front *f = &g->front;
 
 	if (f->have == 4) {
 		f->len = u32_at(f->head);
-		if (f->len < 5 || f->len > SFTP_PACKET_MAX) {
+		if (f->len < 5 || f->len > FXP_PACKET_MAX) {
 			g->why = "a length that no packet has";
 			return ERR_DENIED;
 		}
-		f->need = SFTP_HEAD;
+		f->need = FXP_HEAD;
 		return 0;
 	}
 	f->need = front_need(f);
@@ -624,7 +624,7 @@ min_of(uint64_t a, size_t b)
 }
 
 static int
-front_data(struct sftp_gate *g, const uint8_t *p, size_t len, struct buf *out)
+front_data(struct gate *g, const uint8_t *p, size_t len, struct buf *out)
 {
 	struct front *f = &g->front;
 	int r = 0;
@@ -657,14 +657,14 @@ front_data(struct sftp_gate *g, const uint8_t *p, size_t len, struct buf *out)
 
 /* Remember a real path of the server's; it is absolute and normalised, or it is not believed. */
 static int
-learn(struct sftp_gate *g, enum waiting_for what, struct sftp_cursor *c)
+learn(struct gate *g, enum waiting_for what, struct fxp_cursor *c)
 {
-	uint32_t n = sftp_u32(c);
+	uint32_t n = fxp_get_u32(c);
 	size_t len;
-	const uint8_t *p = sftp_str(c, &len);
+	const uint8_t *p = fxp_get_str(c, &len);
 	char *copy, **to;
 
-	if (n != 1 || c->bad || c->cut || len == 0 || len > SFTP_GATE_PATH_MAX || p[0] != '/' ||
+	if (n != 1 || c->bad || c->cut || len == 0 || len > GATE_PATH_MAX || p[0] != '/' ||
 	    memchr(p, 0, len) != NULL)
 		return 0;
 	if ((copy = strndup((const char *)p, len)) == NULL)
@@ -682,32 +682,32 @@ learn(struct sftp_gate *g, enum waiting_for what, struct sftp_cursor *c)
 
 /* The head of an answer that matters is there. */
 static int
-answered(struct sftp_gate *g, struct waiting *q)
+answered(struct gate *g, struct waiting *q)
 {
 	struct back *b = &g->back;
-	struct sftp_cursor c;
+	struct fxp_cursor c;
 	const uint8_t *p;
 	size_t len;
 	int r = 0;
 
-	sftp_cursor_init(&c, b->head + SFTP_HEAD + 4, b->have - SFTP_HEAD - 4, b->len - 1 - 4);
+	fxp_cursor_init(&c, b->head + FXP_HEAD + 4, b->have - FXP_HEAD - 4, b->len - 1 - 4);
 	switch (q->what) {
 	case FOR_NOTHING:
 		break;
 	case FOR_REFUSAL:
-		b->rewrite = b->head[4] == SFTP_STATUS;
+		b->rewrite = b->head[4] == FXP_STATUS;
 		break;
 	case FOR_HANDLE:
-		if (b->head[4] != SFTP_HANDLE)
+		if (b->head[4] != FXP_HANDLE)
 			break;
-		p = sftp_str(&c, &len);
+		p = fxp_get_str(&c, &len);
 		if (!c.bad && !c.cut)
 			r = add_writable(g, p, len);
 		break;
 	case FOR_HOME:
 	case FOR_REAL_PATH:
 	default:
-		if (b->head[4] == SFTP_NAME)
+		if (b->head[4] == FXP_NAME)
 			r = learn(g, q->what, &c);
 		break;
 	}
@@ -717,7 +717,7 @@ answered(struct sftp_gate *g, struct waiting *q)
 
 /* Head bytes of an answer are there: more of them, or the rest is no matter. */
 static int
-back_head(struct sftp_gate *g)
+back_head(struct gate *g)
 {
 	struct back *b = &g->back;
 	size_t all = 4 + (size_t)b->len;
@@ -726,19 +726,19 @@ back_head(struct sftp_gate *g)
 
 	if (b->have == 4) {
 		b->len = u32_at(b->head);
-		b->need = SFTP_HEAD + 4;
-		if (b->len >= 5 && b->len <= SFTP_PACKET_MAX)
+		b->need = FXP_HEAD + 4;
+		if (b->len >= 5 && b->len <= FXP_PACKET_MAX)
 			return 0;
 		g->why = "an answer of a length that no packet has";
 		return ERR_DENIED;
 	}
 	if (!b->greeted) {
 		b->greeted = true;
-		if (b->head[4] != SFTP_VERSION_IS || u32_at(b->head + SFTP_HEAD) != SFTP_VERSION)
+		if (b->head[4] != FXP_VERSION_IS || u32_at(b->head + FXP_HEAD) != FXP_VERSION)
 			g->why = "the target does not speak SFTP version 3";
 		r = g->why != NULL ? ERR_DENIED : 0;
-	} else if ((q = find_waiting(g, u32_at(b->head + SFTP_HEAD))) != NULL) {
-		if (q->what > FOR_REFUSAL && b->have == SFTP_HEAD + 4) {
+	} else if ((q = find_waiting(g, u32_at(b->head + FXP_HEAD))) != NULL) {
+		if (q->what > FOR_REFUSAL && b->have == FXP_HEAD + 4) {
 			b->need = all < BACK_HEAD_MAX ? all : BACK_HEAD_MAX;
 			if (b->have < b->need)
 				return 0;
@@ -760,10 +760,10 @@ rewrite(struct back *b, uint8_t *p, size_t n)
 	for (size_t i = 0; i < n; i++, b->at++) {
 		if (b->at >= 9 && b->at < 12 && p[i] != 0)
 			b->rewrite = false;
-		else if (b->at == 12 && p[i] != SFTP_OP_UNSUPPORTED)
+		else if (b->at == 12 && p[i] != FXP_OP_UNSUPPORTED)
 			b->rewrite = false;
 		else if (b->at == 12)
-			p[i] = SFTP_PERMISSION_DENIED;
+			p[i] = FXP_PERMISSION_DENIED;
 		else if (b->at >= 13 && b->at < STATUS_TEXT_AT)
 			b->text_len = b->text_len << 8 | p[i];
 		else if (b->at >= STATUS_TEXT_AT && b->at - STATUS_TEXT_AT < b->text_len &&
@@ -777,7 +777,7 @@ rewrite(struct back *b, uint8_t *p, size_t n)
 }
 
 static int
-back_data(struct sftp_gate *g, const uint8_t *p, size_t len, struct buf *out)
+back_data(struct gate *g, const uint8_t *p, size_t len, struct buf *out)
 {
 	struct back *b = &g->back;
 	int r = 0;
@@ -798,7 +798,7 @@ back_data(struct sftp_gate *g, const uint8_t *p, size_t len, struct buf *out)
 			memcpy(b->head + b->have, p, n);
 			b->have += n;
 			if (b->have == b->need) {
-				b->at = SFTP_HEAD + 4;
+				b->at = FXP_HEAD + 4;
 				b->text_len = 0;
 				r = back_head(g);
 			}
@@ -811,11 +811,11 @@ back_data(struct sftp_gate *g, const uint8_t *p, size_t len, struct buf *out)
 
 /* The gate itself. */
 
-struct sftp_gate *
-sftp_gate_new(const struct sftp_gate_rule *rule,
-    int (*refused)(void *arg, const struct sftp_refusal *r), void *arg)
+struct gate *
+gate_new(const struct gate_rule *rule, int (*refused)(void *arg, const struct gate_refusal *r),
+    void *arg)
 {
-	struct sftp_gate *g = calloc(1, sizeof(*g));
+	struct gate *g = calloc(1, sizeof(*g));
 
 	if (g == NULL)
 		return NULL;
@@ -829,14 +829,21 @@ sftp_gate_new(const struct sftp_gate_rule *rule,
 }
 
 void
-sftp_gate_free(struct sftp_gate *g)
+gate_free(struct gate *g)
 {
+	struct writable *h, *next_writable;
+	struct waiting *q, *next_waiting;
+
 	if (g == NULL)
 		return;
-	while (!STAILQ_EMPTY(&g->waiting))
-		drop_waiting(g, STAILQ_FIRST(&g->waiting));
-	while (!LIST_EMPTY(&g->writables))
-		drop_writable(g, LIST_FIRST(&g->writables));
+	for (q = STAILQ_FIRST(&g->waiting); q != NULL; q = next_waiting) {
+		next_waiting = STAILQ_NEXT(q, link);
+		free(q);
+	}
+	for (h = LIST_FIRST(&g->writables); h != NULL; h = next_writable) {
+		next_writable = LIST_NEXT(h, link);
+		free(h);
+	}
 	for (size_t i = 0; i < KNOWN_MAX; i++)
 		free(g->known[i]);
 	free(g->home);
@@ -844,8 +851,7 @@ sftp_gate_free(struct sftp_gate *g)
 }
 
 int
-sftp_gate_data(
-    struct sftp_gate *g, enum event_way way, const uint8_t *data, size_t len, struct buf *out)
+gate_data(struct gate *g, enum event_way way, const uint8_t *data, size_t len, struct buf *out)
 {
 	if (g->why != NULL)
 		return ERR_DENIED;
@@ -853,7 +859,7 @@ sftp_gate_data(
 }
 
 int
-sftp_gate_flush(struct sftp_gate *g, struct buf *out)
+gate_flush(struct gate *g, struct buf *out)
 {
 	size_t n = g->front.have;
 
@@ -862,7 +868,7 @@ sftp_gate_flush(struct sftp_gate *g, struct buf *out)
 }
 
 const char *
-sftp_gate_why(const struct sftp_gate *g)
+gate_why(const struct gate *g)
 {
 	return g->why != NULL ? g->why : "";
 }
