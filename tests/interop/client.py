@@ -129,7 +129,10 @@ def use_conch():
         print(reason, file=sys.stderr)
         reactor.stop()
 
-    hosts = KnownHostsFile.fromPath(FilePath(os.path.join(rig, "plain_hosts")))
+    # It looks hosts up without their port.
+    hosts = KnownHostsFile(FilePath(os.path.join(rig, "conch_hosts")))
+    with open(os.path.join(rig, "plain_hosts"), "rb") as lines:
+        hosts.addHostKey(b"127.0.0.1", Key.fromString(lines.readline().split(b" ", 1)[1]))
     end = SSHCommandClientEndpoint.newConnection(
         reactor, EXEC.encode(), f"{login}+t1".encode(), b"127.0.0.1", PORT, keys=[Key.fromFile(KEY)],
         knownHosts=hosts, ui=Nobody())

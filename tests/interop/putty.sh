@@ -25,6 +25,6 @@ for way in plus jump; do
 	ok "pscp -scp $way: down" quiet with pscp -scp "$at:$RIG/far/$way" "$RIG/near/$way"
 	printf 'put %s %s\nget %s %s\n' "$RIG/file" "$RIG/far/p-$way" "$RIG/far/p-$way" "$RIG/near/p-$way" >"$RIG/batch"
 	ok "psftp $way: there and back" quiet with psftp -b "$RIG/batch" "$at"
-	ok "putty $way: the same, and recorded" sh -c "cmp '$RIG/file' '$RIG/near/$way' && cmp '$RIG/file' '$RIG/near/p-$way'"
+	ok "psftp $way: the same, and pscp" sh -c "cmp '$RIG/file' '$RIG/near/$way' && cmp '$RIG/file' '$RIG/near/p-$way'"
 done
 tap_end

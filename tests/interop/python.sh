@@ -8,7 +8,7 @@ need /usr/bin/python3 # Debian's, which has the libraries of Debian
 for m in paramiko asyncssh twisted.conch; do
 	/usr/bin/python3 -c "import $m" 2>/dev/null || skip_all "Python's $m is not installed: contrib/install-deps --test"
 done
-plan 21
+plan 22
 ok 'up' interop_up
 # client LIBRARY WAY WHAT
 client() {

@@ -12,9 +12,9 @@ ssh-keygen -q -t rsa -b 3072 -m PEM -N '' -f "$RIG/rsa"
 url="127.0.0.1:$bastion_port/$RIG/far"
 c() { curl -sS --insecure --key "$RIG/alice" --pubkey "$RIG/alice.pub" -u "$rig_me+t1:" "$@"; }
 for p in sftp scp; do
-	ok "curl $p: up" c -T "$RIG/file" "$p://$url/curl-$p"
-	ok "curl $p: down" c -o "$RIG/near/curl-$p" "$p://$url/curl-$p"
-	ok "curl $p: the same" same "$RIG/near/curl-$p"
+	ok "curl $p plus: up" c -T "$RIG/file" "$p://$url/curl-$p"
+	ok "curl $p plus: down" c -o "$RIG/near/curl-$p" "$p://$url/curl-$p"
+	ok "curl $p plus: the same" same "$RIG/near/curl-$p"
 done
 for way in plus t1; do
 	l() { lftp -c "set sftp:connect-program 'ssh -a -x -F $RIG/ssh_config'; set net:max-retries 1; open sftp://$way; $1"; }
