@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "bastiond/broker/broker_proto.h"
 #include "bastiond/front/front.h"
@@ -142,6 +144,29 @@ on_verdict(struct front *f, struct rd *in)
 	return mux_deny(f->end.mux, channel, asked, whole);
 }
 
+/*
+ * What the target says to those who log in, which clients write to their terminal. It is too late for a banner of SSH (RFC
+ * 4252 section 5.4), and where there is no terminal, programs do not expect it.
+ */
+static int
+on_banner(struct front *f, struct rd *in)
+{
+	struct rd_str text;
+	char *copy;
+	int r;
+
+	if (!rd_str(in, &text) || !rd_end(in))
+		return ERR_FORMAT;
+	copy = malloc(text.len + 1);
+	if (copy == NULL)
+		return -ENOMEM;
+	memcpy(copy, text.p, text.len);
+	copy[text.len] = '\0';
+	r = mux_tell(f->end.mux, true, copy);
+	free(copy);
+	return r;
+}
+
 int
 front_on_note(void *arg, struct rd *in)
 {
@@ -154,6 +179,8 @@ front_on_note(void *arg, struct rd *in)
 		return 0;
 	if (note == LINK_NOTE_READY)
 		return mux_ready(f->end.mux);
+	if (note == LINK_NOTE_BANNER)
+		return on_banner(f, in);
 	return note == LINK_NOTE_VERDICT ? on_verdict(f, in) : 0;
 }
 

@@ -52,7 +52,8 @@ mux_free(struct mux *m)
 	for (uint32_t i = 0; i < m->n_chans; i++)
 		chan_free(m->chans[i]);
 	free(m->chans);
-	free(m->tell);
+	free(m->tell[0]);
+	free(m->tell[1]);
 	free(m->global_peers.v);
 	free(m->global_links.v);
 	mux_asked_free(&m->asked);
@@ -313,13 +314,20 @@ int
 mux_line(struct mux *m, struct mux_chan *c, const char *text)
 {
 	char line[1100];
+	int r = 0;
 
-	if (text[0] == '\0')
-		return 0;
-	str_plain(line, sizeof(line) - 2, text, strlen(text));
-	/* A client with a terminal has it in raw mode. */
-	memcpy(line + strlen(line), c->session.pty ? "\r\n" : "\n", c->session.pty ? 3 : 2);
-	return mux_push_data(m, c, MUX_Q_ERR, rd_bytes(line, strlen(line)));
+	while (r == 0 && *text != '\0') {
+		size_t n = strcspn(text, "\n"), end = n;
+
+		if (end > 0 && text[end - 1] == '\r')
+			end--;
+		str_plain(line, sizeof(line) - 2, text, end);
+		/* A client with a terminal has it in raw mode. */
+		memcpy(line + strlen(line), c->session.pty ? "\r\n" : "\n", c->session.pty ? 3 : 2);
+		r = mux_push_data(m, c, MUX_Q_ERR, rd_bytes(line, strlen(line)));
+		text += text[n] == '\0' ? n : n + 1;
+	}
+	return r;
 }
 
 static int
@@ -448,7 +456,7 @@ keep_line(char **ret_kept, const char *text)
 {
 	if (*ret_kept != NULL) /* the first is enough */
 		return 0;
-	*ret_kept = strdup(text);
+	*ret_kept = strndup(text, MUX_TELL_MAX);
 	return *ret_kept != NULL ? 0 : -ENOMEM;
 }
 
@@ -460,24 +468,24 @@ can_hear(const struct mux_chan *c)
 }
 
 int
-mux_tell(struct mux *m, const char *text)
+mux_tell(struct mux *m, bool terminal, const char *text)
 {
 	if (m->finished)
 		return 0;
 	for (uint32_t i = 0; i < m->n_chans; i++)
-		if (can_hear(m->chans[i]))
+		if (can_hear(m->chans[i]) && (!terminal || m->chans[i]->session.pty))
 			return mux_line(m, m->chans[i], text);
-	return keep_line(&m->tell, text);
+	return keep_line(&m->tell[terminal], text);
 }
 
 int
 mux_tell_now(struct mux *m, struct mux_chan *c)
 {
-	char **lines[] = { &c->tell, &m->tell };
+	char **lines[] = { c->session.pty ? &m->tell[1] : NULL, &c->tell, &m->tell[0] };
 	int r = 0;
 
-	for (size_t i = 0; i < 2 && r == 0 && can_hear(c); i++) {
-		if (*lines[i] == NULL)
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]) && r == 0 && can_hear(c); i++) {
+		if (lines[i] == NULL || *lines[i] == NULL)
 			continue;
 		r = mux_line(m, c, *lines[i]);
 		free(*lines[i]);
@@ -495,7 +503,7 @@ mux_deny(struct mux *m, uint32_t id, struct rd_str asked, const char *text)
 
 	/* A global request has its failure by a reply; a channel that is open, its CLOSE. */
 	if (id == 0 || (c != NULL && !c->session_type))
-		return mux_tell(m, text);
+		return mux_tell(m, false, text);
 	if (c == NULL || c->ending)
 		return 0;
 	if (mux_is_program(asked))

@@ -34,6 +34,7 @@ struct mux;
 #define MUX_WAITS_MAX 256u	      /* requests of one channel whose answers are outstanding */
 #define MUX_CHANNELS_MAX 4096u	      /* channels of one connection, whatever the limit says */
 #define MUX_NAME_MAX 64u	      /* bytes of a channel or request type that can be known */
+#define MUX_TELL_MAX 8192u	      /* bytes of a text for a user */
 #define MUX_FORWARDS_MAX 128u	      /* channels of one connection that are not sessions */
 #define MUX_LOCAL_WINDOW (2u * 1024 * 1024) /* bytes that a peer may send before the owner takes */
 #define MUX_LOCAL_STEP (256u * 1024)  /* bytes taken for which the peer's window is grown again */
@@ -154,8 +155,12 @@ bool mux_finished(const struct mux *m);
 uint32_t mux_told(const struct mux *m);
 /* Front: policy denied the request `asked` on channel id: same, for that channel, or a failure for what prepares it. */
 int mux_deny(struct mux *m, uint32_t id, struct rd_str asked, const char *text) MUST_CHECK;
-/* Front: a line for the user, on stderr of a session that runs a program, or of the first that will. */
-int mux_tell(struct mux *m, const char *text) MUST_CHECK;
+/*
+ * Front: text for the user, once: on stderr of a session that runs a program, or of the first that will. terminal: of one
+ * with a terminal only, or nobody hears it. text: may have several lines; each is made printable. Of what has to wait the
+ * first of either kind is kept, at most MUX_TELL_MAX bytes.
+ */
+int mux_tell(struct mux *m, bool terminal, const char *text) MUST_CHECK;
 
 /* Local channels (front). ops, arg: borrowed; before the first MUX_OPEN_LOCAL. */
 void mux_set_local(struct mux *m, const struct mux_local_ops *ops, void *arg);

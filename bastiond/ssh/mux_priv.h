@@ -114,7 +114,7 @@ struct mux {
 	uint32_t status;       /* exit status for mux_finish(), */
 	char text[1024];       /* and its line */
 	uint64_t sent;	       /* messages and bytes that left for the peer */
-	char *tell; /* front: a line for the first session that runs a program; NULL: none */
+	char *tell[2]; /* front: for the first session that runs a program; [1]: on a terminal */
 	struct mux_asked asked;
 	uint32_t global_asked, global_heard; /* as of a channel, for global requests */
 	struct mux_waits global_peers, global_links;

@@ -49,8 +49,8 @@ on_may_open(void *arg, const struct mux_open *open, const char **ret_text)
 {
 	(void)arg;
 	*ret_text = "no";
-	return rd_is(open->type, "session") ? 0
-	       : rd_is(open->type, "local") ? MUX_OPEN_LOCAL
+	return rd_is(open->type, "session") || rd_is(open->type, "direct-tcpip") ? 0
+	       : rd_is(open->type, "local")					 ? MUX_OPEN_LOCAL
 					    : (uint32_t)SSH_OPEN_PROHIBITED;
 }
 
@@ -134,6 +134,24 @@ static const struct line front_lines[] = {
 	LINK(LINK_CLOSE, ""),
 	SSH(SSH_CHANNEL_WINDOW_ADJUST, ONE "\0\0\1\0"),
 };
+static const struct line forward_front_lines[] = {
+	SSH(SSH_CHANNEL_OPEN, "\0\0\0\7session\0\0\0\7\0\0\0\0\0\0\1\0"),
+	SSH(SSH_CHANNEL_REQUEST, ONE "\0\0\0\7pty-req\0"),
+	SSH(SSH_CHANNEL_REQUEST, ONE "\0\0\0\32auth-agent-req@openssh.com\0"),
+	LINK(LINK_GLOBAL_REPLY, "\0\0\0\1\1\0\0\20\0"),
+	LINK(LINK_OPEN, "\0\0\0\26auth-agent@openssh.com"),
+	LINK(LINK_OPEN, "\0\0\0\7session"),
+	SSH(SSH_CHANNEL_OPEN, "\0\0\0\14direct-tcpip\0\0\0\1\0\0\1\0\0\0\1\0\0\0\0\0\0\0\0\1"
+			      "\0\0\0\0\0\0\0\0"),
+};
+static const struct line forward_back_lines[] = {
+	LINK(LINK_GLOBAL, "\0\0\0\1\0\0\0\15tcpip-forward\1\0\0\0\0\0\0\0\120"),
+	LINK(LINK_GLOBAL, "\0\0\0\2\0\0\0\37streamlocal-forward@openssh.com\1\0\0\0\1s"),
+	SSH(SSH_CHANNEL_OPEN, "\0\0\0\14direct-tcpip\0\0\0\1\0\0\1\0\0\0\1\0\0\0\0\0\0\0\0\1"
+			      "\0\0\0\0\0\0\0\0"),
+	SSH(SSH_CHANNEL_OPEN, "\0\0\0\17forwarded-tcpip\0\0\0\1\0\0\1\0\0\0\1\0\0\0\0\0\0\0\0\120"
+			      "\0\0\0\0\0\0\0\0"),
+};
 static const struct line back_lines[] = {
 	LINK(LINK_OPEN, "\0\0\0\7session"),
 	LINK(LINK_REQUEST, "\0\0\0\1\0\0\0\5shell\1"),
@@ -149,6 +167,15 @@ static const struct line back_lines[] = {
 	LINK(LINK_CLOSE, ""),
 };
 
+/* A front's link opens what the target does. */
+static uint32_t
+line_channel(const struct mux *m, const struct line *l)
+{
+	if (l->type == LINK_GLOBAL || l->type == LINK_GLOBAL_REPLY)
+		return 0;
+	return l->type == LINK_OPEN && mux_channels(m) > 0 ? 0x80000001u + mux_channels(m) : 1;
+}
+
 static int
 play_line(struct mux *m, const struct line *l)
 {
@@ -156,7 +183,7 @@ play_line(struct mux *m, const struct line *l)
 	int r;
 
 	if (l->link)
-		r = mux_frame(m, l->type, 1, (const uint8_t *)l->bytes, l->len);
+		r = mux_frame(m, l->type, line_channel(m, l), (const uint8_t *)l->bytes, l->len);
 	else {
 		msg[0] = l->type;
 		memcpy(msg + 1, l->bytes, l->len);
@@ -223,6 +250,57 @@ play_local(void *arg)
 	return r;
 }
 
+static int
+ask_forward(struct mux *m)
+{
+	static const uint8_t raw[] = "\0\0\0\15tcpip-forward\1\0\0\0\0\0\0\0\0";
+	static const struct rd_str name = { raw + 4, 13 };
+	int r = mux_global_own(m);
+
+	return r != 0 ? r : mux_global_pass(m, name, true, (struct rd_str){ raw, sizeof(raw) - 1 });
+}
+
+static int
+play_forwards(void *arg)
+{
+	static const struct rd_str agent = { (const uint8_t *)"auth-agent-req@openssh.com", 26 };
+	static const uint8_t success = SSH_REQUEST_SUCCESS;
+	const struct script *s = arg;
+	size_t backlog = 0;
+	struct mux *m = mux_new(s->side, 5, &ops, &backlog);
+	int r = m == NULL ? -ENOMEM : 0;
+
+	if (r == 0 && s->side == MUX_FRONT && (r = ask_forward(m)) == 0)
+		r = mux_tell(m, true, "text");
+	for (size_t i = 0; i < s->n && r == 0; i++) {
+		r = play_line(m, &s->lines[i]);
+		if (r == 0 && s->side == MUX_BACK && i < 2)
+			r = mux_global_reply(m, &success, 1);
+		if (r == 0 && s->deny && i == 2)
+			r = mux_deny(m, 1, agent, "denied");
+	}
+	if (r == 0)
+		r = mux_finish(m, 255, "over");
+	mux_free(m);
+	assert_true(r == 0 || r == -ENOMEM);
+	return r;
+}
+
+static void
+test_forwards_survive_each_failure(void **state)
+{
+	struct script front = { MUX_FRONT, forward_front_lines,
+		sizeof(forward_front_lines) / sizeof(forward_front_lines[0]), false };
+	struct script back = { MUX_BACK, forward_back_lines,
+		sizeof(forward_back_lines) / sizeof(forward_back_lines[0]), false };
+	struct script denied = { MUX_FRONT, forward_front_lines, 4, true };
+
+	(void)state;
+	assert_true(fault_each(FAULT_MEMORY, play_forwards, &front) >= 12);
+	assert_true(fault_each(FAULT_MEMORY, play_forwards, &back) >= 10);
+	assert_true(fault_each(FAULT_MEMORY, play_forwards, &denied) >= 8);
+}
+
 static void
 test_local_survives_each_failure(void **state)
 {
@@ -266,6 +344,7 @@ main(void)
 		cmocka_unit_test(test_front_survives_each_failure),
 		cmocka_unit_test(test_a_denial_survives_each_failure),
 		cmocka_unit_test(test_back_survives_each_failure),
+		cmocka_unit_test(test_forwards_survive_each_failure),
 		cmocka_unit_test(test_local_survives_each_failure),
 	};
 

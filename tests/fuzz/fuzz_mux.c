@@ -40,10 +40,12 @@ on_backlog(void *arg)
 static int
 on_frame(void *arg, uint16_t type, uint32_t id, const void *data, size_t len)
 {
+	bool global = type == LINK_GLOBAL || type == LINK_GLOBAL_REPLY;
+
 	(void)arg;
 	(void)data;
-	if (type < LINK_OPEN || type > LINK_NOTE || (id == 0 && type != LINK_NOTE) ||
-	    (type == LINK_DATA && (len == 0 || len > LINK_DATA_MAX)) ||
+	if (type < LINK_OPEN || type > LINK_NOTE || (id == 0 && type < LINK_GLOBAL) ||
+	    (id != 0 && global) || (type == LINK_DATA && (len == 0 || len > LINK_DATA_MAX)) ||
 	    (type == LINK_DATA_EXT && (len < 5 || len > 4 + LINK_DATA_MAX)))
 		abort();
 	return 0;
@@ -54,8 +56,8 @@ on_may_open(void *arg, const struct mux_open *open, const char **ret_text)
 {
 	(void)arg;
 	*ret_text = "no";
-	return rd_is(open->type, "session") ? 0
-	       : rd_is(open->type, "local") ? MUX_OPEN_LOCAL
+	return rd_is(open->type, "session") || rd_is(open->type, "direct-tcpip") ? 0
+	       : rd_is(open->type, "local")					 ? MUX_OPEN_LOCAL
 					    : (uint32_t)SSH_OPEN_PROHIBITED;
 }
 
@@ -133,10 +135,27 @@ local_step(struct ground *g, uint32_t id, size_t n)
 	return r == ERR_ORDER ? 0 : r;
 }
 
+/* A global request or a reply of the peer, or a question of ours. */
+static int
+global_step(struct ground *g, const uint8_t *p, size_t n)
+{
+	struct rd in = rd_over(p, n);
+	struct rd_str name;
+	uint8_t want_reply;
+
+	if (n == 0)
+		return mux_global_own(g->mux);
+	if (p[0] == SSH_REQUEST_SUCCESS || p[0] == SSH_REQUEST_FAILURE)
+		return mux_global_reply(g->mux, p, n);
+	if (!rd_str(&in, &name) || !rd_u8(&in, &want_reply))
+		return mux_global_answer(g->mux, n % 2 == 0);
+	return mux_global_pass(g->mux, name, want_reply != 0, (struct rd_str){ p, n });
+}
+
 static int
 own_step(struct ground *g, uint8_t what, const uint8_t *p, size_t n)
 {
-	switch (what % 7) {
+	switch (what % 9) {
 	case 0:
 		g->backlog = g->backlog == 0 ? MUX_BACKLOG : 0;
 		return 0;
@@ -148,6 +167,10 @@ own_step(struct ground *g, uint8_t what, const uint8_t *p, size_t n)
 		return mux_deny(g->mux, n > 0 ? p[0] : 1, (struct rd_str){ p, n }, "denied");
 	case 4:
 		return n == 3 ? mux_finish(g->mux, 255, "over") : 0;
+	case 6:
+		return global_step(g, p, n);
+	case 7:
+		return mux_tell(g->mux, n % 2 == 0, n > 0 ? "a line" : "");
 	case 5:
 		return n > 0 ? local_step(g, p[0], n) : 0;
 	default:
@@ -167,7 +190,7 @@ step(struct ground *g, uint8_t what, const uint8_t *p, size_t n)
 {
 	int r = 0;
 
-	what %= 17;
+	what %= 20;
 	if (what < 4)
 		r = mux_message(g->mux, p, n);
 	else if (what < 8)

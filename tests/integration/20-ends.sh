@@ -221,7 +221,9 @@ ok 'a target with another host key: both keys are named' grep -Fq \
 	"$RIG/err"
 not_ok 'a target with another host key: it heard of no login' grep -q 'userauth\|Accepted\|Failed\|user ' "$RIG/sshd-strange.log"
 like 'a forward at the target' "$(b_ssh -n -W "127.0.0.1:$rig_port_t1" "$(to t1)" | head -n 1)" '^SSH-2.0-'
-like 'one that the target refuses' "$(b_ssh -n -o LogLevel=INFO -W 127.0.0.1:1 "$(to t1)" 2>&1)" 'open failed: connect failed: Connection refused'
+# shellcheck disable=SC2046 # options are words
+like 'one that the target refuses' "$(ssh $(rig_opts | sed 's/LogLevel=ERROR/LogLevel=INFO/') -p "$bastion_port" \
+	-n -W 127.0.0.1:1 "$(to t1)" 2>&1)" 'open failed: connect failed: Connection refused'
 ok 'and the record knows that too' wait_for 10 grep -q 'back type=18 channel=.*Connection refused' "$RIG/link.log"
 
 # Sudden ends.

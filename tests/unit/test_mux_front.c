@@ -1285,6 +1285,73 @@ test_a_broken_transport_or_link_is_passed_up(void **state)
 	rig_done(&g);
 }
 
+/* What is told. */
+
+static void
+test_a_text_for_a_terminal_waits_for_one_and_is_plain(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	running(&g); /* without one */
+	OK(mux_tell(g.mux, true, "Only \033[1mfor\r\n\nyou"));
+	OK(mux_tell(g.mux, true, "a second text"));
+	OK(mux_pump(g.mux));
+	rig_want_quiet(&g);
+	OK(rig_ssh(&g, "bsuuu", SSH_CHANNEL_OPEN, "session", 8u, WINDOW, PACKET));
+	OK(rig_ssh(&g, "busb", SSH_CHANNEL_REQUEST, 2u, "pty-req", 0));
+	rig_log_clear(&g.ssh);
+	OK(rig_ssh(&g, "busb", SSH_CHANNEL_REQUEST, 2u, "shell", 0));
+	rig_want_ssh(&g, "buus", SSH_CHANNEL_EXTENDED_DATA, 8u, SSH_STDERR, "Only ?[1mfor\r\n");
+	rig_want_ssh(&g, "buus", SSH_CHANNEL_EXTENDED_DATA, 8u, SSH_STDERR, "\r\n");
+	rig_want_ssh(&g, "buus", SSH_CHANNEL_EXTENDED_DATA, 8u, SSH_STDERR, "you\r\n");
+	rig_log_clear(&g.link);
+	rig_want_quiet(&g);
+	/* It runs: from now on at once. */
+	OK(mux_tell(g.mux, true, "now"));
+	rig_want_ssh(&g, "buus", SSH_CHANNEL_EXTENDED_DATA, 8u, SSH_STDERR, "now\r\n");
+	rig_done(&g);
+}
+
+static void
+test_output_may_follow_the_exit_status(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	running(&g);
+	OK(rig_link(&g, LINK_EXIT_STATUS, 1, "u", 3u));
+	OK(rig_link(&g, LINK_DATA, 1, "r", "late"));
+	OK(rig_link(&g, LINK_EOF, 1, ""));
+	OK(rig_link(&g, LINK_CLOSE, 1, ""));
+	rig_want_ssh(&g, "busbu", SSH_CHANNEL_REQUEST, 7u, "exit-status", 0, 3u);
+	rig_want_ssh(&g, "bus", SSH_CHANNEL_DATA, 7u, "late");
+	rig_want_ssh(&g, "bu", SSH_CHANNEL_EOF, 7u);
+	rig_want_ssh(&g, "bu", SSH_CHANNEL_CLOSE, 7u);
+	rig_want_quiet(&g);
+	rig_done(&g);
+}
+
+static void
+test_no_more_writes_is_told_both_ways(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	running(&g);
+	/* OpenSSH's PROTOCOL, section 2.1: the other end reads no more, but still writes. */
+	OK(rig_link(&g, LINK_REQUEST, 1, "usb", 1u, "eow@openssh.com", 0));
+	rig_want_ssh(&g, "busb", SSH_CHANNEL_REQUEST, 7u, "eow@openssh.com", 0);
+	OK(rig_link(&g, LINK_DATA, 1, "r", "more"));
+	rig_want_ssh(&g, "bus", SSH_CHANNEL_DATA, 7u, "more");
+	OK(rig_ssh(&g, "busb", SSH_CHANNEL_REQUEST, 1u, "eow@openssh.com", 0));
+	rig_want_link(&g, LINK_REQUEST, 1, "usb", 2u, "eow@openssh.com", 0);
+	OK(rig_ssh(&g, "bus", SSH_CHANNEL_DATA, 1u, "more"));
+	rig_want_link(&g, LINK_DATA, 1, "r", "more");
+	rig_want_quiet(&g);
+	rig_done(&g);
+}
+
 int
 main(void)
 {
@@ -1347,6 +1414,9 @@ main(void)
 		cmocka_unit_test(test_an_end_before_the_program_waits_for_it),
 		cmocka_unit_test(test_channels_opened_after_the_end_are_told_too),
 		cmocka_unit_test(test_an_end_after_the_programs_own_adds_no_second_status),
+		cmocka_unit_test(test_a_text_for_a_terminal_waits_for_one_and_is_plain),
+		cmocka_unit_test(test_output_may_follow_the_exit_status),
+		cmocka_unit_test(test_no_more_writes_is_told_both_ways),
 		cmocka_unit_test(test_every_message_cut_short_is_an_error_or_harmless),
 		cmocka_unit_test(test_trailing_bytes_are_an_error),
 		cmocka_unit_test(test_shapes_are_exact),
