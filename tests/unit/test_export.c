@@ -250,6 +250,65 @@ test_raw_is_every_byte_of_one_stream(void **state)
 	rig_done(&g);
 }
 
+static const char content_event[] = "\0\0\0\1\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+				    "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
+static void
+test_raw_counts_the_content_that_it_has_not(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	rig_begin(&g, "raw", 1, FRAME_IN);
+	rig_in(&g, 1, "head");
+	rig_event(&g, EVENT_FRONT, EVENT_CONTENT, 1, content_event, 48);
+	rig_event(&g, EVENT_BACK, EVENT_CONTENT, 1, content_event, 48);
+	rig_event(&g, EVENT_FRONT, EVENT_CONTENT, 2, content_event, 48);
+	rig_event(&g, EVENT_FRONT, EVENT_CONTENT, 1, content_event, 14);
+	rig_event(&g, EVENT_FRONT, EVENT_KEPT, 1, content_event, 12);
+	rig_in(&g, 1, "kept");
+	rig_end(&g);
+	assert_string_equal(g.text, "headkept");
+	assert_int_equal(g.x.lost.replaced_bytes, 256);
+	rig_done(&g);
+}
+
+static void
+test_lines_about_files(void **state)
+{
+	static const struct {
+		const char *json, *line;
+	} rows[] = {
+		{ "{\"op\":\"put\",\"path\":\"/a b\",\"bytes\":3,\"status\":0}",
+		    "put /a b: 3 bytes, ok" },
+		{ "{\"op\":\"rename\",\"path\":\"a\",\"path2\":\"b\",\"status\":4,\"text\":\"No\"}",
+		    "rename a -> b: failed (4: No)" },
+		{ "{\"op\":\"get\",\"path\":\"\\u001b[2J\",\"status\":2}",
+		    "get \\x1b[2J: failed (2)" },
+		{ "{\"op\":\"put\",\"path\":\"x\",\"refused\":true}", "put x: refused" },
+		{ "{\"op\":\"get\",\"path\":\"x\"}", "get x: no answer" },
+	};
+	char line[FRAME_TEXT_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t data[256] = { 0 };
+		struct event ev = {
+			.way = EVENT_TO_FRONT, .type = EVENT_FILE, .channel = 1, .data = data
+		};
+
+		ev.len = 8 + strlen(rows[i].json);
+		data[7] = (uint8_t)strlen(rows[i].json);
+		memcpy(data + 8, rows[i].json, strlen(rows[i].json));
+		assert_true(frame_text(&ev, line, sizeof(line)));
+		assert_string_equal(line, rows[i].line);
+		ev.len--;
+		assert_false(frame_text(&ev, line, sizeof(line)));
+		ev.len = 5;
+		assert_false(frame_text(&ev, line, sizeof(line)));
+	}
+}
+
 static void
 test_json_is_one_document_with_every_byte(void **state)
 {
@@ -431,6 +490,8 @@ main(void)
 		cmocka_unit_test(test_bytes_that_are_no_text_are_counted),
 		cmocka_unit_test(test_an_export_is_safe_to_look_at),
 		cmocka_unit_test(test_raw_is_every_byte_of_one_stream),
+		cmocka_unit_test(test_raw_counts_the_content_that_it_has_not),
+		cmocka_unit_test(test_lines_about_files),
 		cmocka_unit_test(test_json_is_one_document_with_every_byte),
 		cmocka_unit_test(test_text_is_a_transcript),
 		cmocka_unit_test(test_text_edits_lines_as_a_terminal_does),

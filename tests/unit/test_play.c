@@ -156,6 +156,32 @@ test_only_output_of_the_channel_is_shown(void **state)
 	plays(&g, &usual, "1:a 4:e ");
 }
 
+/* Of a channel that carries files its operations are shown, not its bytes. */
+static void
+test_a_channel_with_files_shows_a_line_for_each(void **state)
+{
+	static const char file[] =
+	    "\0\0\0\1\0\0\0\55{\"op\":\"put\",\"path\":\"/f\",\"bytes\":2,\"status\":0}";
+	const struct event events[] = {
+		OUT(1 * S, "binary"),
+		{ 2, 2 * S, EVENT_TO_FRONT, EVENT_FILE, 1, (const uint8_t *)file,
+		    sizeof(file) - 1 },
+		{ 3, 3 * S, EVENT_TO_FRONT, EVENT_FILE, 2, (const uint8_t *)file,
+		    sizeof(file) - 1 },
+		{ 4, 4 * S, EVENT_TO_FRONT, EVENT_FILE, 1, (const uint8_t *)file, 20 },
+		{ 5, 5 * S, EVENT_BACK, LINK_DATA_EXT, 1, (const uint8_t *)"\0\0\0\1e", 5 },
+	};
+	struct play_conf conf = usual;
+	struct rig g = { .events = events, .n_events = N_OF(events) }, h = g;
+
+	(void)state;
+	assert_int_equal(sizeof(file) - 9, 45);
+	conf.files = true;
+	plays(&g, &conf, "2:put /f: 2 bytes, ok\r 5:e ");
+	conf.files = false;
+	plays(&h, &conf, "1:binary 5:e ");
+}
+
 static void
 test_pause_stops_and_goes_on(void **state)
 {
@@ -340,6 +366,7 @@ main(void)
 		cmocka_unit_test(test_events_come_when_they_came),
 		cmocka_unit_test(test_speed_and_idle_limit),
 		cmocka_unit_test(test_only_output_of_the_channel_is_shown),
+		cmocka_unit_test(test_a_channel_with_files_shows_a_line_for_each),
 		cmocka_unit_test(test_pause_stops_and_goes_on),
 		cmocka_unit_test(test_step_shows_one_event_and_stays),
 		cmocka_unit_test(test_speed_keys_count_from_now_on),

@@ -12,6 +12,7 @@
 #include "lib/str.h"
 #include "recorder/event.h"
 #include "recorder/reader.h"
+#include "recorder/sess.h"
 #include "tests/lib/test.h"
 #include "tests/unit/store_rig.h"
 
@@ -247,6 +248,42 @@ test_list_and_show_of_what_is_there(void **state)
 	assert_string_equal(e->rd.text, "no such session: see bastionctl sessions list");
 }
 
+/* Lists have the first operations on files, show has all of them. */
+static void
+test_show_has_every_file(void **state)
+{
+	struct edge *e = *state;
+	static const char *const last[] = { "last", NULL };
+	struct session *s = rig_session(e->rig);
+	struct json_node *root;
+
+	for (unsigned i = 1; i <= SESS_FILES_MAX + 10; i++) {
+		uint8_t data[64] = { 0, 0, 0, (uint8_t)i, 0, 0, 0 };
+		int n = snprintf((char *)data + 8, sizeof(data) - 8, "{\"number\":%u}", i);
+
+		data[7] = (uint8_t)n;
+		assert_int_equal(
+		    session_append(s, EVENT_TO_FRONT, EVENT_FILE, 1, data, 8 + (size_t)n), 0);
+	}
+	assert_int_equal(session_close(s, LINK_END_CLIENT, "bye", ""), 0);
+	rig_commit(e->rig);
+	assert_int_equal(edge_run(e, reader_list, no_args), 0);
+	assert_true(edge_receive(e));
+	assert_int_equal(json_parse((const char *)e->msg.data, e->msg.len, &root), 0);
+	assert_int_equal(json_n(json_get(root, "files")), SESS_FILES_MAX);
+	assert_int_equal(json_u64(json_get(root, "files_total"), 0), SESS_FILES_MAX + 10);
+	assert_int_equal(json_u64(json_get(json_at(json_get(root, "files"), 63), "number"), 0), 64);
+	json_node_free(root);
+	assert_false(edge_receive(e));
+	e->rd.args = last;
+	assert_int_equal(reader_show(&e->rd, (uint8_t[1]){ 0 }), 0);
+	assert_true(edge_receive(e));
+	assert_int_equal(json_parse((const char *)e->msg.data, e->msg.len, &root), 0);
+	assert_int_equal(json_n(json_get(root, "files")), SESS_FILES_MAX + 10);
+	assert_int_equal(json_u64(json_get(json_at(json_get(root, "files"), 73), "number"), 0), 74);
+	json_node_free(root);
+}
+
 /* Count the events of one RD_EVENTS message; *next_seq: the number that its first one must have. */
 static void
 count_events(const struct ipc_msg *m, uint64_t *next_seq)
@@ -445,6 +482,7 @@ main(void)
 		ON_EDGE(test_what_names_no_session_is_refused),
 		ON_EDGE(test_an_empty_store_has_no_last_session),
 		ON_EDGE(test_list_and_show_of_what_is_there),
+		ON_EDGE(test_show_has_every_file),
 		ON_EDGE(test_events_come_whole_and_again_after_a_seek),
 		ON_EDGE(test_damage_ends_the_events_and_says_so),
 		ON_EDGE(test_log_keeps_a_time_of_its_own_and_stays_json),

@@ -174,6 +174,59 @@ test_summaries_have_a_limit(void **state)
 
 /* The record. */
 
+static void
+add_file(uint32_t number, size_t len)
+{
+	uint8_t data[40000] = { 0, 0, (uint8_t)(number >> 8), (uint8_t)number, 0, 0,
+		(uint8_t)(len >> 8), (uint8_t)len };
+
+	memset(data + 8, 'x', len);
+	add(EVENT_TO_FRONT, EVENT_FILE, 1, data, 8 + len);
+}
+
+static void
+test_the_first_files_are_kept_and_all_are_counted(void **state)
+{
+	(void)state;
+	for (uint32_t i = 1; i <= SESS_FILES_MAX + 5; i++)
+		add_file(i, i);
+	assert_int_equal(sum.n_files, SESS_FILES_MAX);
+	assert_int_equal(sum.files_total, SESS_FILES_MAX + 5);
+	assert_int_equal(strlen(sum.files[0]), 1);
+	assert_int_equal(strlen(sum.files[SESS_FILES_MAX - 1]), SESS_FILES_MAX);
+	add(EVENT_TO_FRONT, EVENT_FILE, 1, "\0\0\0\1\0\0\0\7x", 9);
+	assert_int_equal(sum.files_total, SESS_FILES_MAX + 5);
+}
+
+/* What does not fit ends the list: it has no gap. */
+static void
+test_long_words_about_files_end_the_list(void **state)
+{
+	(void)state;
+	add_file(1, 30000);
+	add_file(2, 30000);
+	add_file(3, 30000);
+	add_file(4, 3);
+	assert_int_equal(sum.n_files, 2);
+	assert_int_equal(sum.files_total, 4);
+}
+
+static void
+test_content_that_was_replaced_counts_as_data(void **state)
+{
+	static const uint8_t content[48] = { 0, 0, 0, 1, [13] = 1, [14] = 0, [15] = 2 };
+
+	(void)state;
+	add(EVENT_FRONT, LINK_OPEN, 1, SESSION);
+	add(EVENT_FRONT, LINK_DATA, 1, "head", 4);
+	add(EVENT_FRONT, EVENT_CONTENT, 1, content, sizeof(content));
+	add(EVENT_BACK, EVENT_CONTENT, 1, content, sizeof(content));
+	add(EVENT_BACK, EVENT_CONTENT, 1, content, 15);
+	add(EVENT_BACK, EVENT_CONTENT, 2, content, sizeof(content));
+	assert_int_equal(sum.channels[0].bytes_in, 4 + 65538);
+	assert_int_equal(sum.channels[0].bytes_out, 65538);
+}
+
 static struct buf *
 make_record(bool ended)
 {
@@ -194,7 +247,10 @@ make_record(bool ended)
 		.raw_bytes = 100,
 		.stored_bytes = 50,
 		.channels = sum.channels,
-		.n_channels = sum.n_channels };
+		.n_channels = sum.n_channels,
+		.files = sum.files,
+		.n_files = sum.n_files,
+		.files_total = sum.files_total };
 
 	assert_int_equal(head_sign(&digest, secret, s.digest), 0);
 	assert_int_equal(sess_put_opening(opening, &s, salt), 0);
@@ -214,8 +270,13 @@ test_a_record_comes_back(void **state)
 	(void)state;
 	add(EVENT_FRONT, LINK_OPEN, 1, SESSION);
 	add(EVENT_FRONT, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\4exec\1\0\0\0\2id", 19);
+	add_file(1, 3);
+	add_file(2, 4);
 	record = make_record(true);
 	assert_int_equal(sess_parse(buf_ptr(record), buf_len(record), &s), 0);
+	assert_int_equal(s.n_files, 2);
+	assert_int_equal(s.files_total, 2);
+	assert_string_equal(s.files[1], "xxxx");
 	assert_int_equal(s.state, SESS_CLOSED);
 	assert_int_equal(s.opened_wall_ns, 11);
 	assert_int_equal(s.closed_wall_ns, 12);
@@ -242,6 +303,7 @@ test_a_record_cut_at_any_byte_is_refused(void **state)
 
 	(void)state;
 	add(EVENT_FRONT, LINK_OPEN, 1, SESSION);
+	add_file(1, 3);
 	record = make_record(true);
 	for (size_t len = 0; len < buf_len(record); len++) {
 		int r = sess_parse(buf_ptr(record), len, &s);
@@ -280,6 +342,9 @@ main(void)
 		T(test_the_address_comes_from_the_back_alone),
 		T(test_events_that_do_not_parse_are_passed_over),
 		T(test_summaries_have_a_limit),
+		T(test_the_first_files_are_kept_and_all_are_counted),
+		T(test_long_words_about_files_end_the_list),
+		T(test_content_that_was_replaced_counts_as_data),
 		T(test_a_record_comes_back),
 		T(test_a_record_cut_at_any_byte_is_refused),
 		T(test_names_are_stable),
