@@ -107,15 +107,13 @@ reader_send_session(struct reader *rd, const uint8_t sid[REC_SID_LEN], uint16_t 
 	return reader_send_json(rd, type, j);
 }
 
-/* Whether a session is this person's; of nobody whose record does not say so. identity NULL: everybody's. */
+/* Whether a session is this person's; one whose record names nobody is nobody's. */
 static bool
 reader_is_of(const struct sess *s, const char *identity)
 {
 	const uint8_t *p;
 	size_t len;
 
-	if (identity == NULL)
-		return true;
 	return sess_meta(s, REC_META_IDENTITY, &p, &len) && len == strlen(identity) &&
 	       memcmp(p, identity, len) == 0;
 }

@@ -20,8 +20,9 @@
 static void
 check(struct shell_chan *c, int r)
 {
-	if (r != 0 && !c->s->ended) {
-		log_warn("shell.send_failed channel=%u reason=\"%s\"", c->id, err_str(r));
+	if (r != 0 && !c->s->ended && !c->s->failed) {
+		if (r != ERR_PEER_GONE) /* then the link tells */
+			log_warn("shell.send_failed channel=%u reason=\"%s\"", c->id, err_str(r));
 		c->s->failed = true;
 	}
 }

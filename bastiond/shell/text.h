@@ -10,7 +10,7 @@
 #define TEXT_MAX (48u << 20) /* bytes of an answer */
 
 /*
- * Append what verb's answer says, in lines. now_ns is not needed: times are shown as they are. out: TEXT_MAX bytes.
+ * Append what verb's answer says, in lines. out: TEXT_MAX bytes.
  * 0; ERR_FORMAT it is no such answer; ERR_LIMIT; -ENOMEM.
  */
 int text_put(enum command_verb verb, const struct json_node *answer, struct buf *out) MUST_CHECK;
