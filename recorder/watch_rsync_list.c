@@ -215,7 +215,8 @@ rs_lists_sort(struct rs_lists *l)
 {
 	struct rs_list *list = l->list[l->n - 1];
 
-	qsort_r(list->entries, list->n, sizeof(*list->entries), compare_entries, list);
+	if (list->n > 0)
+		qsort_r(list->entries, list->n, sizeof(*list->entries), compare_entries, list);
 	l->next++; /* one index between two lists stands for the directory */
 }
 

@@ -89,7 +89,7 @@ rs_varlong(struct rs_cursor *c, size_t min, int64_t *ret_v)
 		return min + extra > sizeof(b) ? RS_WRONG : r;
 	/* Low bytes as they come; what is left of the first byte is the highest. */
 	memcpy(b, p, min - 1 + extra);
-	b[min - 1 + extra] = extra == 0 ? first : (uint8_t)(first & ((1u << (8 - extra)) - 1));
+	b[min - 1 + extra] = (uint8_t)(first & (0xffu >> extra));
 	if (b[8] != 0)
 		return RS_WRONG;
 	*ret_v = (int64_t)little(b, 8);
@@ -111,7 +111,7 @@ rs_varint(struct rs_cursor *c, int32_t *ret_v)
 	if ((r = rs_bytes(c, extra, &p)) != 0)
 		return r;
 	memcpy(b, p, extra);
-	b[extra] = extra == 0 ? first : (uint8_t)(first & ((1u << (8 - extra)) - 1));
+	b[extra] = (uint8_t)(first & (0xffu >> extra));
 	*ret_v = (int32_t)(uint32_t)little(b, 4);
 	return 0;
 }
