@@ -283,7 +283,7 @@ mux_waits_add(struct mux_waits *w, uint32_t number, struct rd_str name, enum mux
 	w->n++;
 	wait = mux_waits_at(w, w->n - 1);
 	*wait = (struct mux_wait){ .number = number, .state = state };
-	if (name.len <= MUX_NAME_MAX)
+	if (name.len > 0 && name.len <= MUX_NAME_MAX)
 		memcpy(wait->name, name.p, name.len);
 	return 0;
 }

@@ -375,7 +375,7 @@ static void
 test_the_clients_eof_is_a_half_close(void **state)
 {
 	struct world w;
-	bool end;
+	bool end = false;
 	int fd;
 
 	(void)state;
@@ -474,7 +474,7 @@ test_a_slow_socket_throttles_its_own_channel_only(void **state)
 	struct world w;
 	struct rig_item it;
 	size_t got = 0;
-	bool end;
+	bool end = false;
 	int slow, quick;
 
 	(void)state;
