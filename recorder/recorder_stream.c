@@ -447,6 +447,22 @@ cross(struct stream *s, struct end *from, const uint8_t *data, size_t len)
 	return 0;
 }
 
+/* What cannot be judged ends its channel, and the user reads why. */
+static int
+cut_gate(struct stream *s)
+{
+	const char *why = gate_why(s->gate);
+	char line[256];
+	int r;
+
+	(void)snprintf(line, sizeof(line), "file transfer ended: %s", why);
+	leg_audit(s->leg, "file.refused", "request", why);
+	if ((r = put_remark(s, "refused", why)) != 0 ||
+	    (r = leg_tell(s->leg, s->channel, "subsystem", line)) != 0)
+		return r;
+	return cut(s);
+}
+
 /* What the gate let pass crosses, also when it then stopped. r: what it answered. */
 static int
 cross_gate(struct stream *s, struct end *from, int r)
@@ -454,12 +470,9 @@ cross_gate(struct stream *s, struct end *from, int r)
 	int e = cross(s, from, buf_ptr(s->cross), buf_len(s->cross));
 
 	buf_reset(s->cross);
-	if (e != 0 || r != ERR_DENIED || s->cut)
-		return e != 0 ? e : r == ERR_DENIED ? 0 : r;
-	leg_audit(s->leg, "file.refused", "request", gate_why(s->gate));
-	if ((e = put_remark(s, "refused", gate_why(s->gate))) != 0)
+	if (e != 0 || s->cut)
 		return e;
-	return cut(s);
+	return r == ERR_DENIED ? cut_gate(s) : r;
 }
 
 /* s is gone when it was cut. */

@@ -3,7 +3,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 52
+plan 54
 far=$RIG/far
 mkdir -p "$far/in" "$far/out"
 
@@ -224,7 +224,8 @@ ctl export --format raw --stream in --channel 1 -o "$RIG/raw" "$sid"
 is 'a stream that cannot be followed is kept whole' "$(cat "$RIG/raw")" "$(printf 'GET / HTTP/1.0\r\n\r\nthis is no sftp')"
 ok 'and said to be so' sh -c '"$1" -f "$2" export --format text "$3" 2>/dev/null | grep -q "unfollowed: "' sh "$BASTIONCTL" "$RIG/b/bastiond.yaml" "$sid"
 raw ro 'GET / HTTP/1.0\r\n\r\nthis is no sftp'
-ok 'with a rule it does not cross' sh -c '"$1" -f "$2" export --format text "$3" 2>/dev/null | grep -q "refused: a length that no packet has\|refused: it does not begin like SFTP"' sh "$BASTIONCTL" "$RIG/b/bastiond.yaml" "$sid"
+ok 'with a rule its user is told' grep -q 'bastiond: file transfer ended: a length that no packet has' "$RIG/raw.err"
+ok 'and it does not cross' sh -c '"$1" -f "$2" export --format text "$3" 2>/dev/null | grep -q "refused: a length that no packet has"' sh "$BASTIONCTL" "$RIG/b/bastiond.yaml" "$sid"
 
 # sshfs, where it can mount.
 mounted() {
@@ -243,5 +244,6 @@ else
 	pass 'sshfs is in the record # SKIP it cannot mount here'
 fi
 ok 'everything verifies' ctl verify --all
+not_ok 'nobody broke the rules of a link' grep -q link.violation "$RIG/bastiond.log"
 
 tap_end

@@ -1379,6 +1379,8 @@ test_a_stream_that_cannot_be_judged_is_cut(void **state)
 
 	open_sftp(w, POL_FILES_HASH, POL_FILES_READ);
 	send_to(w, FRONT, LINK_DATA, 1, "GET / HTTP/1.0\r\n", 16);
+	want(w, FRONT, LINK_NOTE);
+	assert_non_null(memmem(w->msg.data, w->msg.len, "file transfer ended: ", 21));
 	check_cut(w, 1);
 	assert_true(audited(w, "file.refused"));
 }
