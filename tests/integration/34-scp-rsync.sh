@@ -3,10 +3,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-if ! command -v rsync >/dev/null; then
-	echo '1..0 # SKIP rsync is not installed'
-	exit 0
-fi
+command -v rsync >/dev/null || skip_all 'rsync is not installed'
 plan 50
 far=$RIG/far
 mkdir -p "$far"
