@@ -458,6 +458,10 @@ on_request(struct mux *m, struct mux_chan *c, struct rd *in)
 		return mux_broken(m, ERR_FORMAT, "malformed channel request");
 	req.want_reply = want_reply != 0;
 	req.fields = rd_bytes(in->p, in->len);
+	/* One read can hold thousands of requests: only what the transport does not take waits for the peer. */
+	if (c->flow.n_others + c->ctl.n_others >= MUX_QUEUED_MAX &&
+	    (r = mux_drain(m, c, MUX_BACKLOG)) != 0)
+		return r;
 	if (c->flow.n_others + c->ctl.n_others > MUX_QUEUED_MAX)
 		return mux_broken(m, ERR_LIMIT, "too many replies wait to be read");
 	if (is_exit(m, c, &req, &type, &ok)) {

@@ -308,6 +308,24 @@ test_replies_that_are_not_read_have_a_limit(void **state)
 }
 
 static void
+test_a_storm_of_requests_from_one_who_reads_is_answered(void **state)
+{
+	const uint8_t *p;
+	struct rig g;
+	size_t len;
+
+	(void)state;
+	opened(&g);
+	p = rig_bytes(&len, "busb", SSH_CHANNEL_REQUEST, 1u, "keepalive@openssh.com", 1);
+	for (uint32_t i = 0; i < 5000; i++) /* in one read: nothing is pumped in between */
+		OK(mux_message(g.mux, p, len));
+	OK(mux_pump(g.mux));
+	for (uint32_t i = 0; i < 5000; i++)
+		rig_want_ssh(&g, "bu", SSH_CHANNEL_FAILURE, 7u);
+	rig_done(&g);
+}
+
+static void
 test_a_command_longer_than_a_frame_is_refused_in_words(void **state)
 {
 	struct rig g;
@@ -1371,6 +1389,7 @@ main(void)
 		cmocka_unit_test(test_a_reply_to_nothing_breaks_the_link),
 		cmocka_unit_test(test_unanswered_requests_have_a_limit),
 		cmocka_unit_test(test_replies_that_are_not_read_have_a_limit),
+		cmocka_unit_test(test_a_storm_of_requests_from_one_who_reads_is_answered),
 		cmocka_unit_test(test_a_command_longer_than_a_frame_is_refused_in_words),
 		cmocka_unit_test(test_a_long_command_that_fits_crosses_whole),
 		cmocka_unit_test(test_small_data_of_one_pass_is_one_frame),
