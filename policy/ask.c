@@ -274,7 +274,7 @@ judge_shell(struct judge *j)
 static int
 judge_exec(struct judge *j)
 {
-	char command[ASK_FRAME_MAX];
+	char command[ASK_COMMAND_MAX];
 
 	if (buf_get_cstr(j->b, command, sizeof(command)) != 0 || buf_end(j->b) != 0)
 		return deny(j, "malformed exec request");

@@ -206,6 +206,27 @@ test_without_rights(void **state)
 	set_free(s);
 }
 
+/* As long as a frame carries, which is more than a channel's data in one. */
+static void
+test_a_long_command_is_judged_like_a_short_one(void **state)
+{
+	static const size_t lens[] = { 100, 35990, 36000, 60000, 64980 };
+	static char command[65000];
+	struct leg leg = make_leg();
+	struct set *s = make_set(RULE("exec"));
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		struct row rows[] = { { false, LINK_REQUEST, "exec", { command }, POL_ALLOW,
+		    NULL } };
+
+		memset(command, 'x', lens[i]);
+		command[lens[i]] = '\0';
+		CHECK(&leg, s, rows);
+	}
+	set_free(s);
+}
+
 /* What was right at login may be wrong now. */
 static void
 test_the_policy_of_now(void **state)
@@ -858,6 +879,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_every_type_needs),
 		cmocka_unit_test(test_without_rights),
+		cmocka_unit_test(test_a_long_command_is_judged_like_a_short_one),
 		cmocka_unit_test(test_the_policy_of_now),
 		cmocka_unit_test(test_permit_pty),
 		cmocka_unit_test(test_forwards),
