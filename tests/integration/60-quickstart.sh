@@ -10,10 +10,10 @@ mkfifo "$RIG/keys" "$RIG/typed"
 exec 3<>"$RIG/keys" 4<>"$RIG/typed"
 cd "$RIG/cwd" || exit 1
 
-# On a terminal of its own, typed on through descriptor 3. A background job would begin with Ctrl-C ignored.
+# On a terminal of its own, typed on through descriptor 3. A background job would begin with Ctrl-C ignored, one under nohup with SIGHUP.
 begin() {
 	: >"$RIG/pid" && : >"$RIG/demo.log"
-	TMPDIR=$RIG/tmp HOME=$RIG/home SHELL=/bin/sh env --default-signal=INT,QUIT script -qefc \
+	TMPDIR=$RIG/tmp HOME=$RIG/home SHELL=/bin/sh env --default-signal=INT,QUIT,HUP,TERM script -qefc \
 		"echo \$\$ >$RIG/pid; exec '$BASTION_SRC/contrib/quickstart'" "$RIG/demo.log" <"$RIG/keys" >"$RIG/demo.out" 2>&1 &
 	terminal=$!
 	rig_pids="$rig_pids $terminal"
