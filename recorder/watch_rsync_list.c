@@ -67,7 +67,7 @@ rs_lists_begin(struct rs_lists *l)
 	struct rs_list *new;
 	int r;
 
-	if (l->memory > RS_MEMORY_MAX)
+	if (l->memory > RS_LISTS_MAX)
 		return RS_FULL;
 	if ((r = make_list_room(l)) != 0)
 		return r;
@@ -111,7 +111,7 @@ rs_lists_add(struct rs_lists *l, const char *name, size_t len, uint64_t size, ui
 	size_t before = list_memory(list);
 	int r;
 
-	if (l->memory > RS_MEMORY_MAX || list->n >= INT32_MAX / 2 || l->next > INT32_MAX - 2)
+	if (l->memory > RS_LISTS_MAX || list->n >= INT32_MAX / 2 || l->next > INT32_MAX - 2)
 		return RS_FULL;
 	if ((r = make_room(list, len)) != 0)
 		return r;

@@ -12,11 +12,12 @@
 
 #include "recorder/watch_priv.h"
 
-#define RS_PATH_MAX 4096u	  /* bytes of a name in a list, and its NUL */
-#define RS_NAMES_MAX 256u	  /* bytes of a list of algorithms, and its NUL */
-#define RS_ELEMENT_MAX 12288u	  /* bytes of the longest element: an entry of a list */
-#define RS_MEMORY_MAX (48u << 20) /* bytes of lists and of results that wait, of one channel */
-#define RS_RESULTS_MAX 65536u	  /* results that wait */
+#define RS_PATH_MAX 4096u	   /* bytes of a name in a list, and its NUL */
+#define RS_NAMES_MAX 256u	   /* bytes of a list of algorithms, and its NUL */
+#define RS_ELEMENT_MAX 12288u	   /* bytes of the longest element: an entry of a list */
+#define RS_LISTS_MAX (24u << 20)   /* bytes of lists, of one channel */
+#define RS_WAITING_MAX (16u << 20) /* bytes of results that wait, of one channel */
+#define RS_RESULTS_MAX 65536u	   /* results that wait */
 
 /* Compression of contents. */
 enum rs_packing { RS_PLAIN, RS_ZLIB, RS_ZLIBX, RS_LZ4, RS_ZSTD };
@@ -119,9 +120,14 @@ void rs_lists_drop(struct rs_lists *l);
 /* What became of a file that was sent to the target; waits until the target said how all ended. */
 struct rs_result {
 	TAILQ_ENTRY(rs_result) next;
-	size_t memory;
-	struct watch_file f; /* path, ranges: owned, below; text as found */
-	struct watch_range *ranges;
+	uint32_t number, mode, status;
+	uint64_t size, bytes;
+	bool has_hash, more_ranges, answered;
+	uint8_t sha256[32];
+	struct watch_range *ranges; /* owned; NULL: none */
+	size_t n_ranges;
+	char *text; /* owned, the target's words; NULL: none */
+	size_t path_len;
 	uint8_t path[];
 };
 struct rs_results {

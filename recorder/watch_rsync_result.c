@@ -22,14 +22,28 @@ rs_results_init(struct rs_results *q)
 	TAILQ_INIT(&q->head);
 }
 
-static void
-drop(struct rs_results *q, struct rs_result *r)
+static size_t
+memory_of(const struct rs_result *x)
 {
-	TAILQ_REMOVE(&q->head, r, next);
+	return sizeof(*x) + x->path_len + x->n_ranges * sizeof(*x->ranges) +
+	       (x->text != NULL ? WATCH_TEXT_MAX : 0);
+}
+
+static void
+free_result(struct rs_result *x)
+{
+	free(x->ranges);
+	free(x->text);
+	free(x);
+}
+
+static void
+drop(struct rs_results *q, struct rs_result *x)
+{
+	TAILQ_REMOVE(&q->head, x, next);
 	q->n--;
-	q->memory -= r->memory;
-	free(r->ranges);
-	free(r);
+	q->memory -= memory_of(x);
+	free_result(x);
 }
 
 void
@@ -43,13 +57,29 @@ static int
 tell_first(struct watch *w, struct rs_results *q, bool answered, uint32_t status)
 {
 	struct rs_result *x = TAILQ_FIRST(&q->head);
+	struct watch_file f = { .number = x->number,
+		.op = WATCH_PUT,
+		.path = x->path,
+		.path_len = x->path_len,
+		.has_size = true,
+		.size = x->size,
+		.has_mode = true,
+		.mode = x->mode,
+		.bytes = x->bytes,
+		.has_hash = x->has_hash,
+		.ranges = x->ranges,
+		.n_ranges = x->n_ranges,
+		.more_ranges = x->more_ranges,
+		.answered = x->answered || answered,
+		.status = x->answered ? x->status : status };
 	int r;
 
-	if (answered && !x->f.answered) {
-		x->f.answered = true;
-		x->f.status = status;
-	}
-	r = watch_tell(w, &x->f);
+	memcpy(f.sha256, x->sha256, sizeof(f.sha256));
+	if (x->text != NULL)
+		memcpy(f.text, x->text, sizeof(f.text));
+	if (!f.answered)
+		f.status = 0;
+	r = watch_tell(w, &f);
 	drop(q, x);
 	return r;
 }
@@ -58,24 +88,27 @@ tell_first(struct watch *w, struct rs_results *q, bool answered, uint32_t status
 static struct rs_result *
 copy_of(const struct watch_file *f)
 {
-	struct rs_result *x = malloc(sizeof(*x) + f->path_len);
+	struct rs_result *x = calloc(1, sizeof(*x) + f->path_len);
 
 	if (x == NULL)
 		return NULL;
-	x->memory = sizeof(*x) + f->path_len + f->n_ranges * sizeof(*f->ranges);
-	x->f = *f;
-	x->f.path = x->path;
+	x->number = f->number;
+	x->mode = f->mode;
+	x->size = f->size;
+	x->bytes = f->bytes;
+	x->has_hash = f->has_hash;
+	x->more_ranges = f->more_ranges;
+	memcpy(x->sha256, f->sha256, sizeof(x->sha256));
+	x->path_len = f->path_len;
 	memcpy(x->path, f->path, f->path_len);
-	x->ranges = NULL;
-	x->f.ranges = NULL;
-	if (f->n_ranges > 0) {
-		if ((x->ranges = calloc(f->n_ranges, sizeof(*f->ranges))) == NULL) {
-			free(x);
-			return NULL;
-		}
-		memcpy(x->ranges, f->ranges, f->n_ranges * sizeof(*f->ranges));
-		x->f.ranges = x->ranges;
+	if (f->n_ranges == 0)
+		return x;
+	if ((x->ranges = calloc(f->n_ranges, sizeof(*f->ranges))) == NULL) {
+		free_result(x);
+		return NULL;
 	}
+	memcpy(x->ranges, f->ranges, f->n_ranges * sizeof(*f->ranges));
+	x->n_ranges = f->n_ranges;
 	return x;
 }
 
@@ -89,8 +122,8 @@ rs_results_keep(struct watch *w, struct rs_results *q, const struct watch_file *
 		return -ENOMEM;
 	TAILQ_INSERT_TAIL(&q->head, x, next);
 	q->n++;
-	q->memory += x->memory;
-	while (r == 0 && (q->n > RS_RESULTS_MAX || q->memory > RS_MEMORY_MAX))
+	q->memory += memory_of(x);
+	while (r == 0 && (q->n > RS_RESULTS_MAX || q->memory > RS_WAITING_MAX))
 		r = tell_first(w, q, false, 0);
 	return r;
 }
@@ -139,6 +172,20 @@ quoted(const char **words, size_t *len)
 	return true;
 }
 
+/* It is the target's answer for this file. The words are left out when there is no memory for them. */
+static void
+answer(struct rs_results *q, struct rs_result *x, const char *words, size_t len)
+{
+	x->answered = true;
+	x->status = PARTIAL;
+	while (len > 0 && words[len - 1] == '\n')
+		len--;
+	if ((x->text = calloc(1, WATCH_TEXT_MAX)) == NULL)
+		return;
+	str_escape(x->text, WATCH_TEXT_MAX, words, len);
+	q->memory += WATCH_TEXT_MAX;
+}
+
 bool
 rs_results_blame(struct rs_results *q, const char *words, size_t len)
 {
@@ -151,15 +198,10 @@ rs_results_blame(struct rs_results *q, const char *words, size_t len)
 	TAILQ_FOREACH (x, &q->head, next) {
 		if (q->steps++ >= STEPS_MAX)
 			return false;
-		if (x->f.answered ||
-		    (!ends_in(name, name_len, x->path, x->f.path_len) &&
-			!ends_in_temporary(name, name_len, x->path, x->f.path_len)))
+		if (x->answered || (!ends_in(name, name_len, x->path, x->path_len) &&
+				       !ends_in_temporary(name, name_len, x->path, x->path_len)))
 			continue;
-		x->f.answered = true;
-		x->f.status = PARTIAL;
-		while (len > 0 && words[len - 1] == '\n')
-			len--;
-		str_escape(x->f.text, sizeof(x->f.text), words, len);
+		answer(q, x, words, len);
 		return true;
 	}
 	return false;

@@ -75,6 +75,8 @@ watch_track_add(struct watch_track *t, uint64_t offset, const uint8_t *p, size_t
 
 	if (len == 0)
 		return;
+	if (offset == UINT64_MAX) /* no file has such a byte; no range is empty all the same */
+		offset--;
 	if (!t->spoiled && offset == t->bytes)
 		hash_add(t->hash, p, len);
 	else

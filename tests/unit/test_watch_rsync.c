@@ -519,7 +519,7 @@ test_lists_are_bounded(void **state)
 	(void)state;
 	assert_int_equal(rs_lists_begin(&l), 0);
 	while ((r = rs_lists_add(&l, name, sizeof(name), 0, 0100644)) == 0)
-		assert_true(l.memory < 4 * (size_t)RS_MEMORY_MAX);
+		assert_true(l.memory < 4 * (size_t)RS_LISTS_MAX);
 	assert_int_equal(r, RS_FULL);
 	rs_lists_done(&l);
 }
@@ -566,6 +566,41 @@ test_errors_are_put_to_the_file_that_they_name(void **state)
 		rs_results_done(&q);
 		rig_end(&g);
 	}
+}
+
+static int
+count_file(void *arg, const struct watch_file *f)
+{
+	size_t *n = arg;
+
+	assert_int_equal(f->number, ++*n);
+	assert_false(f->answered);
+	return 0;
+}
+
+/* More than may wait: the oldest are told, without an answer. */
+static void
+test_results_that_wait_are_bounded(void **state)
+{
+	static const struct watch_sink counting = { .file = count_file };
+	struct watch_file f = { .op = WATCH_PUT, .path = (const uint8_t *)"f", .path_len = 1 };
+	struct rs_results q;
+	struct watch *w;
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(watch_new(POL_STREAM_RSYNC, PUT, &counting, &n, &w), 0);
+	rs_results_init(&q);
+	for (uint32_t i = 1; i <= RS_RESULTS_MAX + 7; i++) {
+		f.number = i;
+		assert_int_equal(rs_results_keep(w, &q, &f), 0);
+		assert_true(q.memory <= RS_WAITING_MAX);
+	}
+	assert_int_equal(n, 7);
+	assert_int_equal(q.n, RS_RESULTS_MAX);
+	rs_results_done(&q);
+	assert_int_equal(q.memory, 0);
+	watch_free(w);
 }
 
 /* Little that stands for much: unpacked up to a bound, and then not at all. */
@@ -616,6 +651,7 @@ main(void)
 		cmocka_unit_test(test_a_side_that_is_ahead_is_given_up),
 		cmocka_unit_test(test_what_the_sink_answers_comes_back),
 		cmocka_unit_test(test_errors_are_put_to_the_file_that_they_name),
+		cmocka_unit_test(test_results_that_wait_are_bounded),
 		cmocka_unit_test(test_unpacking_is_bounded),
 	};
 
