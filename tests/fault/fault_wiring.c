@@ -54,6 +54,7 @@ jump(void)
 	bool jumped = false;
 	const char *line;
 	uint32_t conn;
+	pid_t outer;
 
 	if (!rig_settle(&rig, 200) || rig_connect(&rig, "192.0.2.1", &line, NULL) != 0 ||
 	    (front = rig_fake(&rig, "front")) == NULL ||
@@ -63,6 +64,7 @@ jump(void)
 	rig_send_text(&rig, policy->fds[0], POL_AUTHENTICATED, conn, "alice");
 	if ((front = rig_fake(&rig, "front")) == NULL)
 		return false;
+	outer = front->pid;
 	rig_hello(&rig, front->fds[0]);
 	rig_jump_ask(&rig, front, 1, "web1");
 	if (rig.w->last_conn == conn || (policy = rig_fake(&rig, "policy")) == NULL)
@@ -71,7 +73,7 @@ jump(void)
 	if ((keys = rig_fake(&rig, "keys")) == NULL)
 		return false;
 	rig_front_key(&rig, rig.w->last_conn, "key", "certificate");
-	while (front->alive >= 0 && rig_take(&rig, front->fds[0], &msg))
+	while ((front = rig_fake_pid(&rig, outer)) != NULL && rig_take(&rig, front->fds[0], &msg))
 		jumped |= msg.type == BRK_FRONT_JUMPED;
 	rig_msg_done(&msg);
 	return jumped && rig_count(&rig, "front") == 2;

@@ -240,6 +240,15 @@ rig_fake(struct rig *r, const char *name)
 	return NULL;
 }
 
+struct fake *
+rig_fake_pid(struct rig *r, pid_t pid)
+{
+	for (struct fake *f = r->fakes; f != NULL; f = f->next)
+		if (f->alive >= 0 && f->pid == pid)
+			return f;
+	return NULL;
+}
+
 size_t
 rig_count(struct rig *r, const char *name)
 {

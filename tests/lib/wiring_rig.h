@@ -71,6 +71,8 @@ bool rig_settle(struct rig *r, int rounds);
 void rig_restarted(struct rig *r, const char *name);
 /* The newest living one of that name ("front"); NULL: none. */
 struct fake *rig_fake(struct rig *r, const char *name);
+/* The living one with this pid; NULL: it has ended. */
+struct fake *rig_fake_pid(struct rig *r, pid_t pid);
 size_t rig_count(struct rig *r, const char *name);
 /* It ends: all that it held is closed. status as of waitpid(2). */
 void rig_end(struct rig *r, struct fake *f, int status);
