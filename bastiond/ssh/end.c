@@ -480,11 +480,20 @@ pump(struct end *e)
 		e->again = true;
 }
 
-/* All channels were told and have closed: the peer may leave on its own for a moment. */
+/*
+ * All channels were told and have closed: the peer may leave on its own for a moment. Before the target was there a client is
+ * about to open one; when it was there and none is open, there is nobody to tell.
+ */
+static bool
+has_heard(const struct end *e)
+{
+	return mux_channels(e->mux) == 0 && (mux_told(e->mux) > 0 || mux_was_ready(e->mux));
+}
+
 static void
 check_linger(struct end *e)
 {
-	bool done = e->conf->side == MUX_FRONT ? mux_told(e->mux) > 0 && mux_channels(e->mux) == 0
+	bool done = e->conf->side == MUX_FRONT ? has_heard(e)
 					       : !mux_waits(e->mux) && wire_backlog(e->wire) == 0;
 
 	if (!e->lingering || !done)

@@ -97,8 +97,8 @@ int end_send_frame(
     struct end *e, uint16_t type, uint32_t id, const void *data, size_t len) MUST_CHECK;
 
 /*
- * Front: tell every channel this line and exit status, then disconnect: when all channels have closed, or nothing has moved
- * for linger_ns. Back: send on what waits for the target, until nothing has moved for linger_ns, then disconnect.
+ * Front: tell every channel this line and exit status, then disconnect: when all channels have closed, when none is open
+ * although the target was there, or when nothing has moved for linger_ns. Back: send on what waits for the target, until nothing has moved for linger_ns, then disconnect.
  * hurry: after linger_ns in any case.
  */
 void end_linger(

@@ -109,6 +109,12 @@ mux_told(const struct mux *m)
 	return m->told;
 }
 
+bool
+mux_was_ready(const struct mux *m)
+{
+	return m->ready;
+}
+
 uint64_t
 mux_sent(const struct mux *m)
 {

@@ -136,6 +136,7 @@ const char *mux_why(const struct mux *m);
 
 /* Front: the other end is logged in at its target: clients get their full windows. 0 or an error of ops. */
 int mux_ready(struct mux *m) MUST_CHECK;
+bool mux_was_ready(const struct mux *m);
 /*
  * Send what windows and the transport's backlog let through, each channel in turn. To be called after every pass over
  * the sockets, it also hands on what was collected for the link. 0 or an error of ops; -ENOMEM.

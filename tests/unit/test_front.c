@@ -601,6 +601,22 @@ test_a_client_that_opens_nothing_is_told_by_the_disconnect(void **state)
 	done(&w);
 }
 
+/* A ControlMaster without sessions. */
+static void
+test_a_target_that_leaves_takes_a_client_without_channels_along(void **state)
+{
+	struct world w;
+
+	(void)state;
+	linked(&w);
+	end_rig_frame(w.f.loop, w.link, LINK_NOTE, 0, "b", LINK_NOTE_READY);
+	end_rig_frame(w.f.loop, w.link, LINK_END, 0, "bs", LINK_END_TARGET, "web1: gone");
+	assert_false(wire_fake->over);
+	end_rig_later(w.f.loop, 2 * S);
+	want_disconnect(SSH_DISCONNECT_BY_APPLICATION, "bastiond: web1: gone; reference ref7");
+	done(&w);
+}
+
 static void
 test_the_end_of_the_leg_is_told_after_its_last_data(void **state)
 {
@@ -1057,6 +1073,7 @@ main(void)
 		cmocka_unit_test(test_there_is_one_link),
 		cmocka_unit_test(test_a_refusal_is_told_with_the_reference),
 		cmocka_unit_test(test_a_client_that_opens_nothing_is_told_by_the_disconnect),
+		cmocka_unit_test(test_a_target_that_leaves_takes_a_client_without_channels_along),
 		cmocka_unit_test(test_the_end_of_the_leg_is_told_after_its_last_data),
 		cmocka_unit_test(test_a_link_that_just_closes_means_that_nothing_is_recorded),
 		cmocka_unit_test(test_a_link_that_breaks_its_rules_is_closed),
