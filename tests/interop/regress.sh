@@ -2,14 +2,15 @@
 # OpenSSH's own regression tests through the bastion: the scripts of Debian's openssh-tests, unchanged, with a client that
 # takes another way (regress-via). regress.list says which ones mean something here, and why the others do not.
 # Some of them: REGRESS_ONLY="transfer rekey". BASTION_KEEP=1 keeps their folders when one fails.
+# REGRESS_LONG=1 runs the longest, too, and REGRESS_LIMIT is a script's time in seconds (on a slow machine).
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 . "$BASTION_SRC/tests/interop/lib.sh"
 
 suite=/usr/lib/openssh/regress
 list=$BASTION_SRC/tests/interop/regress.list
-limit=240   # seconds for one script
-workers=6   # most of them sleep most of the time
+limit=${REGRESS_LIMIT:-240} # seconds for one script
+workers=6 # most of them sleep most of the time
 
 [ -f $suite/test-exec.sh ] || skip_all 'openssh-tests is not installed: contrib/install-deps --test'
 need socat sshd
@@ -31,8 +32,12 @@ option() { case ",$(entry "$1" 3)," in *",$2,"*) true ;; *) false ;; esac; }
 # text NAME KEY: the lines "KEY: text" that follow the entry
 text() { awk -v n="$1" -v k="$2: " '/^[^#[:space:]]/ { mine = $1 == n; next }
 	{ sub(/^[[:space:]]+/, "") } mine && index($0, k) == 1 { print substr($0, length(k) + 1) }' "$list"; }
+runs() { [ "$(entry "$1" 2)" = run ] && { ! option "$1" long || [ -n "${REGRESS_LONG-}" ]; }; }
 # reason NAME: why it does not run
-reason() { sed -n "s/^${1}[[:space:]]*no[[:space:]]*//p" "$list"; }
+reason() {
+	sed -n "s/^${1}[[:space:]]*no[[:space:]]*//p" "$list"
+	text "$1" long
+}
 
 ways() {
 	echo plus
@@ -157,7 +162,7 @@ AuthorizedKeysCommandUser $rig_me"
 		s1=$!
 		socat "TCP-LISTEN:$4,bind=127.0.0.1,fork,reuseaddr,backlog=64" "EXEC:$r_obj/via-greeted $(($4 + 8))" 2>>"$r_obj/socat.log" &
 		s2=$!
-		timeout -k 5 $limit sh ./test-exec.sh "$r_obj" "$r_obj/$1.sh" </dev/zero >"$r_obj/output" 2>&1
+		timeout -k 5 "$limit" sh ./test-exec.sh "$r_obj" "$r_obj/$1.sh" </dev/zero >"$r_obj/output" 2>&1
 		echo $? >"$r_obj/status"
 		kill $s1 $s2 2>/dev/null
 	)
@@ -219,7 +224,7 @@ judge() {
 all=$(scripts)
 runs=
 for s in $all; do
-	if [ "$(entry "$s" 2)" = run ]; then runs="$runs $s"; fi
+	if runs "$s"; then runs="$runs $s"; fi
 done
 todo=${REGRESS_ONLY:-$(for s in $runs; do option "$s" slow && echo "$s"; done; for s in $runs; do option "$s" slow || echo "$s"; done)}
 
@@ -235,7 +240,7 @@ ctl sessions list --json >"$RIG/sessions.json"
 
 others=
 if [ -z "${REGRESS_ONLY-}" ]; then
-	for s in $all; do [ "$(entry "$s" 2)" = run ] || others="$others $s"; done
+	for s in $all; do runs "$s" || others="$others $s"; done
 fi
 # shellcheck disable=SC2086 # names
 plan $(($(wc -l <"$RIG/jobs") + $(echo $others | wc -w) + 1))
@@ -243,7 +248,7 @@ while read -r name way host base; do
 	judge "$name" "$way" "$host"
 done <"$RIG/jobs"
 for s in $others; do
-	if [ "$(entry "$s" 2)" = no ]; then
+	if [ -n "$(reason "$s")" ]; then
 		tap_n=$((tap_n + 1))
 		echo "ok $tap_n - $s # SKIP $(reason "$s")"
 	else
