@@ -343,6 +343,9 @@ ask_open(struct sftp *s, struct request *q, struct fxp_cursor *c)
 	if (!f->dir) {
 		f->flags = fxp_get_u32(c);
 		f->attrs = fxp_get_attrs(c);
+		/* They are for a file that is made; clients send anything else with others. */
+		if ((f->flags & FXP_F_CREAT) == 0)
+			f->attrs = (struct fxp_attrs){ 0 };
 	}
 	return 0;
 }

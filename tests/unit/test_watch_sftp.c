@@ -154,7 +154,7 @@ get_stream(bool eof)
 {
 	struct stream *s = hello();
 
-	stream_sftp(s, F, FXP_OPEN, "usun", U(7), "b", U(FXP_F_READ));
+	stream_sftp(s, F, FXP_OPEN, "usua", U(7), "b", U(FXP_F_READ), U(0));
 	stream_sftp(s, B, FXP_HANDLE, "us", U(7), "hh");
 	stream_sftp(s, F, FXP_READ, "usqu", U(8), "hh", Q(0), U(4));
 	stream_sftp(s, F, FXP_READ, "usqu", U(9), "hh", Q(4), U(4));
