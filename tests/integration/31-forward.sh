@@ -3,7 +3,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 47
+plan 54
 
 # What is reached: what comes is sent back in capitals, until it ends. A port and a socket; and a client for both.
 cat >"$RIG/upper.py" <<'PY'
@@ -148,6 +148,26 @@ is 'and carries nothing' "$(talk "$here" one)" ''
 like 'with a line that says why' "$(cat "$RIG/L2.log")" 'administratively prohibited: .*not allowed'
 let_go
 
+# A session that is over does not end the connections through it.
+here=$(rig_port)
+hold "$RIG/outlive.log" -L "$here:127.0.0.1:$up" "$(to t1)" \
+	"until [ -e $RIG/enough ]; do sleep 0.1; done; : >$RIG/over"
+wait_for 20 listens "$here"
+cat >"$RIG/patient.py" <<'PY'
+import os, socket, sys, time
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20)
+s.sendall(b"before "); a = s.recv(100)
+open(sys.argv[2] + "/enough", "w").close()
+for i in range(200):
+    if os.path.exists(sys.argv[2] + "/over"): break
+    time.sleep(0.05)
+time.sleep(0.5)
+s.sendall(b"after"); print((a + s.recv(100)).decode())
+PY
+is 'a forward outlives its session' "$(python3 "$RIG/patient.py" "$here" "$RIG")" 'BEFORE AFTER'
+gone() { ! kill -0 "$held" 2>/dev/null; }
+ok 'and then the client ends' wait_for 10 gone
+
 # -D
 here=$(rig_port)
 hold "$RIG/D.log" -N -D "$here" "$(to t1)"
@@ -192,6 +212,17 @@ ok '-R 0 learns its port' wait_for 20 grep -q 'Allocated port' "$RIG/R0.log"
 taken=$(sed -n 's/.*Allocated port \([0-9]*\).*/\1/p' "$RIG/R0.log")
 is 'and serves it' "$(talk "$taken" five)" FIVE
 let_go
+# Asked for and taken back, on a connection that is there.
+hold "$RIG/master.log" -N -M -S "$RIG/cm" "$(to t1)"
+wait_for 20 test -S "$RIG/cm"
+master() { ssh -F none -S "$RIG/cm" "$@" x >/dev/null 2>&1; }
+ok 'a forward is added' master -O forward -R "$fixed:127.0.0.1:$up"
+is 'and works' "$(talk "$fixed" six)" SIX
+ok 'it is taken back' master -O cancel -R "$fixed:127.0.0.1:$up"
+quiet() { ! listens "$fixed"; }
+ok 'and nobody listens' wait_for 10 quiet
+not_ok 'one that no rule allows' master -O forward -R "$other:127.0.0.1:$up"
+let_go
 like 'by default -R is refused' "$(loud_ssh -n -o ExitOnForwardFailure=yes -R "$fixed:127.0.0.1:$up" "$(to t2)" true 2>&1)" \
 	'remote port forwarding failed'
 like 'and a session says why' "$(b_ssh -n -R "$fixed:127.0.0.1:$up" "$(to t2)" true 2>&1)" 'bastiond: .*not allowed'
@@ -200,16 +231,17 @@ like 'and a session says why' "$(b_ssh -n -R "$fixed:127.0.0.1:$up" "$(to t2)" t
 agent_out=$(ssh-agent -a "$RIG/agent")
 rig_pids="$(echo "$agent_out" | sed -n 's/^SSH_AGENT_PID=\([0-9]*\);.*/\1/p') $rig_pids"
 rig_key "$RIG/hop"
+hop=$(ssh-keygen -lf "$RIG/hop.pub" | cut -d' ' -f2 | tr + .) # as a pattern
 cat "$RIG/hop.pub" >>"$RIG/t2/authorized_keys"
 SSH_AUTH_SOCK=$RIG/agent ssh-add -q "$RIG/hop" 2>/dev/null
 like 'the agent at the target' "$(agent_ssh -n "$(to t1)" ssh-add -l 2>&1)" \
-	"$(ssh-keygen -lf "$RIG/hop.pub" | cut -d' ' -f2)"
+	"$hop"
 is 'a second hop with it' "$(agent_ssh -n "$(to t1)" \
 	"ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -p $rig_port_t2 $rig_me@127.0.0.1 echo hopped" 2>&1)" hopped
 wait_for 20 closed_last
 like 'its channels are in the record' "$(kinds)" '[0-9] auth-agent@openssh.com
 1 exec'
-like 'and who signed what' "$(ctl log | grep agent.signed)" "agent.signed.*$(ssh-keygen -lf "$RIG/hop.pub" | cut -d' ' -f2)"
+like 'and who signed what' "$(ctl log | grep agent.signed)" "agent.signed.*$hop"
 like 'by default there is none' "$(agent_ssh -n "$(to t2)" 'ssh-add -l' 2>&1)" 'Could not open|no agent|Error connecting'
 like 'and a terminal says why' "$(agent_ssh -tt "$(to t2)" true 2>&1 </dev/null)" 'bastiond: .*agent.*not allowed'
 is 'but a pipe does not' "$(agent_ssh -n "$(to t2)" true 2>&1)" ''
