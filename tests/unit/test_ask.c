@@ -853,6 +853,56 @@ test_cut_anywhere(void **state)
 	set_free(s);
 }
 
+/* And nothing of it is noted. */
+static void
+test_cut_forwards(void **state)
+{
+	static const struct {
+		bool from_back;
+		uint16_t type;
+		const char *name, *fields;
+	} rows[] = {
+		{ false, LINK_OPEN, "direct-tcpip", "localhost 80 127.0.0.1 4" },
+		{ false, LINK_OPEN, "direct-streamlocal@openssh.com", "/x - 0" },
+		{ true, LINK_OPEN, "forwarded-tcpip", "localhost 80 127.0.0.1 4" },
+		{ true, LINK_OPEN, "forwarded-streamlocal@openssh.com", "/x -" },
+		{ true, LINK_OPEN, "x11", "127.0.0.1 4" },
+		{ true, LINK_OPEN, "auth-agent@openssh.com", "" },
+		{ false, LINK_GLOBAL, "tcpip-forward", "localhost 80" },
+		{ false, LINK_GLOBAL, "cancel-tcpip-forward", "localhost 80" },
+		{ false, LINK_GLOBAL, "streamlocal-forward@openssh.com", "/x" },
+		{ false, LINK_GLOBAL, "cancel-streamlocal-forward@openssh.com", "/x" },
+		{ false, LINK_REQUEST, "auth-agent-req@openssh.com", "" },
+		{ false, LINK_REQUEST, "x11-req", "!0 a b 0" },
+	};
+	struct set *s = make_set(RULE("{forward: [\"*:*\", \"unix:/x\"]}, {remote_forward: "
+				      "[\"*:*\", \"unix:/x\"]}, agent, x11"));
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buf *whole = typed(rows[i].type, rows[i].name, rows[i].fields);
+
+		for (size_t n = 0; n < buf_len(whole); n++) {
+			uint8_t *cut = malloc(n > 0 ? n : 1);
+			struct buf *replacement = buf_new(64), *view;
+			struct leg leg = make_leg();
+			struct ask_verdict v;
+
+			memcpy(cut, buf_ptr(whole), n);
+			view = buf_view(cut, n);
+			judge(&leg, s, rows[i].from_back, rows[i].type, view, &v, replacement);
+			if (v.verdict != POL_DENY || v.text[0] == '\0')
+				fail_msg("%s cut at %zu: %d", rows[i].name, n, v.verdict);
+			assert_true(leg.listens.n == 0 && leg.asked == 0);
+			buf_free(view);
+			buf_free(replacement);
+			free(cut);
+		}
+		buf_free(whole);
+	}
+	set_free(s);
+}
+
 static void
 test_nul_in_a_command(void **state)
 {
@@ -891,6 +941,7 @@ main(void)
 		cmocka_unit_test(test_too_many_paths),
 		cmocka_unit_test(test_forced_commands),
 		cmocka_unit_test(test_cut_anywhere),
+		cmocka_unit_test(test_cut_forwards),
 		cmocka_unit_test(test_nul_in_a_command),
 	};
 
