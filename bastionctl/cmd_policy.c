@@ -135,7 +135,8 @@ policy_write(FILE *f, const struct policy_question *q, const struct policy_answe
 		fprintf(f, "  rule: %s\n", a->rule);
 	policy_write_rights(f, a);
 	if (a->n_steps > 0)
-		fprintf(f, "  rules, in the order of the file (what a deny that fits takes, no rule gives):\n");
+		fprintf(f, "  rules, in the order of the file (what a deny that fits takes, no "
+			   "rule gives):\n");
 	for (size_t i = 0; i < a->n_steps; i++)
 		fprintf(f, "    %s %s: %s\n", a->steps[i].deny ? "deny " : "allow",
 		    a->steps[i].rule, a->steps[i].why);
