@@ -1327,6 +1327,359 @@ test_a_refused_jump_that_nobody_waits_for(void **state)
 }
 
 #ifndef WITH_SANITIZER
+/* The bastion's own shell. */
+
+#define HOST_RULES                                                                                 \
+	"  - {name: r, who: {users: [alice]}, where: {hosts: [web1]}, as: [root, deploy], may: "   \
+	"[shell]}\n"
+#define NOT_YOURS "there is no such host, or it is not open to you"
+
+static void
+want_shell(struct rig *rig, uint32_t conn)
+{
+	MUST(ipc_plain_send(rig->broker, POL_WANT_SHELL, conn, NULL, 0, NULL, 0));
+}
+
+static void
+expect_no_shell(struct rig *rig, uint32_t conn, const char *part)
+{
+	struct ipc_msg msg = expect(rig->broker, POL_NO_SHELL, conn);
+
+	scratch[IPC_HEADER + msg.len] = '\0';
+	assert_non_null(strstr((const char *)msg.data + 4, part));
+}
+
+/* Alice is in without a host and has her shell on leg; returns its edge. */
+static int
+shell_of(struct rig *rig, const struct front *f, uint32_t leg)
+{
+	want_shell(rig, f->id);
+	(void)expect(rig->broker, POL_GRANT, leg);
+	json_node_free(event(rig, "shell.allowed"));
+	return give_edge(rig, POL_SHELL_EDGE, leg, NULL, 0);
+}
+
+static void
+shell_ask(int fd, const char *verb, const char *what)
+{
+	struct buf *b = buf_new(1024);
+
+	if (verb != NULL)
+		MUST(buf_put_cstr(b, verb));
+	MUST(buf_put_cstr(b, what));
+	MUST(ipc_plain_send(fd, verb != NULL ? POL_SHELL_ASK : POL_SHELL_CONNECT, 0, buf_ptr(b),
+	    buf_len(b), NULL, 0));
+	buf_free(b);
+}
+
+/* The text of an answer in one part. */
+static const char *
+shell_answer(int fd, uint8_t code)
+{
+	static char text[8192];
+	struct ipc_msg msg = expect(fd, POL_SHELL_ANSWER, 0);
+	struct buf *b = buf_view(msg.data, msg.len);
+	uint8_t got;
+
+	MUST(buf_get_u8(b, &got));
+	assert_int_equal(got, code);
+	MUST(buf_get_cstr(b, text, sizeof(text)));
+	MUST(buf_end(b));
+	buf_free(b);
+	return text;
+}
+
+static struct json_node *
+shell_json(int fd, uint8_t code)
+{
+	const char *text = shell_answer(fd, code);
+	struct json_node *j = NULL;
+
+	MUST(json_parse(text, strlen(text), &j));
+	return j;
+}
+
+static void
+expect_connected(int fd, uint32_t leg, const char *line)
+{
+	struct ipc_msg msg = expect(fd, POL_SHELL_CONNECTED, 0);
+	struct buf *b = buf_view(msg.data, msg.len);
+	char got[700];
+	uint32_t n;
+
+	MUST(buf_get_u32(b, &n));
+	MUST(buf_get_cstr(b, got, sizeof(got)));
+	MUST(buf_end(b));
+	buf_free(b);
+	assert_int_equal(n, leg);
+	assert_string_equal(got, line);
+}
+
+static void
+test_who_gets_no_shell(void **state)
+{
+	struct rig *rig = *state;
+	struct front not_in, with_host, outer, inner;
+
+	want_shell(rig, 999);
+	expect_no_shell(rig, 999, "not valid");
+	load_usual(rig);
+	not_in = connect_known(rig);
+	want_shell(rig, not_in.id);
+	expect_no_shell(rig, not_in.id, "not valid");
+	event_with(rig, "shell.denied", "reason", "not-logged-in");
+	ask(&not_in, "alice", alice, NULL); /* offered is not proved */
+	expect_answer(&not_in, POL_AUTH_PK_OK);
+	want_shell(rig, not_in.id);
+	expect_no_shell(rig, not_in.id, "not valid");
+	event_with(rig, "shell.denied", "reason", "not-logged-in");
+	with_host = log_in(rig, 1);
+	want_shell(rig, with_host.id);
+	expect_no_shell(rig, with_host.id, "not valid");
+	event_with(rig, "shell.denied", "reason", "not-logged-in");
+	/* Behind a jump there is the host and nothing else. */
+	outer = log_in_outside(rig);
+	inner = jump(rig, outer.id, "web1", 22);
+	expect_jump(rig, &inner);
+	want_shell(rig, inner.id);
+	expect_no_shell(rig, inner.id, "not valid");
+	event_with(rig, "shell.denied", "reason", "not-logged-in");
+	/* Who has left the policy since. */
+	assert_int_equal(load(rig, 1, "  []\n", (char[600]){ 0 }, 600), 1);
+	fd_close(&rig->recorder);
+	MUST(ipc_plain_send(rig->broker, POL_STATUS, 9, NULL, 0, NULL, 0));
+	(void)expect(rig->broker, POL_STATUS_REPLY, 9);
+	want_shell(rig, outer.id);
+	expect_no_shell(rig, outer.id, "cannot record");
+	fd_close(&not_in.fd);
+	fd_close(&with_host.fd);
+	fd_close(&outer.fd);
+	fd_close(&inner.fd);
+}
+
+static void
+test_a_shell_and_its_grant(void **state)
+{
+	struct rig *rig = *state;
+	struct ipc_msg msg;
+	struct front f;
+	const uint8_t *part;
+	struct buf *b;
+	uint32_t conn, via;
+	uint8_t kind;
+	size_t len;
+
+	load_usual(rig);
+	f = log_in_outside(rig);
+	want_shell(rig, f.id);
+	msg = expect(rig->broker, POL_GRANT, 1);
+	b = buf_view(msg.data, msg.len);
+	MUST(buf_get_u32(b, &conn));
+	assert_int_equal(conn, f.id);
+	MUST(buf_get_str(b, &part, &len)); /* metadata: identity, host "-" */
+	assert_non_null(memmem(part, len, "\1\0\0\0\5alice\3\0\0\0\1-", 16));
+	for (int i = 0; i < 2; i++) {
+		MUST(buf_get_str(b, &part, &len));
+		assert_int_equal(len, 0);
+	}
+	MUST(buf_get_u8(b, &kind));
+	MUST(buf_get_u32(b, &via));
+	MUST(buf_end(b));
+	buf_free(b);
+	assert_int_equal(kind, POL_BACK_SHELL);
+	assert_int_equal(via, 0);
+	event_with(rig, "shell.allowed", "identity", "alice");
+	fd_close(&f.fd);
+	still_serves(rig, 2);
+}
+
+static void
+test_edges_that_are_no_shells(void **state)
+{
+	struct rig *rig = *state;
+	struct front f;
+	int fd;
+
+	load_usual(rig);
+	fd = give_edge(rig, POL_SHELL_EDGE, 77, NULL, 0);
+	expect_closed(fd);
+	fd_close(&fd);
+	f = log_in(rig, 1);
+	fd = give_edge(rig, POL_SHELL_EDGE, 1, NULL, 0);
+	expect_closed(fd);
+	fd_close(&fd);
+	fd_close(&f.fd);
+}
+
+static void
+test_a_shell_that_breaks_rules_is_cut_off(void **state)
+{
+	static const struct {
+		const char *verb, *what;
+		bool twice;
+	} rows[] = {
+		{ "nothing", "", false },
+		{ "", "", false },
+		{ "explain", "nowhere", true },
+		{ NULL, "nowhere", true },
+	};
+	struct rig *rig = *state;
+	uint32_t leg = 1;
+
+	load_usual(rig);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct front f = log_in_outside(rig);
+		int fd = shell_of(rig, &f, leg++);
+
+		shell_ask(fd, rows[i].verb, rows[i].what);
+		if (rows[i].twice)
+			shell_ask(fd, rows[i].verb, rows[i].what);
+		expect_closed(fd);
+		if (rows[i].verb == NULL)
+			event_with(rig, "connect.denied", "reason", "unknown-host");
+		fd_close(&fd);
+		fd_close(&f.fd);
+	}
+	still_serves(rig, leg);
+}
+
+static void
+test_what_a_shell_is_told(void **state)
+{
+	struct rig *rig = *state;
+	const struct json_node *host;
+	struct json_node *j;
+	char *unknown, *other;
+	struct front f;
+	int fd;
+
+	assert_int_equal(load(rig, 1, HOST_RULES, (char[600]){ 0 }, 600), 1);
+	f = log_in_outside(rig);
+	fd = shell_of(rig, &f, 1);
+	shell_ask(fd, "hosts", "");
+	j = shell_json(fd, 0);
+	assert_int_equal(json_n(j), 1);
+	host = json_at(j, 0);
+	assert_string_equal(json_str(json_get(host, "host"), ""), "web1");
+	assert_int_equal(json_n(json_get(host, "logins")), 2);
+	assert_string_equal(
+	    json_str(json_get(json_at(json_get(host, "logins"), 1), "login"), ""), "deploy");
+	json_node_free(j);
+	shell_ask(fd, "whoami", "");
+	j = shell_json(fd, 0);
+	assert_string_equal(json_str(json_get(j, "identity"), ""), "alice");
+	assert_string_equal(json_str(json_at(json_get(j, "groups"), 0), ""), "sre");
+	assert_string_equal(json_str(json_get(json_get(j, "credential"), "type"), ""), "key");
+	assert_string_equal(json_str(json_get(j, "source"), ""), "192.0.2.7:40000");
+	json_node_free(j);
+	shell_ask(fd, "explain", "root@web1");
+	j = shell_json(fd, 0);
+	assert_true(json_bool(json_get(j, "allowed"), false));
+	assert_string_equal(json_str(json_get(j, "rule"), ""), "r");
+	json_node_free(j);
+	shell_ask(fd, "explain", "web1"); /* several logins are as good a yes */
+	j = shell_json(fd, 0);
+	assert_true(json_bool(json_get(j, "allowed"), false));
+	json_node_free(j);
+	/* What is not there and what is not hers. */
+	shell_ask(fd, "explain", "nobody+web1");
+	unknown = strdup(strstr(shell_answer(fd, 1), "\"text\""));
+	shell_ask(fd, "explain", "nowhere");
+	other = strdup(strstr(shell_answer(fd, 1), "\"text\""));
+	assert_string_equal(unknown, other);
+	free(unknown);
+	free(other);
+	shell_ask(fd, "explain", "a:b");
+	assert_non_null(strstr(shell_answer(fd, 2), "write alice+a+b instead"));
+	shell_ask(fd, "explain", "");
+	(void)shell_answer(fd, 2);
+	/* A policy that came meanwhile is the one that counts. */
+	assert_int_equal(load(rig, 1, "  []\n", (char[600]){ 0 }, 600), 1);
+	shell_ask(fd, "hosts", "");
+	assert_string_equal(shell_answer(fd, 1), "[]");
+	/* And so does the end of the connection. */
+	MUST(ipc_plain_send(rig->broker, POL_CONN_GONE, f.id, NULL, 0, NULL, 0));
+	MUST(ipc_plain_send(rig->broker, POL_STATUS, 9, NULL, 0, NULL, 0));
+	(void)expect(rig->broker, POL_STATUS_REPLY, 9);
+	shell_ask(fd, "whoami", "");
+	assert_non_null(strstr(shell_answer(fd, 3), "not valid"));
+	fd_close(&fd);
+	fd_close(&f.fd);
+}
+
+static void
+test_a_shell_connects(void **state)
+{
+	struct rig *rig = *state;
+	struct ipc_msg msg;
+	struct json_node *j;
+	struct front f;
+	int fd;
+
+	assert_int_equal(load(rig, 1, HOST_RULES, (char[600]){ 0 }, 600), 1);
+	f = log_in_outside(rig);
+	fd = shell_of(rig, &f, 1);
+	shell_ask(fd, NULL, "nowhere");
+	expect_connected(fd, 0, NOT_YOURS);
+	event_with(rig, "connect.denied", "reason", "unknown-host");
+	shell_ask(fd, NULL, "nobody+web1");
+	expect_connected(fd, 0, NOT_YOURS);
+	event_with(rig, "connect.denied", "reason", "host-not-allowed");
+	shell_ask(fd, NULL, "web1");
+	expect_connected(fd, 0, "write alice+LOGIN+web1 with one of these logins: root, deploy");
+	event_with(rig, "connect.denied", "reason", "several-logins");
+	shell_ask(fd, NULL, "root+web1");
+	expect_connected(fd, 2, "");
+	msg = expect(rig->broker, POL_GRANT, 2);
+	/* From its own front, by way of leg 1. */
+	assert_memory_equal(msg.data, ((uint8_t[]){ 0, 0, 0, (uint8_t)f.id }), 4);
+	assert_memory_equal(msg.data + msg.len - 5, "\1\0\0\0\1", 5);
+	j = event(rig, "connect.allowed");
+	assert_string_equal(json_str(json_get(j, "host"), ""), "web1");
+	assert_string_equal(json_str(json_get(j, "login"), ""), "root");
+	assert_string_equal(json_str(json_get(j, "rule"), ""), "r");
+	assert_int_equal(json_u64(json_get(j, "leg"), 0), 2);
+	json_node_free(j);
+	expect_verdict(rig, 2, LINK_REQUEST, "shell", NULL, POL_ALLOW, NULL);
+	/* Without a right to it any more. */
+	assert_int_equal(load(rig, 1, "  []\n", (char[600]){ 0 }, 600), 1);
+	shell_ask(fd, NULL, "root+web1");
+	expect_connected(fd, 0, NOT_YOURS);
+	event_with(rig, "connect.denied", "reason", "host-not-allowed");
+	/* Its leg is void. */
+	MUST(ipc_plain_send(rig->broker, POL_LEG_GONE, 1, NULL, 0, NULL, 0));
+	expect_closed(fd);
+	fd_close(&fd);
+	fd_close(&f.fd);
+}
+
+static void
+test_verdicts_on_a_shell(void **state)
+{
+	struct rig *rig = *state;
+	struct front f;
+	int fd;
+
+	load_usual(rig);
+	f = log_in_outside(rig);
+	fd = shell_of(rig, &f, 1);
+	expect_verdict(rig, 1, LINK_REQUEST, "shell", NULL, POL_ALLOW, NULL);
+	expect_verdict(rig, 1, LINK_REQUEST, "exec", "hosts", POL_ALLOW, NULL);
+	expect_verdict(rig, 1, LINK_REQUEST, "pty-req", "xterm", POL_ALLOW, NULL);
+	expect_verdict(rig, 1, LINK_REQUEST, "subsystem", "sftp", POL_DENY,
+	    "the bastion keeps no files: name a host, for example sftp root+web1@BASTION");
+	expect_verdict(rig, 1, LINK_REQUEST, "auth-agent-req@openssh.com", NULL, POL_DENY,
+	    "agent forwarding needs a host: ssh -A LOGIN+HOST@BASTION");
+	expect_verdict(rig, 1, LINK_OPEN, "direct-streamlocal@openssh.com", NULL, POL_DENY,
+	    "forwarding needs a host: ssh LOGIN+HOST@BASTION, or ssh -J BASTION LOGIN@HOST");
+	expect_verdict(rig, 1, LINK_GLOBAL, "tcpip-forward", "x", POL_DENY,
+	    "forwarding needs a host: ssh LOGIN+HOST@BASTION, or ssh -J BASTION LOGIN@HOST");
+	expect_verdict(rig, 1, LINK_REQUEST, "unknown", NULL, POL_DENY,
+	    "the bastion's own shell has no such request");
+	fd_close(&fd);
+	fd_close(&f.fd);
+}
+
 static void
 test_the_sandbox_is_closed(void **state)
 {
@@ -1383,6 +1736,13 @@ main(void)
 		T(test_a_jump_by_a_policy_that_changed),
 		T(test_a_refused_jump_that_nobody_waits_for),
 #ifndef WITH_SANITIZER
+		T(test_who_gets_no_shell),
+		T(test_a_shell_and_its_grant),
+		T(test_edges_that_are_no_shells),
+		T(test_a_shell_that_breaks_rules_is_cut_off),
+		T(test_what_a_shell_is_told),
+		T(test_a_shell_connects),
+		T(test_verdicts_on_a_shell),
 		T(test_the_sandbox_is_closed),
 #endif
 	};
