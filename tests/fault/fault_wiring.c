@@ -79,6 +79,61 @@ jump(void)
 	return jumped && rig_count(&rig, "front") == 2;
 }
 
+/* What a shell of the bastion asks for, as far as it works. Whether it got the link of a host. */
+static bool
+shell_asks(struct fake *shell)
+{
+	struct rig_msg msg = { .n_fds = 0 };
+	struct fake *recorder;
+	bool linked = false;
+	uint32_t leg = rig.w->last_leg + 1;
+
+	rig_hello(&rig, shell->fds[0]);
+	rig_send(&rig, shell->fds[0], BRK_SHELL_SESSIONS, 1, NULL, 0);
+	if ((recorder = rig_fake(&rig, "recorder")) == NULL || rig_fake(&rig, "policy") == NULL)
+		return false;
+	while (recorder->alive >= 0 && rig_take(&rig, recorder->fds[0], &msg))
+		if (msg.type == REC_AUDIT)
+			rig_send(&rig, recorder->fds[0], REC_AUDIT_DONE, msg.id, NULL, 0);
+	if (rig_fake(&rig, "shell") != shell || rig_fake(&rig, "policy") == NULL)
+		return false;
+	rig_grant_as(&rig, rig.w->last_conn, leg, POL_BACK_SSH, leg - 1);
+	if (rig_fake(&rig, "recorder") == NULL)
+		return false;
+	rig_opened(&rig, leg);
+	while (rig_fake(&rig, "shell") == shell && rig_take(&rig, shell->fds[0], &msg))
+		linked |= msg.type == BRK_SHELL_LINK;
+	rig_msg_done(&msg);
+	return linked;
+}
+
+/* One person in the bastion's own shell. */
+static bool
+shell(void)
+{
+	struct fake *front, *policy, *f;
+	const char *line;
+	uint32_t leg;
+
+	if (!rig_settle(&rig, 200) || rig_connect(&rig, "192.0.2.1", &line, NULL) != 0 ||
+	    (front = rig_fake(&rig, "front")) == NULL ||
+	    (policy = rig_fake(&rig, "policy")) == NULL)
+		return false;
+	rig_send_text(&rig, policy->fds[0], POL_AUTHENTICATED, rig.w->last_conn, "alice");
+	if ((front = rig_fake(&rig, "front")) == NULL)
+		return false;
+	rig_hello(&rig, front->fds[0]);
+	rig_send(&rig, front->fds[0], BRK_FRONT_SHELL, 0, NULL, 0);
+	if (rig_fake(&rig, "policy") == NULL)
+		return false;
+	leg = rig.w->last_leg + 1;
+	rig_grant_as(&rig, rig.w->last_conn, leg, POL_BACK_SHELL, 0);
+	if (rig_fake(&rig, "recorder") == NULL)
+		return false;
+	rig_opened(&rig, leg);
+	return (f = rig_fake(&rig, "shell")) != NULL && shell_asks(f);
+}
+
 static void
 end_all(const char *name)
 {
@@ -121,6 +176,31 @@ other_requests(void)
 	if (wiring_keys_admin(rig.w, "uid 0", &fd) == 0)
 		fd_close(&fd);
 	end_all("reader");
+}
+
+/* The same for the bastion's own shell alone. */
+static int
+run_shell(void *arg)
+{
+	int r = rig_try_open(&rig), shells = 0;
+
+	(void)arg;
+	if (r == 0) {
+		wiring_start(rig.w);
+		for (int i = 0; i < 2; i++) {
+			shells += shell();
+			end_all("back");
+			end_all("reader");
+			end_all("shell");
+			end_all("front");
+		}
+		assert_true(shells >= 1);
+		assert_true(rig_settle(&rig, 200));
+	}
+	fault_hold();
+	rig_close(&rig);
+	fault_go();
+	return r;
 }
 
 static int
@@ -179,6 +259,14 @@ test_every_socket_call_fails_once(void **state)
 }
 
 static void
+test_a_shell_survives_each_failure(void **state)
+{
+	(void)state;
+	assert_true(fault_each(FAULT_MEMORY, run_shell, NULL) > 50);
+	assert_true(fault_each(FAULT_SOCKET, run_shell, NULL) > 50);
+}
+
+static void
 on_hold(bool hold)
 {
 	if (hold)
@@ -193,6 +281,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_allocation_fails_once),
 		cmocka_unit_test(test_every_socket_call_fails_once),
+		cmocka_unit_test(test_a_shell_survives_each_failure),
 	};
 
 	rig_on_hold = on_hold;

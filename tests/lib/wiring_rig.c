@@ -467,6 +467,12 @@ rig_login(struct rig *r, const char *source)
 void
 rig_grant(struct rig *r, uint32_t conn, uint32_t leg)
 {
+	rig_grant_as(r, conn, leg, POL_BACK_SSH, 0);
+}
+
+void
+rig_grant_as(struct rig *r, uint32_t conn, uint32_t leg, uint8_t kind, uint32_t via)
+{
 	struct buf *b = rig_buf();
 
 	rig_hold(true);
@@ -474,8 +480,8 @@ rig_grant(struct rig *r, uint32_t conn, uint32_t leg)
 	assert_int_equal(buf_put_cstr(b, "metadata"), 0);
 	assert_int_equal(buf_put_cstr(b, "vault part"), 0);
 	assert_int_equal(buf_put_cstr(b, "back part"), 0);
-	assert_int_equal(buf_put_u8(b, POL_BACK_SSH), 0);
-	assert_int_equal(buf_put_u32(b, 0), 0);
+	assert_int_equal(buf_put_u8(b, kind), 0);
+	assert_int_equal(buf_put_u32(b, via), 0);
 	rig_hold(false);
 	rig_send(r, rig_fake(r, "policy")->fds[0], POL_GRANT, leg, buf_ptr(b), buf_len(b));
 	buf_free(b);

@@ -96,6 +96,8 @@ int rig_connect(struct rig *r, const char *source, const char **ret_line, int *r
 /* A connection with a front that is up; returns its id. */
 uint32_t rig_login(struct rig *r, const char *source);
 void rig_grant(struct rig *r, uint32_t conn, uint32_t leg);
+/* kind: enum pol_back; via: the leg whose shell it is for, or 0. */
+void rig_grant_as(struct rig *r, uint32_t conn, uint32_t leg, uint8_t kind, uint32_t via);
 void rig_opened(struct rig *r, uint32_t leg);
 
 /* The front asks for a jump; what it, policy and the vault then say. */
