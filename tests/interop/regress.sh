@@ -144,6 +144,8 @@ mine() { grep -lzFx "REGRESS_OBJ=$1" /proc/[0-9]*/environ 2>/dev/null | cut -d/ 
 # run NAME WAY HOST BASE: one script; its output goes to OBJ/output, its status to OBJ/status
 run() {
 	r_obj=$RIG/$3
+	r_limit=$limit
+	if option "$1" long; then r_limit=$((limit * 3)); fi
 	(
 		unset SSH_CONNECTION SSH_CLIENT SSH_AUTH_SOCK SSH_TTY SUDO
 		printf '%s\n' "RIG=$RIG" "BASTION_PORT=$bastion_port" "REGRESS_WAY=$2" "REGRESS_HOST=$3" "REGRESS_OBJ=$r_obj" \
@@ -162,7 +164,7 @@ AuthorizedKeysCommandUser $rig_me"
 		s1=$!
 		socat "TCP-LISTEN:$4,bind=127.0.0.1,fork,reuseaddr,backlog=64" "EXEC:$r_obj/via-greeted $(($4 + 8))" 2>>"$r_obj/socat.log" &
 		s2=$!
-		timeout -k 5 "$limit" sh ./test-exec.sh "$r_obj" "$r_obj/$1.sh" </dev/zero >"$r_obj/output" 2>&1
+		timeout -k 5 "$r_limit" sh ./test-exec.sh "$r_obj" "$r_obj/$1.sh" </dev/zero >"$r_obj/output" 2>&1
 		echo $? >"$r_obj/status"
 		kill $s1 $s2 2>/dev/null
 	)
@@ -211,7 +213,7 @@ judge() {
 	title="$1 $([ "$2" = jump ] && echo 'behind ssh -J' || echo 'as user+host') ($(cat "$RIG/$3/seconds") s)"
 	if [ "$status" = 124 ] || [ "$status" = 137 ]; then
 		fail "$title"
-		note "not done after $limit s"
+		note "not done after $(cat "$RIG/$3/seconds") s"
 	elif ! crossed "$3"; then
 		fail "$title"
 		note 'no session of it is on record'
