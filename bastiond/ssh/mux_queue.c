@@ -122,7 +122,7 @@ mux_queue_put(struct mux_queue *q, uint8_t kind, const void *data, size_t len)
 		q->tail = b;
 	}
 	if (record)
-		append(q, kind, (const uint8_t *)data + n, rest);
+		append(q, kind, n > 0 ? (const uint8_t *)data + n : data, rest);
 	if (is_data(kind))
 		q->n_data += len;
 	else
