@@ -182,11 +182,15 @@ void run_command(struct shell_chan *c, const uint8_t *line, size_t len);
 
 /* chooser.c: the picker on a channel. */
 
+/* A terminal and no command: ask for the hosts, then show them. */
 void chooser_start(struct shell_chan *c);
+/* What was typed since. */
 void chooser_input(struct shell_chan *c);
+/* The terminal has another size, or what it shows is old: draw anew. Without a picker: nothing. */
 void chooser_resize(struct shell_chan *c);
 /* There is no leg to what was chosen: on with choosing. */
 void chooser_refused(struct shell_chan *c, const char *line);
+/* Nothing followed an ESC. arg: the channel. */
 void chooser_timer(void *arg);
 
 /* relay.c: a channel that is a session on a host. */
