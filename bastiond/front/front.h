@@ -66,6 +66,7 @@ extern const struct end_global_rule front_globals[];
 
 /* front_jump.c: connections to other fronts in channels of a login without a host. */
 
+/* Before the first channel, and after the last. */
 void front_jump_init(struct front *f);
 void front_jump_done(struct front *f);
 /* A client opens direct-tcpip there; as may_open() of bastiond/ssh/mux.h. */

@@ -179,6 +179,7 @@ void mux_asked_free(struct mux_asked *a);
 
 /* mux_global.c */
 
+/* LINK_GLOBAL or LINK_GLOBAL_REPLY; as mux_frame(). */
 int mux_global_frame(struct mux *m, uint16_t type, struct rd *in) MUST_CHECK;
 /* Nobody will answer any more. */
 int mux_global_fail_all(struct mux *m) MUST_CHECK;

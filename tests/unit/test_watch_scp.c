@@ -174,7 +174,7 @@ test_what_the_target_refuses_is_told_so(void **state)
 static void
 test_a_torn_transfer_is_told_as_it_stands(void **state)
 {
-	static const struct say s[] = { FROM("\0"), TO("C0644 5 a\n"), FROM("\0"), TO("hel") };
+	static const struct say s[] = { FROM("\0"), TO("C0644 5 a\n"), FROM("\0"), TO("wor") };
 	struct rig g;
 
 	(void)state;
