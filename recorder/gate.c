@@ -22,6 +22,8 @@ struct waiting {
 	STAILQ_ENTRY(waiting) link;
 	uint32_t id;
 	enum waiting_for what;
+	size_t len; /* of the handle that it closes; 0: none */
+	uint8_t handle[];
 };
 STAILQ_HEAD(waiting_list, waiting);
 
@@ -86,8 +88,9 @@ static const char outside[] = "the path is outside of what the rule names";
 
 /* Lists. */
 
+/* handle, len: what the request closes; 0 nothing. */
 static int
-wait_for(struct gate *g, uint32_t id, enum waiting_for what)
+wait_for(struct gate *g, uint32_t id, enum waiting_for what, const uint8_t *handle, size_t len)
 {
 	struct waiting *q;
 
@@ -95,9 +98,13 @@ wait_for(struct gate *g, uint32_t id, enum waiting_for what)
 		g->why = "more requests without an answer than can be judged";
 		return ERR_DENIED;
 	}
-	if ((q = malloc(sizeof(*q))) == NULL)
+	if ((q = malloc(sizeof(*q) + len)) == NULL)
 		return -ENOMEM;
-	*q = (struct waiting){ .id = id, .what = what };
+	q->id = id;
+	q->what = what;
+	q->len = len;
+	if (len > 0)
+		memcpy(q->handle, handle, len);
 	STAILQ_INSERT_TAIL(&g->waiting, q, link);
 	g->n_waiting++;
 	return 0;
@@ -113,6 +120,16 @@ find_waiting(struct gate *g, uint32_t id)
 		if (q->id == id)
 			return q;
 	return NULL;
+}
+
+/* A handle that q's answer brings was closed unseen: whatever has it by now, q did not open. */
+static bool
+is_closed_behind(const struct waiting *q, const uint8_t *handle, size_t len)
+{
+	while ((q = STAILQ_NEXT(q, link)) != NULL)
+		if (len > 0 && q->len == len && memcmp(q->handle, handle, len) == 0)
+			return true;
+	return false;
 }
 
 static void
@@ -327,8 +344,13 @@ judge_open(struct judged *j)
 static void
 judge_rename(struct judged *j)
 {
-	if ((j->why = may_write(j, 0)) == NULL && (j->why = may_write(j, 1)) == NULL &&
-	    may_read(j, 1) == NULL && may_read(j, 0) != NULL)
+	const struct gate_rule *rule = &j->g->rule;
+
+	if ((j->why = may_write(j, 0)) != NULL || (j->why = may_write(j, 1)) != NULL ||
+	    may_read(j, 0) == NULL)
+		return;
+	/* Also not what lies in a folder that comes to stand above a prefix. */
+	if (may_read(j, 1) == NULL || (rule->read && is_above(j->real[1], &rule->reads)))
 		j->why = outside;
 }
 
@@ -444,6 +466,9 @@ read_fields(struct judged *j, struct fxp_cursor *c)
 		j->flags = fxp_get_u32(c);
 	if (shape == TWO_PATHS)
 		j->path2 = fxp_get_str(c, &j->path2_len);
+	/* Flags behind what is held are not known, whatever the rule says of paths. */
+	if (shape == PATH_FLAGS && c->cut)
+		j->why = "the path is too long to be judged";
 	if (shape < PATH || !is_strict(j->g) || j->class->judge == NULL ||
 	    j->class->judge == judge_symlink)
 		return;
@@ -461,6 +486,7 @@ follow(struct judged *j)
 {
 	struct gate *g = j->g;
 	enum waiting_for what = FOR_NOTHING;
+	size_t closes = 0;
 
 	if (!is_strict(g))
 		return 0;
@@ -469,9 +495,12 @@ follow(struct judged *j)
 									     : FOR_REAL_PATH;
 	else if (j->class->type == FXP_OPEN && (j->flags & FXP_F_WRITE) != 0)
 		what = FOR_HANDLE;
-	else if (j->class->type == FXP_CLOSE)
+	else if (j->class->type == FXP_CLOSE) {
 		drop_writable(g, find_writable(g, j->handle, j->handle_len));
-	return wait_for(g, j->id, what);
+		if (j->handle_len <= FXP_HANDLE_MAX)
+			closes = j->handle_len;
+	}
+	return wait_for(g, j->id, what, j->handle, closes);
 }
 
 static int
@@ -495,7 +524,7 @@ refuse(struct judged *j)
 		j->g->why = "a request that is too short";
 		return ERR_DENIED;
 	}
-	if ((e = wait_for(j->g, j->id, FOR_REFUSAL)) != 0)
+	if ((e = wait_for(j->g, j->id, FOR_REFUSAL, NULL, 0)) != 0)
 		return e;
 	return j->g->refused(j->g->arg, &r);
 }
@@ -701,7 +730,7 @@ answered(struct gate *g, struct waiting *q)
 		if (b->head[4] != FXP_HANDLE)
 			break;
 		p = fxp_get_str(&c, &len);
-		if (!c.bad && !c.cut)
+		if (!c.bad && !c.cut && !is_closed_behind(q, p, len))
 			r = add_writable(g, p, len);
 		break;
 	case FOR_HOME:

@@ -18,6 +18,8 @@ struct channel {
 	enum ledger_side opener;
 	bool confirmed;
 	bool refused, cut;
+	bool program; /* the front has asked for one: there is never a second on a channel */
+	bool early;   /* it sent data before it did */
 	bool eof[2], closed[2]; /* by side: what it has sent */
 	int64_t credit[2];	/* bytes of data that the side may still send */
 	uint32_t requested[2];	/* number of the side's last request */
@@ -127,6 +129,14 @@ ledger_is_cut(struct ledger *l, uint32_t channel)
 	const struct channel *ch = find(l, channel);
 
 	return ch != NULL && ch->cut;
+}
+
+bool
+ledger_is_early(struct ledger *l, uint32_t channel)
+{
+	const struct channel *ch = find(l, channel);
+
+	return ch != NULL && ch->early;
 }
 
 static uint32_t
@@ -253,6 +263,7 @@ take_credit(struct frame *f, size_t n)
 		return broken(f, "data after EOF");
 	if (n > LINK_DATA_MAX)
 		return broken(f, "more data in a frame than a frame may have");
+	f->ch->early = f->ch->early || (f->side == LEDGER_FRONT && !f->ch->program);
 	f->ch->credit[f->side] -= (int64_t)n;
 	if (f->ch->credit[f->side] < -(int64_t)LEDGER_SLACK)
 		return broken(f, "more data than the other end gave credit for");
@@ -326,9 +337,26 @@ take_request(struct frame *f, uint32_t *last, const char *const *free_names, siz
 	return LEDGER_ASK;
 }
 
+/* A second program would have the first one's bytes read, and held, by its own terms. */
+static bool
+takes_program(struct frame *f)
+{
+	const uint8_t *name;
+	size_t name_len;
+	bool had = f->ch->program;
+
+	if (f->side != LEDGER_FRONT || !name_at(f, 4, &name, &name_len) ||
+	    !ledger_is_program(name, name_len))
+		return true;
+	f->ch->program = true;
+	return !had;
+}
+
 static enum ledger_answer
 on_request(struct frame *f)
 {
+	if (!takes_program(f))
+		return broken(f, "a second program on a channel");
 	return take_request(f, &f->ch->requested[f->side], free_requests,
 	    sizeof(free_requests) / sizeof(free_requests[0]));
 }

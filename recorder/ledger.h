@@ -49,6 +49,8 @@ void ledger_refuse(struct ledger *l, uint32_t channel);
  */
 void ledger_cut(struct ledger *l, uint32_t channel, bool ret_tell[2]);
 bool ledger_is_cut(struct ledger *l, uint32_t channel);
+/* Whether the front sent data on this channel before it asked for a program there: a target may hand it to the program. */
+bool ledger_is_early(struct ledger *l, uint32_t channel);
 /* The name of a request that starts what the channel is for: shell, exec, subsystem. */
 bool ledger_is_program(const uint8_t *name, size_t len);
 /*

@@ -730,6 +730,24 @@ apply(struct end *e, const struct leg_verdict *v)
 	}
 }
 
+/*
+ * A program that is read by terms is read from its first byte. What was sent before it was asked for waits for it at the back,
+ * unread and held to no rule: then it does not start.
+ */
+static void
+deny_early(struct end *e, struct leg_verdict *v)
+{
+	static const char text[] = "data was sent ahead of the request, which cannot be read then";
+
+	if (v->verdict == POL_DENY || v->terms_len == 0 || e->held.type != LINK_REQUEST ||
+	    !ledger_is_early(e->leg->ledger, e->held.channel))
+		return;
+	leg_audit(e->leg, "file.refused", "request", text);
+	*v = (struct leg_verdict){
+		.verdict = POL_DENY, .text = (const uint8_t *)text, .text_len = sizeof(text) - 1
+	};
+}
+
 void
 leg_verdict(struct recorder *rec, uint32_t id, uint32_t ask, const struct leg_verdict *verdict)
 {
@@ -746,6 +764,7 @@ leg_verdict(struct recorder *rec, uint32_t id, uint32_t ask, const struct leg_ve
 	/* What policy says is short; a long text would not fit the event. */
 	if (v.text_len > LINK_TEXT_MAX)
 		v.text_len = LINK_TEXT_MAX;
+	deny_early(e, &v);
 	r = apply(e, &v);
 	free(e->held.data);
 	e->held = (struct held){ 0 };

@@ -357,6 +357,12 @@ drop_box(void)
 	return held_to(true, true, "/srv/out", "/srv");
 }
 
+static struct gated *
+deep_drop_box(void)
+{
+	return held_to(true, true, "/srv/a/out", "/srv");
+}
+
 static void
 test_a_rename_makes_nothing_readable(void **state)
 {
@@ -366,6 +372,9 @@ test_a_rename_makes_nothing_readable(void **state)
 	assert_false(crosses(drop_box, s, FXP_RENAME, "uss", "/srv/in/a", "/srv/out/a", 0));
 	assert_true(crosses(drop_box, s, FXP_RENAME, "uss", "/srv/in/a", "/srv/in/b", 0));
 	assert_true(crosses(drop_box, s, FXP_RENAME, "uss", "/srv/out/a", "/srv/in/b", 0));
+	/* A folder that comes to stand above the prefix brings what lies in it. */
+	assert_false(crosses(deep_drop_box, s, FXP_RENAME, "uss", "/srv/in", "/srv/a", 0));
+	assert_true(crosses(deep_drop_box, s, FXP_RENAME, "uss", "/srv/in", "/srv/b", 0));
 	stream_free(s);
 }
 
@@ -447,6 +456,50 @@ test_attributes_are_set_through_handles_for_writing_only(void **state)
 	stream_sftp(s, F, FXP_FSETSTAT, "usa", U(6), "w", U(0777));
 	assert_int_equal(feed(t, s, 3), 0);
 	assert_int_equal(t->n_refused, 2);
+	stream_free(s);
+	ungate(t);
+}
+
+/* OPEN and CLOSE at once: when the handle is told, the server has used it again. */
+static void
+test_a_handle_that_is_closed_before_it_is_told_is_not_for_writing(void **state)
+{
+	struct gated *t = held_to(true, true, NULL, "/srv/in");
+	struct stream *s = hello();
+
+	(void)state;
+	stream_sftp(s, F, FXP_OPEN, "usun", U(1), "/srv/in/f", U(FXP_F_WRITE));
+	stream_sftp(s, F, FXP_CLOSE, "us", U(2), "0");
+	stream_sftp(s, F, FXP_OPEN, "usun", U(3), "/etc/f", U(FXP_F_READ));
+	stream_sftp(s, B, FXP_HANDLE, "us", U(1), "0");
+	assert_int_equal(feed(t, s, 3), 0);
+	assert_int_equal(t->n_refused, 0);
+	stream_free(s);
+	s = stream_new();
+	stream_sftp(s, F, FXP_FSETSTAT, "usa", U(4), "0", U(0777));
+	assert_int_equal(feed(t, s, 3), 0);
+	assert_int_equal(t->n_refused, 1);
+	stream_free(s);
+	ungate(t);
+}
+
+/* What it is opened for stands behind the path, so it was not read. */
+static void
+test_a_file_whose_flags_were_not_read_is_not_opened(void **state)
+{
+	struct gated *t = read_only();
+	struct stream *s = hello();
+	char *path = calloc(1, GATE_HELD_MAX + 1);
+
+	(void)state;
+	assert_non_null(path);
+	for (size_t i = 0; i < GATE_HELD_MAX; i++)
+		path[i] = i % 2 == 0 ? '.' : '/';
+	stream_sftp(s, F, FXP_OPEN, "usun", U(7), path, U(FXP_F_WRITE | FXP_F_CREAT));
+	assert_int_equal(feed(t, s, 1000), 0);
+	assert_int_equal(t->n_refused, 1);
+	check_rewritten(t, s->steps[s->n - 1].len, 7);
+	free(path);
 	stream_free(s);
 	ungate(t);
 }
@@ -683,6 +736,8 @@ main(void)
 		cmocka_unit_test(test_dots_are_taken_off_real_paths_only),
 		cmocka_unit_test(test_no_other_answer_names_the_home),
 		cmocka_unit_test(test_attributes_are_set_through_handles_for_writing_only),
+		cmocka_unit_test(test_a_handle_that_is_closed_before_it_is_told_is_not_for_writing),
+		cmocka_unit_test(test_a_file_whose_flags_were_not_read_is_not_opened),
 		cmocka_unit_test(test_what_is_allowed_crosses_as_it_came),
 		cmocka_unit_test(test_the_answer_is_permission_denied),
 		cmocka_unit_test(test_a_long_request_is_refused_and_filled_to_its_end),

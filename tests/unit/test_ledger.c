@@ -87,20 +87,22 @@ test_what_needs_a_verdict(void **state)
 	static const char *const ask[] = { "shell", "exec", "subsystem", "pty-req", "x11-req",
 		"auth-agent-req@openssh.com", "ENV", "env2", "en", "unheard-of@example.com" };
 	struct buf *b = buf_new(200);
-	uint32_t n = 0;
+	uint32_t n = 0, ch = 2;
 
 	open_session(l, 1);
 	for (size_t i = 0; i < N_OF(pass) + N_OF(ask); i++) {
 		const char *name = i < N_OF(pass) ? pass[i] : ask[i - N_OF(pass)];
 
+		if (i > N_OF(pass) && i < N_OF(pass) + 3) /* one program a channel */
+			open_session(l, ch++);
 		buf_reset(b);
 		assert_int_equal(buf_put_u32(b, ++n), 0);
 		assert_int_equal(buf_put_cstr(b, name), 0);
 		assert_int_equal(buf_put_u8(b, 1), 0);
-		assert_int_equal(judge(l, F, LINK_REQUEST, 1, buf_ptr(b), buf_len(b)),
+		assert_int_equal(judge(l, F, LINK_REQUEST, ch - 1, buf_ptr(b), buf_len(b)),
 		    i < N_OF(pass) ? LEDGER_PASS : LEDGER_ASK);
 	}
-	ASK(F, LINK_OPEN, 2, FORWARD);
+	ASK(F, LINK_OPEN, ch, FORWARD);
 	ASK(B, LINK_OPEN, LINK_FROM_BACK + 1, AGENT);
 	ASK(B, LINK_OPEN, LINK_FROM_BACK + 2, SESSION);
 	ASK(F, LINK_GLOBAL, 0, "\0\0\0\1\0\0\0\15tcpip-forward\1", 22);
@@ -404,6 +406,39 @@ test_programs_are_known(void **state)
 	assert_false(ledger_is_program((const uint8_t *)"pty-req", 7));
 }
 
+/* Else a scp that no target starts would have the output of a shell read as files, and hide it behind hashes. */
+static void
+test_a_channel_runs_one_program(void **state)
+{
+	struct ledger *l = *state;
+
+	open_session(l, 1);
+	ASK(F, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\11subsystem\1\0\0\0\4sftp", 26);
+	PASS(F, LINK_REQUEST, 1, "\0\0\0\2\0\0\0\3env\0", 12);
+	BROKEN(F, LINK_REQUEST, 1, "\0\0\0\3\0\0\0\4exec\1\0\0\0\2ls", 19);
+	open_session(l, 2);
+	ASK(F, LINK_REQUEST, 2, "\0\0\0\1\0\0\0\5shell\1", 14);
+	PASS(B, LINK_REPLY, 2, "\0\0\0\1\0", 5);
+	BROKEN(F, LINK_REQUEST, 2, "\0\0\0\2\0\0\0\5shell\1", 14);
+}
+
+static void
+test_data_ahead_of_a_program_is_known(void **state)
+{
+	struct ledger *l = *state;
+
+	open_session(l, 1);
+	PASS(B, LINK_DATA, 1, "x", 1);
+	ASK(F, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\5shell\1", 14);
+	PASS(F, LINK_DATA, 1, "x", 1);
+	assert_false(ledger_is_early(l, 1));
+	open_session(l, 2);
+	PASS(F, LINK_DATA, 2, "x", 1);
+	ASK(F, LINK_REQUEST, 2, "\0\0\0\1\0\0\0\5shell\1", 14);
+	assert_true(ledger_is_early(l, 2));
+	assert_false(ledger_is_early(l, 3));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -426,6 +461,8 @@ main(void)
 		T(test_lengths_have_both_ends),
 		T(test_requests_and_replies_count_up),
 		T(test_a_channel_that_is_cut_drops_everything),
+		T(test_a_channel_runs_one_program),
+		T(test_data_ahead_of_a_program_is_known),
 		cmocka_unit_test(test_programs_are_known),
 		cmocka_unit_test(test_the_name_of_what_is_asked),
 	};

@@ -1270,6 +1270,27 @@ test_content_that_is_kept_is_marked(void **state)
 	assert_memory_equal(ev[1].data, "secret content", 14);
 }
 
+/* The back keeps it for the program, so it would be the first that the target reads: requests that no rule was held against. */
+static void
+test_sftp_behind_data_is_denied(void **state)
+{
+	static const uint8_t early[] = "\0\0\0\5\1\0\0\0\3";
+	struct world *w = *state;
+
+	open_leg(w);
+	give_policy(w);
+	open_channel(w);
+	send_to(w, FRONT, LINK_DATA, 1, early, sizeof(early) - 1);
+	want_data(w, BACK, LINK_DATA, 1, early, sizeof(early) - 1);
+	send_to(w, FRONT, LINK_REQUEST, 1, sftp_payload, sizeof(sftp_payload) - 1);
+	want(w, POLICY, POL_ASK);
+	answer_terms(w, POL_STREAM_SFTP, POL_FILES_HASH, POL_FILES_READ);
+	want(w, FRONT, LINK_NOTE);
+	assert_int_equal(w->msg.data[0], LINK_NOTE_VERDICT);
+	assert_int_equal(w->msg.data[5], POL_DENY);
+	want_nothing(w, BACK);
+}
+
 static void
 test_a_file_that_is_open_at_the_end_is_told(void **state)
 {
@@ -1529,6 +1550,7 @@ main(void)
 		T(test_the_end_of_the_broker_is_an_orderly_stop),
 		T(test_content_crosses_and_its_hash_is_recorded),
 		T(test_content_that_is_kept_is_marked),
+		T(test_sftp_behind_data_is_denied),
 		T(test_a_file_that_is_open_at_the_end_is_told),
 		T(test_a_refused_request_is_rewritten_and_told),
 		T(test_half_a_request_is_held),
