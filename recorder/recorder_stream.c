@@ -377,7 +377,7 @@ stream_begin(struct leg *leg, uint32_t channel, uint16_t type, const uint8_t *pa
 	char *command = NULL;
 	int r;
 
-	/* A program after one that the target did not start. */
+	/* The ledger lets a channel ask for one program; were there another, its terms would be the ones. */
 	if (old != NULL && (r = stream_end(old)) != 0)
 		return r;
 	if (terms_len == 0)
