@@ -36,6 +36,15 @@ keep_frame(struct end *e, uint16_t type, uint32_t id, const void *data, size_t l
 	return buf_put_str(e->early, data, len);
 }
 
+/* A link that its other side has closed: what it said last is still to be read, and tells more than our failure. */
+static int
+send_link(struct end *e, uint16_t type, uint32_t id, const void *data, size_t len)
+{
+	int r = ipc_send(e->link, type, id, data, len);
+
+	return r == ERR_PEER_GONE ? 0 : r;
+}
+
 static int
 send_kept(struct end *e)
 {
@@ -49,7 +58,7 @@ send_kept(struct end *e)
 		if ((r = buf_get_u16(e->early, &type)) == 0 &&
 		    (r = buf_get_u32(e->early, &id)) == 0 &&
 		    (r = buf_get_str(e->early, &data, &len)) == 0)
-			r = ipc_send(e->link, type, id, data, len);
+			r = send_link(e, type, id, data, len);
 	buf_reset(e->early);
 	buf_shrink(e->early, 0);
 	return r;
@@ -61,7 +70,7 @@ end_send_frame(struct end *e, uint16_t type, uint32_t id, const void *data, size
 	if (e->link_told)
 		return 0;
 	if (e->link != NULL)
-		return ipc_send(e->link, type, id, data, len);
+		return send_link(e, type, id, data, len);
 	return e->waits_for_link ? keep_frame(e, type, id, data, len) : 0;
 }
 

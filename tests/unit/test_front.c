@@ -635,6 +635,26 @@ test_the_end_of_the_leg_is_told_after_its_last_data(void **state)
 	done(&w);
 }
 
+/* The client speaks between the other end's last word and our reading it: it is the last word that it is told. */
+static void
+test_a_client_that_speaks_to_a_link_just_closed_is_told_why(void **state)
+{
+	static const char text[] = "\2\0\0\0\12web1: gone";
+	struct world w;
+
+	(void)state;
+	running(&w);
+	assert_int_equal(ipc_plain_send(w.link, LINK_END, 0, text, sizeof(text) - 1, NULL, 0), 0);
+	close(w.link);
+	w.link = -1;
+	wire_fake_says("busbs", SSH_CHANNEL_REQUEST, 1u, "signal", 0, "TERM");
+	wire_fake_says("bus", SSH_CHANNEL_DATA, 1u, "more");
+	assert_false(wire_fake->over);
+	turn(&w);
+	want_told("bastiond: web1: gone; reference ref7\n", 255);
+	done(&w);
+}
+
 static void
 test_a_link_that_just_closes_means_that_nothing_is_recorded(void **state)
 {
@@ -1075,6 +1095,7 @@ main(void)
 		cmocka_unit_test(test_a_client_that_opens_nothing_is_told_by_the_disconnect),
 		cmocka_unit_test(test_a_target_that_leaves_takes_a_client_without_channels_along),
 		cmocka_unit_test(test_the_end_of_the_leg_is_told_after_its_last_data),
+		cmocka_unit_test(test_a_client_that_speaks_to_a_link_just_closed_is_told_why),
 		cmocka_unit_test(test_a_link_that_just_closes_means_that_nothing_is_recorded),
 		cmocka_unit_test(test_a_link_that_breaks_its_rules_is_closed),
 		cmocka_unit_test(test_a_client_that_reads_nothing_is_not_waited_for_forever),
