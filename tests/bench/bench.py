@@ -297,10 +297,12 @@ def wan(files):
 
 
 def busy():
-    """200 sessions that each print five times a second, beside the ones measured."""
+    """200 sessions that each print five times a second, beside the ones measured; without new processes at the target:
+    it is the bastion that is to be busy."""
+    lines = "exec python3 -SEu -c 'import time\nwhile True: print(time.time(), \"a line of output\"); time.sleep(0.2)'"
     procs = []
     for i in range(SESSIONS):
-        procs.append(subprocess.Popen([*ssh("bastion"), "while sleep 0.2; do date; done"], stdin=subprocess.DEVNULL,
+        procs.append(subprocess.Popen([*ssh("bastion"), lines], stdin=subprocess.DEVNULL,
                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         if i % 8 == 7:
             time.sleep(0.5)
