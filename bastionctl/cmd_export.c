@@ -218,7 +218,8 @@ export_take(struct rd *rd, struct export_wish *w, FILE *out)
 	const struct json_node *session;
 	int code = view_session(rd, &session);
 
-	if (code == CMD_YES && w->number != 0)
+	/* --file asks for no format. */
+	if (code == CMD_YES && w->format == NULL)
 		return export_file(rd, w->number, out);
 	return code == CMD_YES ? export_session(rd, session, w, out) : code;
 }

@@ -15,10 +15,10 @@
 /* One word of the list, and the function that reads the list behind it. */
 struct right {
 	const char *name;
-	unsigned rights;
 	int (*read)(struct load *l, struct model_rule *rule, unsigned rights,
 	    const struct conf_node *list); /* NULL: there is none */
-	bool only_list;			   /* an allow rule must have it */
+	unsigned rights;
+	bool only_list; /* an allow rule must have it */
 };
 
 static bool
@@ -138,17 +138,17 @@ read_forwards(
 }
 
 static const struct right rights[] = {
-	{ "shell", MODEL_SHELL, NULL, false },
-	{ "exec", MODEL_EXEC, read_commands, false },
-	{ "sftp", MODEL_SFTP, read_paths, false },
-	{ "sftp-read", MODEL_SFTP_READ, read_paths, false },
-	{ "sftp-write", MODEL_SFTP_WRITE, read_paths, false },
-	{ "scp", MODEL_SCP, NULL, false },
-	{ "rsync", MODEL_RSYNC, NULL, false },
-	{ "forward", MODEL_FORWARD, read_forwards, true },
-	{ "remote_forward", MODEL_REMOTE_FORWARD, read_forwards, true },
-	{ "agent", MODEL_AGENT, NULL, false },
-	{ "x11", MODEL_X11, NULL, false },
+	{ "shell", NULL, MODEL_SHELL, false },
+	{ "exec", read_commands, MODEL_EXEC, false },
+	{ "sftp", read_paths, MODEL_SFTP, false },
+	{ "sftp-read", read_paths, MODEL_SFTP_READ, false },
+	{ "sftp-write", read_paths, MODEL_SFTP_WRITE, false },
+	{ "scp", NULL, MODEL_SCP, false },
+	{ "rsync", NULL, MODEL_RSYNC, false },
+	{ "forward", read_forwards, MODEL_FORWARD, true },
+	{ "remote_forward", read_forwards, MODEL_REMOTE_FORWARD, true },
+	{ "agent", NULL, MODEL_AGENT, false },
+	{ "x11", NULL, MODEL_X11, false },
 };
 #define N_RIGHTS (sizeof(rights) / sizeof(rights[0]))
 
@@ -192,7 +192,7 @@ add_right(struct load *l, struct model_rule *rule, const struct conf_node *n, co
 static int
 read_limited(struct load *l, struct model_rule *rule, const struct conf_node *n)
 {
-	const struct right *right = NULL;
+	const struct right *right = &rights[0];
 	int r;
 
 	if (conf_n(n) != 1)
@@ -209,7 +209,7 @@ read_limited(struct load *l, struct model_rule *rule, const struct conf_node *n)
 static int
 read_whole(struct load *l, struct model_rule *rule, const struct conf_node *n)
 {
-	const struct right *right = NULL;
+	const struct right *right = &rights[0];
 	const char *name;
 	int r;
 

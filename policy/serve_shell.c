@@ -203,8 +203,12 @@ serve_shell_gone(struct serve *s, uint32_t leg)
 void
 serve_shells_free(struct serve *s)
 {
-	while (!LIST_EMPTY(&s->shells))
-		shell_free(LIST_FIRST(&s->shells));
+	struct serve_shell *sh, *next;
+
+	for (sh = LIST_FIRST(&s->shells); sh != NULL; sh = next) {
+		next = LIST_NEXT(sh, link);
+		shell_free(sh);
+	}
 }
 
 /* Without an answer the shell waits; without its edge it knows. */

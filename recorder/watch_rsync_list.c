@@ -24,7 +24,7 @@ free_list(struct rs_list *l)
 static size_t
 list_memory(const struct rs_list *l)
 {
-	return sizeof(*l) + sizeof(l) + l->n_room * sizeof(*l->entries) + l->names_room;
+	return sizeof(*l) + sizeof(void *) + l->n_room * sizeof(*l->entries) + l->names_room;
 }
 
 void
@@ -44,17 +44,17 @@ make_list_room(struct rs_lists *l)
 	struct rs_list **whole = l->list == NULL ? NULL : l->list - l->dropped;
 	size_t room = l->n_room == 0 ? 8 : l->n_room;
 
-	if (l->dropped + l->n < l->n_room)
+	if (l->list != NULL && l->dropped + l->n < l->n_room)
 		return 0;
 	if (l->dropped > 0)
-		memmove(whole, l->list, l->n * sizeof(*whole));
+		memmove(whole, l->list, l->n * sizeof(struct rs_list *));
 	l->dropped = 0;
 	l->list = whole;
-	if (l->n < room / 2 && l->n_room > 0)
+	if (whole != NULL && l->n < room / 2 && l->n_room > 0)
 		return 0;
 	if (l->n_room > 0)
 		room *= 2;
-	if ((whole = reallocarray(whole, room, sizeof(*whole))) == NULL)
+	if ((whole = reallocarray(whole, room, sizeof(struct rs_list *))) == NULL)
 		return -ENOMEM;
 	l->list = whole;
 	l->n_room = room;

@@ -49,8 +49,12 @@ drop(struct rs_results *q, struct rs_result *x)
 void
 rs_results_done(struct rs_results *q)
 {
-	while (!TAILQ_EMPTY(&q->head))
-		drop(q, TAILQ_FIRST(&q->head));
+	struct rs_result *x, *after;
+
+	for (x = TAILQ_FIRST(&q->head); x != NULL; x = after) {
+		after = TAILQ_NEXT(x, next);
+		drop(q, x);
+	}
 }
 
 static int

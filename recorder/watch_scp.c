@@ -240,9 +240,10 @@ on_times(struct watch *w, char *line)
 
 	const char *p = line;
 
-	if (read_time(&p, ' ') != 0 || read_time(&p, ' ') != 0 || read_time(&p, ' ') != 0 ||
-	    read_time(&p, '\0') != 0)
-		return ODD;
+	/* Seconds and microseconds, twice. */
+	for (int i = 0; i < 4; i++)
+		if (read_time(&p, i < 3 ? ' ' : '\0') != 0)
+			return ODD;
 	s->turn = SINK_TO_TIMES;
 	return 0;
 }

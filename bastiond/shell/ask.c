@@ -15,7 +15,7 @@
 
 #define NO_POLICY "the bastion's policy was restarted: please connect again"
 
-static void put_next(struct shell *s);
+static void put_next(struct shell *s, const struct ask *a);
 
 static int
 put_policy(struct shell *s, const struct ask *a)
@@ -39,12 +39,10 @@ put_sessions(struct shell *s)
 				 : ipc_send(s->broker, BRK_SHELL_SESSIONS, 0, NULL, 0);
 }
 
-/* The first question, to whom it is for. */
+/* The question that is the first now, to whom it is for. a: NULL when there is none. */
 static void
-put_next(struct shell *s)
+put_next(struct shell *s, const struct ask *a)
 {
-	const struct ask *a = TAILQ_FIRST(&s->asks);
-
 	buf_reset(s->answer);
 	buf_shrink(s->answer, 65536);
 	s->n_items = 0;
@@ -75,7 +73,7 @@ ask_new(struct shell *s, enum ask_kind kind, const char *verb, const char *what,
 	*ret_ask = a;
 	TAILQ_INSERT_TAIL(&s->asks, a, link);
 	if (TAILQ_FIRST(&s->asks) == a)
-		put_next(s);
+		put_next(s, a);
 	return 0;
 }
 
@@ -89,7 +87,7 @@ ask_forget(struct ask *a)
 void
 ask_done(struct shell *s, uint8_t code, const char *text, size_t len, uint32_t leg)
 {
-	struct ask *a = TAILQ_FIRST(&s->asks);
+	struct ask *a = TAILQ_FIRST(&s->asks), *next;
 
 	if (a == NULL)
 		return;
@@ -101,9 +99,10 @@ ask_done(struct shell *s, uint8_t code, const char *text, size_t len, uint32_t l
 			relay_decline(s->early.fd);
 		s->early = (struct shell_early){ .fd = -1 };
 	}
+	next = TAILQ_NEXT(a, link);
 	TAILQ_REMOVE(&s->asks, a, link);
 	free(a);
-	put_next(s);
+	put_next(s, next);
 }
 
 static int

@@ -296,7 +296,7 @@ pick_new(const struct json_node *hosts, const char *me, struct pick **ret_pick)
 	if ((p = calloc(1, sizeof(*p))) == NULL)
 		return r;
 	p->hosts = calloc(n, sizeof(*p->hosts));
-	p->shown = calloc(n, sizeof(*p->shown));
+	p->shown = calloc(n, sizeof(const struct host *));
 	if (p->hosts == NULL || p->shown == NULL)
 		goto out;
 	str_plain(p->me, sizeof(p->me), me, strlen(me));

@@ -92,7 +92,7 @@ shell_asks(struct fake *shell)
 	rig_send(&rig, shell->fds[0], BRK_SHELL_SESSIONS, 1, NULL, 0);
 	if ((recorder = rig_fake(&rig, "recorder")) == NULL || rig_fake(&rig, "policy") == NULL)
 		return false;
-	while (recorder->alive >= 0 && rig_take(&rig, recorder->fds[0], &msg))
+	while (rig_fake(&rig, "recorder") == recorder && rig_take(&rig, recorder->fds[0], &msg))
 		if (msg.type == REC_AUDIT)
 			rig_send(&rig, recorder->fds[0], REC_AUDIT_DONE, msg.id, NULL, 0);
 	if (rig_fake(&rig, "shell") != shell || rig_fake(&rig, "policy") == NULL)
