@@ -57,10 +57,10 @@ rs_results_done(struct rs_results *q)
 	}
 }
 
+/* Tell what x says, and let go of it. */
 static int
-tell_first(struct watch *w, struct rs_results *q, bool answered, uint32_t status)
+tell(struct watch *w, struct rs_results *q, struct rs_result *x, bool answered, uint32_t status)
 {
-	struct rs_result *x = TAILQ_FIRST(&q->head);
 	struct watch_file f = { .number = x->number,
 		.op = WATCH_PUT,
 		.path = x->path,
@@ -119,7 +119,7 @@ copy_of(const struct watch_file *f)
 int
 rs_results_keep(struct watch *w, struct rs_results *q, const struct watch_file *f)
 {
-	struct rs_result *x = copy_of(f);
+	struct rs_result *x = copy_of(f), *after;
 	int r = 0;
 
 	if (x == NULL)
@@ -127,8 +127,12 @@ rs_results_keep(struct watch *w, struct rs_results *q, const struct watch_file *
 	TAILQ_INSERT_TAIL(&q->head, x, next);
 	q->n++;
 	q->memory += memory_of(x);
-	while (r == 0 && (q->n > RS_RESULTS_MAX || q->memory > RS_WAITING_MAX))
-		r = tell_first(w, q, false, 0);
+	for (x = TAILQ_FIRST(&q->head);
+	     r == 0 && x != NULL && (q->n > RS_RESULTS_MAX || q->memory > RS_WAITING_MAX);
+	     x = after) {
+		after = TAILQ_NEXT(x, next);
+		r = tell(w, q, x, false, 0);
+	}
 	return r;
 }
 
@@ -214,9 +218,12 @@ rs_results_blame(struct rs_results *q, const char *words, size_t len)
 int
 rs_results_tell(struct watch *w, struct rs_results *q, bool answered, uint32_t status)
 {
+	struct rs_result *x, *after;
 	int r = 0;
 
-	while (r == 0 && !TAILQ_EMPTY(&q->head))
-		r = tell_first(w, q, answered, status);
+	for (x = TAILQ_FIRST(&q->head); r == 0 && x != NULL; x = after) {
+		after = TAILQ_NEXT(x, next);
+		r = tell(w, q, x, answered, status);
+	}
 	return r;
 }

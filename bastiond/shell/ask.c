@@ -15,8 +15,6 @@
 
 #define NO_POLICY "the bastion's policy was restarted: please connect again"
 
-static void put_next(struct shell *s, const struct ask *a);
-
 static int
 put_policy(struct shell *s, const struct ask *a)
 {
@@ -39,18 +37,40 @@ put_sessions(struct shell *s)
 				 : ipc_send(s->broker, BRK_SHELL_SESSIONS, 0, NULL, 0);
 }
 
-/* The question that is the first now, to whom it is for. a: NULL when there is none. */
-static void
-put_next(struct shell *s, const struct ask *a)
+/* The first question has its answer. The one behind it; NULL: there is none. */
+static struct ask *
+finish(struct shell *s, struct ask *a, uint8_t code, const char *text, size_t len, uint32_t leg)
 {
-	buf_reset(s->answer);
-	buf_shrink(s->answer, 65536);
-	s->n_items = 0;
-	s->in_item = false;
-	if (a == NULL)
-		return;
-	if ((a->kind == ASK_SESSIONS ? put_sessions(s) : put_policy(s, a)) != 0)
-		ask_done(s, 3, NO_POLICY, strlen(NO_POLICY), 0);
+	struct ask *next;
+
+	if (a->done != NULL)
+		a->done(a->arg, code, text, len, leg);
+	/* A leg that was granted to somebody who is gone, or that was refused at once. */
+	if (s->early.leg != 0 && (leg == s->early.leg || a->kind == ASK_CONNECT)) {
+		if (s->early.fd >= 0)
+			relay_decline(s->early.fd);
+		s->early = (struct shell_early){ .fd = -1 };
+	}
+	next = TAILQ_NEXT(a, link);
+	TAILQ_REMOVE(&s->asks, a, link);
+	free(a);
+	return next;
+}
+
+/* The question that is the first now, to whom it is for; when they are gone, to the next. a: NULL when there is none. */
+static void
+put_first(struct shell *s, struct ask *a)
+{
+	for (;;) {
+		buf_reset(s->answer);
+		buf_shrink(s->answer, 65536);
+		s->n_items = 0;
+		s->in_item = false;
+		if (a == NULL ||
+		    (a->kind == ASK_SESSIONS ? put_sessions(s) : put_policy(s, a)) == 0)
+			return;
+		a = finish(s, a, 3, NO_POLICY, strlen(NO_POLICY), 0);
+	}
 }
 
 int
@@ -73,7 +93,7 @@ ask_new(struct shell *s, enum ask_kind kind, const char *verb, const char *what,
 	*ret_ask = a;
 	TAILQ_INSERT_TAIL(&s->asks, a, link);
 	if (TAILQ_FIRST(&s->asks) == a)
-		put_next(s, a);
+		put_first(s, a);
 	return 0;
 }
 
@@ -87,22 +107,10 @@ ask_forget(struct ask *a)
 void
 ask_done(struct shell *s, uint8_t code, const char *text, size_t len, uint32_t leg)
 {
-	struct ask *a = TAILQ_FIRST(&s->asks), *next;
+	struct ask *a = TAILQ_FIRST(&s->asks);
 
-	if (a == NULL)
-		return;
-	if (a->done != NULL)
-		a->done(a->arg, code, text, len, leg);
-	/* A leg that was granted to somebody who is gone, or that was refused at once. */
-	if (s->early.leg != 0 && (leg == s->early.leg || a->kind == ASK_CONNECT)) {
-		if (s->early.fd >= 0)
-			relay_decline(s->early.fd);
-		s->early = (struct shell_early){ .fd = -1 };
-	}
-	next = TAILQ_NEXT(a, link);
-	TAILQ_REMOVE(&s->asks, a, link);
-	free(a);
-	put_next(s, next);
+	if (a != NULL)
+		put_first(s, finish(s, a, code, text, len, leg));
 }
 
 static int
