@@ -297,16 +297,16 @@ def wan(files):
 
 
 def busy():
-    """200 sessions that each print five times a second, beside the ones measured; without new processes at the target:
+    """200 sessions that each print a line a second, beside the ones measured; without new processes at the target:
     it is the bastion that is to be busy."""
-    lines = "exec python3 -SEu -c 'import time\nwhile True: print(time.time(), \"a line of output\"); time.sleep(0.2)'"
+    lines = "exec python3 -SEu -c 'import time\nwhile True: print(time.time(), \"a line of output\"); time.sleep(1)'"
     procs = []
     for i in range(SESSIONS):
         procs.append(subprocess.Popen([*ssh("bastion"), lines], stdin=subprocess.DEVNULL,
                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         if i % 8 == 7:
             time.sleep(0.5)
-    time.sleep(5)
+    time.sleep(15)  # the logins are over
     alive = sum(p.poll() is None for p in procs)
     one("busy_sessions", "n", alive)
     try:
