@@ -74,9 +74,10 @@ give_edge(struct rig *rig, uint16_t type, uint32_t id, const void *data, size_t 
 	int fds[2];
 
 	MUST(ipc_pair(fds));
+	/* First: an edge that is not wanted is closed at once. */
+	MUST(ipc_plain_hello(fds[0]));
 	MUST(ipc_plain_send(rig->broker, type, id, data, len, &fds[1], 1));
 	fd_close(&fds[1]);
-	MUST(ipc_plain_hello(fds[0]));
 	return fds[0];
 }
 
