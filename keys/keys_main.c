@@ -600,9 +600,10 @@ connect_edge(struct keys *k)
 	};
 	int r;
 
-	complete_vault(k);
-	if (k->opt.admin)
+	if (k->opt.admin) {
+		complete_vault(k);
 		return keys_admins_add(k->admins, PROC_FD_FIRST, "whoever started it");
+	}
 	if ((r = ipc_new(k->loop, PROC_FD_FIRST, &conf, &k->broker)) == 0)
 		tell_ready(k);
 	return r;
