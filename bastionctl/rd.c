@@ -33,12 +33,22 @@ struct rd {
 	char *end_text; /* NULL: no end yet */
 };
 
+/* 0; ERR_NOT_FOUND there is none; -errno it cannot be told. */
+static int
+rd_look_for_store(const char *dir)
+{
+	char path[PATH_MAX];
+	int r = str_format(path, sizeof(path), "%s/data.mdb", dir);
+
+	if (r != 0 || access(path, F_OK) == 0)
+		return r;
+	return errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : -errno;
+}
+
 static bool
 rd_is_store(const char *dir)
 {
-	char path[PATH_MAX];
-
-	return str_format(path, sizeof(path), "%s/data.mdb", dir) == 0 && access(path, F_OK) == 0;
+	return rd_look_for_store(dir) == 0;
 }
 
 /* recorder.pub of the state directory, or the recorder's own copy of it in the store. */
@@ -83,6 +93,11 @@ rd_find(struct cmd_ctx *c, struct rd_place *ret_place)
 		return r;
 	if (str_format(ret_place->store, sizeof(ret_place->store), "%s/recorder", c->state) != 0)
 		return cmd_fail(CMD_UNSURE, "%s: the path is too long", c->state);
+	if (rd_look_for_store(ret_place->store) == ERR_NOT_FOUND)
+		return cmd_fail(CMD_UNSURE,
+		    "%s: no store is here: this bastion has never been started, so there is nothing "
+		    "to read: start it with bastiond -f %s",
+		    ret_place->store, c->conf_file);
 	return rd_find_key(c->state, ret_place);
 }
 

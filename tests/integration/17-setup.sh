@@ -4,7 +4,7 @@
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
 quiet() { "$@" >/dev/null 2>&1; }
-plan 39
+plan 48
 rig_key "$RIG/alice"
 rig_key "$RIG/other"
 : >"$RIG/hosts.yaml"
@@ -57,6 +57,14 @@ ok 'and it is a policy' quiet "$BASTIOND" -t -f "$RIG/b/bastiond.yaml"
 echo "  - {name: all, who: {users: [alice]}, where: {labels: {env: test}}, as: [$rig_me], may: [shell, exec]}" >"$RIG/rule"
 { echo 'rules:' && cat "$RIG/rule"; } >>"$RIG/b/policy.yaml"
 is 'status without a bastiond' "$(ctl status >/dev/null 2>&1; echo $?)" 3
+# What reads recordings, before there are any: one line that says so, on stderr alone.
+for reads in checkpoint verify 'verify --json' log 'sessions list' 'sessions list --json' 'sessions show last' 'play last' \
+	'export last --format text'; do
+	# shellcheck disable=SC2086
+	ctl $reads >"$RIG/out.log" 2>"$RIG/err.log"
+	is "before the first start: $reads" "$? $(cat "$RIG/out.log" "$RIG/err.log")" \
+		"3 bastionctl: $RIG/b/state/recorder: no store is here: this bastion has never been started, so there is nothing to read: start it with bastiond -f $RIG/b/bastiond.yaml"
+done
 ok 'it starts' rig_start
 is 'and the first session runs' "$(b_ssh "$(to t1)" 'echo in')" in
 is 'status with one' "$(ctl status >/dev/null; echo $?)" 0
