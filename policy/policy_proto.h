@@ -11,7 +11,11 @@ enum pol_type {
 	 * legs of the one before it still run): a new configuration follows */
 	POL_LOAD_BEGIN = 1,
 	POL_LOAD_FILE = 2, /* broker, 1 fd: u8 enum pol_file, string name for messages */
-	POL_LOAD_END = 3,  /* broker: u32 auth_tries, u32 n, then n strings: allowed methods */
+	/*
+	 * broker: u32 auth_tries, u32 n, then n strings: allowed methods, u8 login.pam.identity_from_pam,
+	 * u8 login.pam.groups_from_pam, u8 login.explain
+	 */
+	POL_LOAD_END = 3,
 	POL_LOADED =
 	    4, /* policy: u8 1 in force, 0 refused and the old one stays; string error line or summary */
 	POL_CONN =
@@ -43,8 +47,45 @@ enum pol_type {
 	POL_SHELL_EDGE = 17, /* broker, id: leg, 1 fd: a new edge to the leg's shell */
 	POL_WANT_SHELL =
 	    18, /* broker: the bastion's own shell is wanted -> POL_GRANT, or POL_NO_SHELL */
-	POL_NO_SHELL = 19 /* policy: string one line for the user */
+	POL_NO_SHELL = 19, /* policy: string one line for the user */
+	/*
+	 * policy, id: connection: u32 attempt (from 1, on this connection never used again), u32 via (0: the connection's front, else
+	 * the leg whose shell speaks with the person): a PAM conversation is wanted. Answered by AUTH_EDGE, and in any case, once, by
+	 * AUTH_GONE. At most one runs for a connection and via.
+	 */
+	POL_WANT_AUTH = 20,
+	POL_AUTH_EDGE =
+	    21, /* broker, id: connection, 1 fd (edge to a bastiond-auth of its own): u32 attempt */
+	/* broker, id: connection: u32 attempt, string how it ended ("exit 0", "signal 11", "not-started", "timeout"): nothing that comes later counts */
+	POL_AUTH_GONE = 22,
+	POL_STOP_AUTH = 23 /* policy, id: connection: u32 attempt: no longer wanted; it is killed */
 };
+
+/* auth <-> policy: one attempt, one conversation. */
+enum pol_pam_type {
+	/*
+	 * policy, first: string user (PAM_USER), string source address (PAM_RHOST), u32 port, string target as a person would read
+	 * it ("root@web1"; "" none yet), string reference id, string identity that another factor has proved already ("" none),
+	 * u64 longest time in ns
+	 */
+	POL_PAM_START = 96,
+	/*
+	 * auth, once: u8 enum pol_pam, string stage ("start", "authenticate", "account"), string what PAM said (its own words,
+	 * escaped), string PAM_USER at the end, u32 n + n strings: groups that the stack named (environment BASTION_GROUPS, commas
+	 * between), string subject: who that is where they logged in (environment BASTION_SUBJECT: for OIDC issuer and sub)
+	 */
+	POL_PAM_RESULT = 97
+};
+
+enum pol_pam {
+	POL_PAM_OK = 1,	     /* authenticated, and the account may be used */
+	POL_PAM_DENIED = 2,  /* not authenticated */
+	POL_PAM_ACCOUNT = 3, /* authenticated, but expired, locked, or not now */
+	POL_PAM_BROKEN =
+	    4, /* the stack could not decide: no such service, a module failed, a provider is down */
+	POL_PAM_ABANDONED = 5 /* the person left or took too long */
+};
+#define POL_PAM_GROUPS_MAX 256u
 
 /* What serves a leg. */
 enum pol_back { POL_BACK_SSH = 1, POL_BACK_SHELL = 2 };
@@ -67,11 +108,17 @@ enum pol_front_type {
 	 * policy: u8 enum pol_auth, then
 	 *   SUCCESS: string identity, string host ("" for the bastion itself), string reference id,
 	 *            u32 channels allowed (0: as many as the front's own limit says)
-	 *   FAILURE: string methods that can continue, u8 partial success
+	 *   FAILURE: string methods that can continue, u8 partial success, string text for SSH_MSG_USERAUTH_BANNER (RFC 4252
+	 *            section 5.4), sent before the failure; "" none
 	 *   PK_OK:   nothing; the front echoes algorithm and key blob (RFC 4252 section 7)
 	 *   CLOSE:   string one line for SSH_MSG_DISCONNECT
 	 */
-	POL_AUTH_REPLY = 33
+	POL_AUTH_REPLY = 33,
+	/*
+	 * front: the client did not wait for the end of its keyboard-interactive request and sent another one (RFC 4256 section 3.1).
+	 * The attempt counts as failed; its POL_AUTH_REPLY still comes, and the front keeps it to itself.
+	 */
+	POL_AUTH_ABANDON = 34
 };
 
 enum pol_auth {

@@ -8,6 +8,7 @@
  * Descriptors of a shell: 3 broker edge, 4 link, 5 policy edge.
  * Long-lived programs (recorder, keys, policy): 3 broker edge; all other edges arrive in messages.
  * A reader: 3 edge to bastionctl.
+ * bastiond-auth: 3 broker edge, 4 policy edge, 5 edge to who speaks with the person (bastiond/auth/auth_proto.h).
  */
 enum brk_fd {
 	BRK_FD_BROKER = 3,
@@ -16,7 +17,9 @@ enum brk_fd {
 	BRK_FD_KEYS = 6,
 	BRK_FD_LINK = 4,
 	BRK_FD_AGENT = 5,
-	BRK_FD_SHELL_POLICY = 5
+	BRK_FD_SHELL_POLICY = 5,
+	BRK_FD_AUTH_POLICY = 4,
+	BRK_FD_AUTH_TALK = 5
 };
 
 /* broker <-> front. id: the connection; for LINK and REFUSED the leg. */
@@ -38,7 +41,12 @@ enum brk_front_type {
 	BRK_FRONT_JUMPED = 7,
 	BRK_FRONT_SHELL =
 	    9, /* front, once: a session channel was opened on a login without a host; a link follows */
-	BRK_FRONT_JUMP_REFUSED = 8 /* broker, id: of the JUMP: string one line for the user */
+	BRK_FRONT_JUMP_REFUSED = 8, /* broker, id: of the JUMP: string one line for the user */
+	/*
+	 * broker, 1 fd: the bastiond-auth that answers the keyboard-interactive request which policy is asked about now; it
+	 * replaces the one before. The edge carries auth_proto.h.
+	 */
+	BRK_FRONT_AUTH = 10
 };
 
 /* broker <-> back */
@@ -59,7 +67,15 @@ enum brk_shell_type {
 	BRK_SHELL_SESSIONS = 4,
 	BRK_SHELL_EDGE =
 	    5, /* broker, id: of the question, 1 fd: an edge to a reader (recorder_proto.h) */
-	BRK_SHELL_NO_EDGE = 6 /* broker, id: of the question: string one line */
+	BRK_SHELL_NO_EDGE = 6, /* broker, id: of the question: string one line */
+	/* broker, 1 fd: a second factor is asked for before POL_SHELL_CONNECTED comes; the edge carries auth_proto.h */
+	BRK_SHELL_AUTH = 7
+};
+
+/* broker <-> bastiond-auth */
+enum brk_auth_type {
+	/* broker, first, id: connection: string PAM service, string folder of its configuration ("": the system's) */
+	BRK_AUTH_START = 1
 };
 
 /* bastionctl <-> broker, on STATE/control.sock; the peer is known by SO_PEERCRED. id: echoed. */
