@@ -13,7 +13,7 @@ enum pol_type {
 	POL_LOAD_FILE = 2, /* broker, 1 fd: u8 enum pol_file, string name for messages */
 	/*
 	 * broker: u32 auth_tries, u32 n, then n strings: allowed methods, u8 login.pam.identity_from_pam,
-	 * u8 login.pam.groups_from_pam, u8 login.explain
+	 * u8 login.pam.groups_from_pam, u8 login.explain, u64 login.pam.timeout in ns
 	 */
 	POL_LOAD_END = 3,
 	POL_LOADED =

@@ -204,8 +204,19 @@ on_load_file(void *arg, struct ipc_msg *msg)
 }
 
 static int
+get_flag(struct buf *b, bool *ret_flag)
+{
+	uint8_t v = 0;
+	int r = buf_get_u8(b, &v);
+
+	*ret_flag = v != 0;
+	return r != 0 || v <= 1 ? r : ERR_FORMAT;
+}
+
+static int
 load_finish(struct serve *s, struct buf *b)
 {
+	struct set *next = s->next;
 	char chain[CHAIN_SIZE];
 	uint32_t tries, n;
 	int r;
@@ -218,7 +229,10 @@ load_finish(struct serve *s, struct buf *b)
 		if (!s->next_bad)
 			s->next_bad = set_add_chain(s->next, chain, s->load_err) != 0;
 	}
-	if ((r = buf_end(b)) != 0)
+	if ((r = get_flag(b, &next->identity_from_pam)) != 0 ||
+	    (r = get_flag(b, &next->groups_from_pam)) != 0 ||
+	    (r = get_flag(b, &next->explain)) != 0 ||
+	    (r = buf_get_u64(b, &next->pam_timeout_ns)) != 0 || (r = buf_end(b)) != 0)
 		return r;
 	if (!s->next_bad)
 		s->next_bad = set_finish(s->next, tries, s->load_err) != 0;
@@ -405,7 +419,7 @@ on_status(void *arg, struct ipc_msg *msg)
 static const struct ipc_rule broker_rules[] = {
 	{ POL_LOAD_BEGIN, "load-begin", 0, 0, 0, IPC_ANY_STATE, on_load_begin },
 	{ POL_LOAD_FILE, "load-file", 5, NAME_SIZE + 8, 1, IPC_ANY_STATE, on_load_file },
-	{ POL_LOAD_END, "load-end", 8, 4096, 0, IPC_ANY_STATE, on_load_end },
+	{ POL_LOAD_END, "load-end", 19, 4096, 0, IPC_ANY_STATE, on_load_end },
 	{ POL_CONN, "conn", 16, 512, 1, IPC_ANY_STATE, on_conn },
 	{ POL_JUMP, "jump", 12, IPC_MAX, 1, IPC_ANY_STATE, on_jump },
 	{ POL_CONN_GONE, "conn-gone", 0, 0, 0, IPC_ANY_STATE, on_conn_gone },

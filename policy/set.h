@@ -48,6 +48,8 @@ struct set {
 	unsigned tries;				 /* failures until the connection ends */
 	struct set_chain chains[SET_CHAINS_MAX]; /* each one is a way in */
 	size_t n_chains;
+	bool identity_from_pam, groups_from_pam, explain; /* login.pam.*, login.explain */
+	uint64_t pam_timeout_ns;			  /* of one PAM conversation */
 };
 
 /* An empty set. NULL: out of memory. */

@@ -139,7 +139,10 @@ policy_files_send_end(const struct settings *s, struct ipc *edge)
 		goto out;
 	for (size_t i = 0; r == 0 && i < s->methods.n; i++)
 		r = buf_put_cstr(b, s->methods.text[i]);
-	if (r == 0)
+	if (r == 0 && (r = buf_put_u8(b, s->identity_from_pam ? 1 : 0)) == 0 &&
+	    (r = buf_put_u8(b, s->groups_from_pam ? 1 : 0)) == 0 &&
+	    (r = buf_put_u8(b, s->explain ? 1 : 0)) == 0 &&
+	    (r = buf_put_u64(b, s->pam_timeout_ns)) == 0)
 		r = ipc_send_buf(edge, POL_LOAD_END, 0, b);
 out:
 	buf_free(b);

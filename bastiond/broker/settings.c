@@ -399,6 +399,9 @@ static const struct settings_key settings_keys[] = {
 	MAP("login", "pam"),
 	OTHER("login.pam", "service", take_service, pam_service),
 	OTHER("login.pam", "identity_from_pam", take_bool, identity_from_pam),
+	OTHER("login.pam", "groups_from_pam", take_bool, groups_from_pam),
+	SPAN("login.pam", "timeout", pam_timeout_ns, S_NS, 3600 * S_NS),
+	OTHER("login", "explain", take_bool, explain),
 	SPAN("login", "grace", grace_ns, S_NS, 3600 * S_NS),
 	PLAIN("recording", "durability", take_durability),
 	SPAN("recording", "stall_timeout", stall_timeout_ns, S_NS, 3600 * S_NS),
@@ -507,6 +510,7 @@ settings_default(struct settings *s, const char *path)
 		return r;
 	s->n_listen = 2;
 	s->grace_ns = 120 * S_NS;
+	s->pam_timeout_ns = 300 * S_NS;
 	s->durability = SETTINGS_STRICT;
 	s->stall_timeout_ns = 30 * S_NS;
 	s->connections = 2000;

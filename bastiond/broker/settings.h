@@ -56,7 +56,8 @@ struct settings {
 	/* One per alternative; those asked for together are joined by commas: "publickey,keyboard-interactive". */
 	struct settings_words methods;
 	char pam_service[SETTINGS_WORD_SIZE];
-	bool identity_from_pam;
+	bool identity_from_pam, groups_from_pam, explain;
+	uint64_t pam_timeout_ns; /* of one conversation */
 	uint64_t grace_ns;
 
 	enum settings_durability durability;

@@ -237,6 +237,8 @@ load(struct rig *rig, uint32_t next_leg, const char *rules, char *text, size_t s
 	MUST(buf_put_u32(b, 3));
 	MUST(buf_put_u32(b, 1));
 	MUST(buf_put_cstr(b, "publickey"));
+	MUST(buf_put(b, "\0\0\0", 3));
+	MUST(buf_put_u64(b, 300 * CLOCK_NS_PER_S));
 	MUST(ipc_plain_send(rig->broker, POL_LOAD_END, 5, buf_ptr(b), buf_len(b), NULL, 0));
 	msg = expect(rig->broker, POL_LOADED, 5);
 	reply = buf_view(msg.data, msg.len);

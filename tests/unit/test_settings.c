@@ -205,6 +205,8 @@ test_an_empty_file_has_all_defaults(void **state)
 	assert_int_equal(s->per_source, 64);
 	assert_int_equal(s->channels, 10);
 	assert_int_equal(s->auth_tries, 6);
+	assert_false(s->identity_from_pam || s->groups_from_pam || s->explain);
+	assert_true(s->pam_timeout_ns == 300 * CLOCK_NS_PER_S);
 	assert_true(s->penalties.crash_ns == 90 * CLOCK_NS_PER_S);
 	assert_true(s->penalties.auth_failure_ns == 5 * CLOCK_NS_PER_S);
 	assert_true(s->penalties.no_auth_ns == CLOCK_NS_PER_S);
@@ -226,7 +228,8 @@ test_every_key_reaches_its_field(void **state)
 	    "listen: [\"0.0.0.0:22\"]\nstate: /var/lib/b\npolicy: /dev/null\n"
 	    "login: {user_ca: [/dev/null], revoked: /dev/zero, methods: [[publickey, "
 	    "keyboard-interactive], publickey],\n"
-	    "  pam: {service: sshd, identity_from_pam: true}, grace: 10s}\n"
+	    "  pam: {service: sshd, identity_from_pam: true, groups_from_pam: true, timeout: 9s},\n"
+	    "  explain: true, grace: 10s}\n"
 	    "recording: {durability: process, stall_timeout: 10s, auditors: [], retain: {}}\n"
 	    "limits: {connections: 5, per_source: 4, channels: 3, auth_tries: 2, startups: "
 	    "1:50:9}\n"
@@ -253,7 +256,8 @@ test_every_key_reaches_its_field(void **state)
 	assert_string_equal(s->methods.text[0], "publickey,keyboard-interactive");
 	assert_string_equal(s->methods.text[1], "publickey");
 	assert_string_equal(s->pam_service, "sshd");
-	assert_true(s->identity_from_pam);
+	assert_true(s->identity_from_pam && s->groups_from_pam && s->explain);
+	assert_true(s->pam_timeout_ns == 9 * CLOCK_NS_PER_S);
 	assert_true(s->grace_ns == 10 * CLOCK_NS_PER_S);
 	assert_int_equal(s->durability, SETTINGS_PROCESS);
 	assert_true(s->stall_timeout_ns == 10 * CLOCK_NS_PER_S);

@@ -72,8 +72,10 @@ test_services_get_their_edges_and_files(void **state)
 	assert_int_equal(msg.n_fds, 1);
 	assert_int_equal(msg.data[0], POL_FILE_POLICY);
 	rig_expect(&rig, edge("policy"), POL_LOAD_END, &msg);
-	/* auth_tries 6, one method, "publickey" */
+	/* auth_tries 6, one method, "publickey"; nothing from PAM, no explain; five minutes for PAM */
+	assert_int_equal(msg.len, 32);
 	assert_memory_equal(msg.data, "\0\0\0\6\0\0\0\1\0\0\0\11publickey", 21);
+	assert_memory_equal(msg.data + 21, "\0\0\0\0\0\0\x45\xd9\x64\xb8\0", 11);
 	rig_expect(&rig, edge("policy"), POL_RECORDER_EDGE, &msg);
 }
 
