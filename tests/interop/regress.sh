@@ -265,7 +265,7 @@ for p in $pids; do wait "$p"; done
 ctl sessions list --json >"$RIG/sessions.json"
 while read -r name way host base; do
 	why=$(verdict "$name" "$way" "$host")
-	[ -n "$why" ] && [ $again_max -gt 0 ] || continue
+	if [ -z "$why" ] || [ $again_max -eq 0 ]; then continue; fi
 	again_max=$((again_max - 1))
 	again "$name" "$way" "$host" "$base" </dev/null
 	printf '%s\n' "$why" >"$RIG/$host/company"
