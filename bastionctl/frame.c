@@ -318,7 +318,7 @@ text_reply(struct frame_cursor *b, const char *what, char *dst, size_t size)
 }
 
 static int
-text_exit_status(struct frame_cursor *b, const char *what, char *dst, size_t size)
+text_u32(struct frame_cursor *b, const char *what, char *dst, size_t size)
 {
 	uint32_t status;
 	int r = frame_get_u32(b, &status);
@@ -360,6 +360,7 @@ static const struct {
 	{ LINK_NOTE_READY, "logged in at the target", text_fixed },
 	{ LINK_NOTE_REFUSED, "refused: ", text_two },
 	{ LINK_NOTE_BANNER, "banner of the target: ", text_string },
+	{ LINK_NOTE_UNCLOSED, "CLOSE was not answered, seconds waited:", text_u32 },
 };
 
 static int
@@ -450,7 +451,7 @@ static const struct {
 	{ LINK_CLOSE, "closed by the client", text_fixed, "closed by the target" },
 	{ LINK_REQUEST, "", text_request, NULL },
 	{ LINK_REPLY, "request", text_reply, NULL },
-	{ LINK_EXIT_STATUS, "exit status", text_exit_status, NULL },
+	{ LINK_EXIT_STATUS, "exit status", text_u32, NULL },
 	{ LINK_EXIT_SIGNAL, "killed by signal ", text_string, NULL },
 	{ LINK_GLOBAL, "global request ", text_request, NULL },
 	{ LINK_GLOBAL_REPLY, "global request", text_reply, NULL },

@@ -95,7 +95,8 @@ rd_find(struct cmd_ctx *c, struct rd_place *ret_place)
 		return cmd_fail(CMD_UNSURE, "%s: the path is too long", c->state);
 	if (rd_look_for_store(ret_place->store) == ERR_NOT_FOUND)
 		return cmd_fail(CMD_UNSURE,
-		    "%s: no store is here: this bastion has never been started, so there is nothing "
+		    "%s: no store is here: this bastion has never been started, so there is "
+		    "nothing "
 		    "to read: start it with bastiond -f %s",
 		    ret_place->store, c->conf_file);
 	return rd_find_key(c->state, ret_place);

@@ -111,6 +111,24 @@ load_strings(struct load *l, const struct conf_node *n, const struct load_kind *
 	return r;
 }
 
+/* r: of sshkey_parse(), or 0 for a key that is too short. */
+static int
+fail_pubkey(
+    struct load *l, const struct conf_node *n, unsigned rsa_bits, const struct sshkey *key, int r)
+{
+	if (r == -ENOMEM)
+		return r;
+	if (r == ERR_LIMIT)
+		return conf_fail(n, l->err, "an RSA key of %u to %u bits, this one is out of that",
+		    rsa_bits, SSHKEY_RSA_BITS_MAX);
+	if (r != 0)
+		return conf_fail(
+		    n, l->err, "an OpenSSH public key, \"ssh-ed25519 AAAA...\" (%s)", err_str(r));
+	return conf_fail(n, l->err, "an RSA key of at least %u bits, this one has %u%s", rsa_bits,
+	    sshkey_bits(key),
+	    sshkey_bits(key) >= MODEL_RSA_BITS_COMPAT ? " (compat: [rsa-2048] takes it)" : "");
+}
+
 int
 load_pubkey(struct load *l, const struct conf_node *n, unsigned rsa_bits, struct model_blob *to)
 {
@@ -122,20 +140,10 @@ load_pubkey(struct load *l, const struct conf_node *n, unsigned rsa_bits, struct
 
 	if ((r = conf_str(n, &line, l->err)) != 0)
 		return r;
-	r = sshkey_line(line, &blob, &len, NULL);
-	if (r == 0)
+	if ((r = sshkey_line(line, &blob, &len, NULL)) == 0)
 		r = sshkey_parse(blob, len, &key);
-	if (r != 0) {
-		if (r != -ENOMEM)
-			r = conf_fail(n, l->err,
-			    "an OpenSSH public key, \"ssh-ed25519 AAAA...\" (%s)", err_str(r));
-		goto out;
-	}
-	if (sshkey_type(key) == SSHKEY_RSA && sshkey_bits(key) < rsa_bits) {
-		r = conf_fail(n, l->err, "an RSA key of at least %u bits, this one has %u%s",
-		    rsa_bits, sshkey_bits(key),
-		    sshkey_bits(key) >= MODEL_RSA_BITS_COMPAT ? " (compat: [rsa-2048] takes it)"
-							      : "");
+	if (r != 0 || (sshkey_type(key) == SSHKEY_RSA && sshkey_bits(key) < rsa_bits)) {
+		r = fail_pubkey(l, n, rsa_bits, key, r);
 		goto out;
 	}
 	r = -ENOMEM;

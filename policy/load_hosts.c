@@ -82,7 +82,8 @@ read_host_key(struct load *l, void *obj, const struct conf_node *n)
 }
 
 static int
-read_pins(struct load *l, const struct conf_node *n, struct model_blob **ret_v, size_t *ret_n)
+read_pins(struct load *l, const struct conf_node *n, unsigned rsa_bits, struct model_blob **ret_v,
+    size_t *ret_n)
 {
 	struct model_blob *v;
 	size_t i;
@@ -95,7 +96,7 @@ read_pins(struct load *l, const struct conf_node *n, struct model_blob **ret_v, 
 	if ((v = model_alloc(l->m, conf_n(n), sizeof(*v))) == NULL)
 		return -ENOMEM;
 	for (i = 0; r == 0 && i < conf_n(n); i++)
-		r = load_pubkey(l, conf_at(n, i), 0, &v[i]);
+		r = load_pubkey(l, conf_at(n, i), rsa_bits, &v[i]);
 	if (r == 0) {
 		*ret_v = v;
 		*ret_n = i;
@@ -108,7 +109,7 @@ read_host_keys(struct load *l, void *obj, const struct conf_node *n)
 {
 	struct model_host *h = obj;
 
-	return read_pins(l, n, &h->host_keys, &h->n_host_keys);
+	return read_pins(l, n, MODEL_RSA_BITS_HOST, &h->host_keys, &h->n_host_keys);
 }
 
 static int
@@ -116,7 +117,7 @@ read_host_ca(struct load *l, void *obj, const struct conf_node *n)
 {
 	struct model_host *h = obj;
 
-	return read_pins(l, n, &h->host_cas, &h->n_host_cas);
+	return read_pins(l, n, l->m->rsa_bits, &h->host_cas, &h->n_host_cas);
 }
 
 static int

@@ -28,6 +28,7 @@
 #define MODEL_WARNINGS_MAX 32u /* that are kept */
 #define MODEL_RSA_BITS 3072u   /* smallest RSA key that logs in or signs a certificate */
 #define MODEL_RSA_BITS_COMPAT 2048u
+#define MODEL_RSA_BITS_HOST 2048u /* smallest RSA key of a host; its CA is held to the former */
 #define MODEL_CONNECT_NS                                                                           \
 	(10ull * 1000000000ull) /* time a target has to answer, when nothing is set */
 

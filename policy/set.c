@@ -36,21 +36,30 @@ set_free(struct set *s)
 	for (size_t i = 0; i < s->n_cas; i++) {
 		sshkey_free(s->cas[i].key);
 		free(s->cas[i].blob);
+		free(s->cas[i].file);
 	}
 	free(s);
 }
 
-/* "file:line: text"; a line that is too long for the buffer is cut. */
+/* "file:line:column: text"; a line that is too long for the buffer is cut. */
 static int
-say(char *ret_err, const char *name, size_t line, const char *text)
+say_at(char *ret_err, const char *name, size_t line, size_t column, const char *text)
 {
 	char file[160];
 
 	str_escape(file, sizeof(file), name, strlen(name));
-	if (line > 0)
-		(void)snprintf(ret_err, SET_ERR_SIZE, "%s:%zu: %s", file, line, text);
-	else
-		(void)snprintf(ret_err, SET_ERR_SIZE, "%s: %s", file, text);
+	(void)snprintf(ret_err, SET_ERR_SIZE, "%s:%zu:%zu: %s", file, line, column, text);
+	return ERR_FORMAT;
+}
+
+/* The same about a file as a whole, or a setting. */
+static int
+say(char *ret_err, const char *name, const char *text)
+{
+	char file[160];
+
+	str_escape(file, sizeof(file), name, strlen(name));
+	(void)snprintf(ret_err, SET_ERR_SIZE, "%s: %s", file, text);
 	return ERR_FORMAT;
 }
 
@@ -62,51 +71,72 @@ add_policy(struct set *s, const char *name, const char *data, size_t len, const 
 	int r;
 
 	if (s->model != NULL)
-		return say(ret_err, name, 0, "a second policy");
+		return say(ret_err, name, "a second policy");
 	r = model_load(name, data, len, zones, &s->model, &err);
 	if (r == ERR_FORMAT)
 		(void)snprintf(ret_err, SET_ERR_SIZE, "%s", err.text);
 	return r;
 }
 
+/* On an error the row is as it was. */
 static int
-add_ca(struct set *s, const char *line)
+fill_ca(struct set_ca *ca, const char *file, const char *line)
 {
-	struct set_ca *ca = &s->cas[s->n_cas];
+	struct set_ca made = *ca;
 	int r;
 
-	if ((r = sshkey_line(line, &ca->blob, &ca->len, NULL)) != 0)
-		return r;
-	if ((r = sshkey_parse(ca->blob, ca->len, &ca->key)) != 0) {
-		free(ca->blob);
-		*ca = (struct set_ca){ 0 };
+	if ((r = sshkey_line(line, &made.blob, &made.len, NULL)) == 0 &&
+	    (r = sshkey_parse(made.blob, made.len, &made.key)) == 0)
+		r = (made.file = strdup(file)) != NULL ? 0 : -ENOMEM;
+	if (r != 0) {
+		sshkey_free(made.key);
+		free(made.blob);
 		return r;
 	}
-	hash_fingerprint(ca->fingerprint, ca->blob, ca->len);
-	s->n_cas++;
+	hash_fingerprint(made.fingerprint, made.blob, made.len);
+	*ca = made;
 	return 0;
+}
+
+/* What else stands in the line than a key that is taken. */
+static int
+complain_ca(char *ret_err, const char *name, size_t number, size_t column, int r)
+{
+	char text[128] = "expected a CA's OpenSSH public key, found something else";
+
+	if (r == ERR_LIMIT)
+		(void)snprintf(text, sizeof(text),
+		    "expected an RSA key of %u (with compat: [rsa-2048] %u) to %u bits",
+		    MODEL_RSA_BITS, MODEL_RSA_BITS_COMPAT, SSHKEY_RSA_BITS_MAX);
+	return say_at(ret_err, name, number, column, text);
 }
 
 static int
 add_ca_line(
     struct set *s, const char *name, size_t number, const char *text, size_t len, char *ret_err)
 {
+	struct set_ca *ca = &s->cas[s->n_cas];
 	char line[LINE_SIZE];
+	size_t blank;
 	int r;
 
 	if (len >= sizeof(line) || memchr(text, '\0', len) != NULL)
-		return say(ret_err, name, number, "expected an OpenSSH public key, found no text");
+		return say_at(
+		    ret_err, name, number, 1, "expected an OpenSSH public key, found no text");
 	memcpy(line, text, len);
 	line[len] = '\0';
-	if (line[strspn(line, " \t\r")] == '\0' || line[strspn(line, " \t")] == '#')
+	blank = strspn(line, " \t");
+	if (line[strspn(line, " \t\r")] == '\0' || line[blank] == '#')
 		return 0;
 	if (s->n_cas == SET_CAS_MAX)
-		return say(ret_err, name, number, "too many CAs");
-	r = add_ca(s, line);
-	return r == 0 || r == -ENOMEM
-		   ? r
-		   : say(ret_err, name, number,
-			 "expected a CA's OpenSSH public key, found something else");
+		return say_at(ret_err, name, number, blank + 1, "too many CAs");
+	r = fill_ca(ca, name, line);
+	if (r != 0)
+		return r == -ENOMEM ? r : complain_ca(ret_err, name, number, blank + 1, r);
+	ca->line = number;
+	ca->column = blank + 1;
+	s->n_cas++;
+	return 0;
 }
 
 /* Public keys as of ssh-keygen, one a line; empty lines and comments pass. */
@@ -124,7 +154,7 @@ add_cas(struct set *s, const char *name, const char *data, size_t len, char *ret
 		at += n + 1;
 	}
 	if (r == 0 && s->n_cas == before)
-		return say(ret_err, name, 0, "expected at least one CA key, found none");
+		return say(ret_err, name, "expected at least one CA key, found none");
 	return r;
 }
 
@@ -136,13 +166,13 @@ add_krl(struct set *s, const char *name, const char *data, size_t len, char *ret
 	int r;
 
 	if (s->krl != NULL)
-		return say(ret_err, name, 0, "a second revocation list");
+		return say(ret_err, name, "a second revocation list");
 	r = krl_parse((const uint8_t *)data, len, &s->krl, &why);
 	if (r != ERR_FORMAT)
 		return r;
 	(void)snprintf(
 	    text, sizeof(text), "expected a key revocation list of ssh-keygen -k: %s", why);
-	return say(ret_err, name, 0, text);
+	return say(ret_err, name, text);
 }
 
 int
@@ -157,7 +187,7 @@ set_add_file(struct set *s, enum pol_file kind, const char *name, const char *da
 	case POL_FILE_REVOKED:
 		return add_krl(s, name, data, len, ret_err);
 	}
-	return say(ret_err, name, 0, "unknown kind of file");
+	return say(ret_err, name, "unknown kind of file");
 }
 
 /* *ret_open: every method of the chain so far can be carried out. */
@@ -183,12 +213,12 @@ set_add_chain(struct set *s, const char *text, char *ret_err)
 	bool open = true;
 
 	if (s->n_chains == SET_CHAINS_MAX)
-		return say(ret_err, "login.methods", 0, "too many ways in");
+		return say(ret_err, "login.methods", "too many ways in");
 	for (const char *p = text;; p++) {
 		size_t len = strcspn(p, ",");
 
 		if (add_method(&chain, p, len, &open) != 0)
-			return say(ret_err, "login.methods", 0,
+			return say(ret_err, "login.methods",
 			    "expected publickey or keyboard-interactive, found another method");
 		p += len;
 		if (*p == '\0')
@@ -199,28 +229,39 @@ set_add_chain(struct set *s, const char *text, char *ret_err)
 	return 0;
 }
 
+/* How long a CA's key must be, the policy says, which comes in any order with the CAs. */
+static int
+check_ca(const struct set_ca *ca, unsigned rsa_bits, char *ret_err)
+{
+	char text[128 + HASH_FINGERPRINT_SIZE];
+
+	if (sshkey_type(ca->key) != SSHKEY_RSA || sshkey_bits(ca->key) >= rsa_bits)
+		return 0;
+	(void)snprintf(text, sizeof(text),
+	    "expected an RSA key of at least %u bits, this one has %u (compat: [rsa-2048] takes "
+	    "it): "
+	    "%s",
+	    rsa_bits, sshkey_bits(ca->key), ca->fingerprint);
+	return say_at(ret_err, ca->file, ca->line, ca->column, text);
+}
+
 int
 set_finish(struct set *s, unsigned tries, char *ret_err)
 {
 	if (s->model == NULL)
-		return say(ret_err, "policy", 0, "expected a policy file, found none");
+		return say(ret_err, "policy", "expected a policy file, found none");
 	if (tries == 0 || tries > SET_TRIES_MAX)
-		return say(ret_err, "limits.auth_tries", 0, "expected 1 to 100 tries");
+		return say(ret_err, "limits.auth_tries", "expected 1 to 100 tries");
 	if (s->n_chains == 0)
-		return say(ret_err, "login.methods", 0,
+		return say(ret_err, "login.methods",
 		    "no way in: keyboard-interactive is not supported by this version, and nothing "
 		    "else is allowed");
-	for (size_t i = 0; i < s->n_cas; i++)
-		if (sshkey_type(s->cas[i].key) == SSHKEY_RSA &&
-		    sshkey_bits(s->cas[i].key) < model_rsa_bits(s->model)) {
-			char text[160];
+	for (size_t i = 0; i < s->n_cas; i++) {
+		int r = check_ca(&s->cas[i], model_rsa_bits(s->model), ret_err);
 
-			(void)snprintf(text, sizeof(text),
-			    "%s: expected an RSA key of at least %u bits, this one has %u",
-			    s->cas[i].fingerprint, model_rsa_bits(s->model),
-			    sshkey_bits(s->cas[i].key));
-			return say(ret_err, "login.user_ca", 0, text);
-		}
+		if (r != 0)
+			return r;
+	}
 	s->tries = tries;
 	return 0;
 }

@@ -38,6 +38,8 @@ struct set_ca {
 	size_t len;
 	struct sshkey *key; /* owned */
 	char fingerprint[HASH_FINGERPRINT_SIZE];
+	char *file; /* owned; its name as it was given */
+	size_t line, column;
 };
 
 struct set {

@@ -401,6 +401,7 @@ on_note(struct frame *f)
 		[LINK_NOTE_REFUSED] = BOTH,
 		[LINK_NOTE_BANNER] = BACK,
 		[LINK_NOTE_VERDICT] = 0,
+		[LINK_NOTE_UNCLOSED] = BOTH,
 	};
 
 	if (f->data[0] >= sizeof(senders) / sizeof(senders[0]) ||

@@ -55,7 +55,9 @@ enum link_note {
 	    4, /* either: string what was refused (request or channel type), string why: one audit event */
 	LINK_NOTE_BANNER = 5, /* back: string the target's login banner, raw */
 	LINK_NOTE_VERDICT =
-	    6 /* recorder: u32 channel, u8 verdict, string asked, string text: what policy answered */
+	    6, /* recorder: u32 channel, u8 verdict, string asked, string text: what policy answered */
+	/* either: u32 seconds for which the sender's peer has not answered CLOSE: LINK_CLOSE follows without it */
+	LINK_NOTE_UNCLOSED = 7
 };
 
 enum link_end {

@@ -7,19 +7,17 @@
 #include <string.h>
 
 #include "lib/buf.h"
-#include "lib/file.h"
 #include "lib/json.h"
 #include "lib/log.h"
 #include "lib/str.h"
-#include "policy/policy_proto.h"
 #include "recorder/recorder.h"
 #include "recorder/recorder_link.h"
 #include "recorder/sess.h"
 
 static const char *const side_names[] = { "front", "back" };
 
-static struct end *
-other_end(struct end *e)
+struct end *
+leg_opposite(struct end *e)
 {
 	return &e->leg->ends[e->side == LEDGER_FRONT ? LEDGER_BACK : LEDGER_FRONT];
 }
@@ -63,9 +61,8 @@ leg_free(struct leg *leg)
 	free(leg);
 }
 
-/* Who is read: nobody whose frame is held, whose destination is full, or while all is frozen. */
-static void
-end_update(struct end *e)
+void
+leg_update(struct end *e)
 {
 	bool pause = e->held.ask != 0 || e->full || e->leg->rec->frozen;
 
@@ -89,7 +86,7 @@ touch(struct leg *leg)
 static int
 send_later(struct end *to, uint16_t type, uint32_t channel, const void *data, size_t len)
 {
-	struct end *from = other_end(to);
+	struct end *from = leg_opposite(to);
 	int r;
 
 	if (to->ipc == NULL || to->told)
@@ -101,7 +98,7 @@ send_later(struct end *to, uint16_t type, uint32_t channel, const void *data, si
 	to->told = type == LINK_END;
 	if (!from->full && to->releasing + ipc_queued(to->ipc) >= LINK_QUEUE_HIGH) {
 		from->full = true;
-		end_update(from);
+		leg_update(from);
 	}
 	return 0;
 }
@@ -126,12 +123,11 @@ leg_record(struct leg *leg, enum event_way way, uint8_t type, uint32_t channel, 
 int
 leg_send(struct end *from, uint16_t type, uint32_t channel, const void *data, size_t len)
 {
-	return send_later(other_end(from), type, channel, data, len);
+	return send_later(leg_opposite(from), type, channel, data, len);
 }
 
-/* Our own frame to an end: recorded like any other. */
-static int
-say(struct end *to, uint8_t type, uint32_t channel, const void *data, size_t len)
+int
+leg_say(struct end *to, uint8_t type, uint32_t channel, const void *data, size_t len)
 {
 	int r;
 
@@ -151,7 +147,7 @@ say_end(struct end *to, uint8_t code, const char *text)
 	if (b == NULL)
 		return r;
 	if ((r = buf_put_u8(b, code)) == 0 && (r = buf_put_cstr(b, text)) == 0)
-		r = say(to, LINK_END, 0, buf_ptr(b), buf_len(b));
+		r = leg_say(to, LINK_END, 0, buf_ptr(b), buf_len(b));
 	buf_free(b);
 	return r;
 }
@@ -319,49 +315,7 @@ leg_cut_channel(struct leg *leg, uint32_t channel)
 	ledger_cut(leg->ledger, channel, tell);
 	for (int i = 0; r == 0 && i < 2; i++)
 		if (tell[i])
-			r = say(&leg->ends[i], LINK_CLOSE, channel, NULL, 0);
-	return r;
-}
-
-static void
-deny_held(struct end *e, const char *text)
-{
-	struct leg_verdict v = {
-		.verdict = POL_DENY, .text = (const uint8_t *)text, .text_len = strlen(text)
-	};
-
-	leg_verdict(e->leg->rec, e->leg->id, e->held.ask, &v);
-}
-
-/* Ask policy about a frame and hold its sender until the answer. */
-static int
-hold(struct end *e, uint16_t type, uint32_t channel, const uint8_t *data, size_t len)
-{
-	struct recorder *rec = e->leg->rec;
-	struct buf *b = buf_new(IPC_MAX);
-	uint8_t *copy = malloc(len + 1);
-	int r = -ENOMEM;
-
-	if (b == NULL || copy == NULL)
-		goto out;
-	if (++rec->next_ask == 0)
-		rec->next_ask = 1;
-	if ((r = buf_put_u32(b, rec->next_ask)) != 0 || (r = buf_put_u32(b, channel)) != 0 ||
-	    (r = buf_put_u8(b, e->side == LEDGER_BACK)) != 0 || (r = buf_put_u16(b, type)) != 0 ||
-	    (r = buf_put_str(b, data, len)) != 0)
-		goto out;
-	memcpy(copy, data, len);
-	e->held = (struct held){
-		.ask = rec->next_ask, .type = type, .channel = channel, .data = copy, .len = len
-	};
-	copy = NULL;
-	rec->n_asks++;
-	end_update(e);
-	if (rec->policy == NULL || ipc_send_buf(rec->policy, POL_ASK, e->leg->id, b) != 0)
-		deny_held(e, LINK_NO_POLICY);
-out:
-	buf_free(b);
-	free(copy);
+			r = leg_say(&leg->ends[i], LINK_CLOSE, channel, NULL, 0);
 	return r;
 }
 
@@ -405,9 +359,9 @@ pass(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer)
 			   msg->len)) != 0)
 		return r;
 	if (answer == LEDGER_ASK)
-		return hold(e, msg->type, msg->id, msg->data, msg->len);
+		return leg_hold(e, msg->type, msg->id, msg->data, msg->len);
 	if (answer == LEDGER_PASS)
-		return send_later(other_end(e), msg->type, msg->id, msg->data, msg->len);
+		return send_later(leg_opposite(e), msg->type, msg->id, msg->data, msg->len);
 	return 0;
 }
 
@@ -466,10 +420,10 @@ on_gone(void *arg, int err)
 static void
 on_drained(void *arg)
 {
-	struct end *from = other_end(arg);
+	struct end *from = leg_opposite(arg);
 
 	from->full = false;
-	end_update(from);
+	leg_update(from);
 }
 
 #define FRAME(type, name)                                                                          \
@@ -544,245 +498,11 @@ leg_open(struct recorder *rec, uint32_t id, uint32_t conn, const void *meta, siz
 	TAILQ_INSERT_TAIL(&rec->legs, leg, link);
 	rec->n_legs++;
 	for (int i = 0; i < 2; i++)
-		end_update(&leg->ends[i]);
+		leg_update(&leg->ends[i]);
 	return 0;
 fail:
 	leg_free(leg);
 	return r;
-}
-
-/* Verdicts. */
-
-/* The mark that says in the record what policy answered. */
-static int
-mark_verdict(struct end *e, uint8_t verdict, const uint8_t *text, size_t text_len)
-{
-	const struct held *h = &e->held;
-	struct buf *b = buf_new(EVENT_DATA_MAX);
-	const uint8_t *asked;
-	size_t asked_len;
-	int r = -ENOMEM;
-
-	if (b == NULL)
-		return r;
-	if ((r = ledger_asked(h->type, h->data, h->len, &asked, &asked_len)) == 0 &&
-	    (r = buf_put_u8(b, (uint8_t)leg_way_from(e))) == 0 &&
-	    (r = buf_put_u8(b, (uint8_t)h->type)) == 0 && (r = buf_put_u8(b, verdict)) == 0 &&
-	    (r = buf_put_str(b, asked, asked_len)) == 0 &&
-	    (r = buf_put_str(b, text, text_len)) == 0)
-		r = leg_record(
-		    e->leg, EVENT_TO_FRONT, EVENT_VERDICT, h->channel, buf_ptr(b), buf_len(b));
-	buf_free(b);
-	return r;
-}
-
-/* LINK_NOTE_VERDICT for the front, which shows it to the user. */
-static int
-say_verdict(struct leg *leg, uint32_t channel, uint8_t verdict, const uint8_t *asked,
-    size_t asked_len, const uint8_t *text, size_t text_len)
-{
-	struct buf *b = buf_new(EVENT_DATA_MAX);
-	int r = -ENOMEM;
-
-	if (b != NULL && (r = buf_put_u8(b, LINK_NOTE_VERDICT)) == 0 &&
-	    (r = buf_put_u32(b, channel)) == 0 && (r = buf_put_u8(b, verdict)) == 0 &&
-	    (r = buf_put_str(b, asked, asked_len)) == 0 &&
-	    (r = buf_put_str(b, text, text_len)) == 0)
-		r = say(&leg->ends[LEDGER_FRONT], LINK_NOTE, channel, buf_ptr(b), buf_len(b));
-	buf_free(b);
-	return r;
-}
-
-static int
-note_verdict(struct end *e, uint8_t verdict, const uint8_t *text, size_t text_len)
-{
-	const struct held *h = &e->held;
-	const uint8_t *asked;
-	size_t asked_len;
-	int r = ledger_asked(h->type, h->data, h->len, &asked, &asked_len);
-
-	if (r != 0)
-		return r;
-	return say_verdict(e->leg, h->channel, verdict, asked, asked_len, text, text_len);
-}
-
-int
-leg_tell(struct leg *leg, uint32_t channel, const char *what, const char *text)
-{
-	return say_verdict(leg, channel, POL_DENY, (const uint8_t *)what, strlen(what),
-	    (const uint8_t *)text, strlen(text));
-}
-
-/* The failure that the other end would have answered: number, zero. */
-static int
-answer_failure(struct end *e, uint8_t reply_type)
-{
-	const struct held *h = &e->held;
-	const uint8_t *name;
-	uint8_t answer[5];
-	size_t name_len;
-
-	if (ledger_asked(h->type, h->data, h->len, &name, &name_len) != 0 ||
-	    h->data[8 + name_len] == 0)
-		return 0;
-	memcpy(answer, h->data, 4);
-	answer[4] = 0;
-	return say(e, reply_type, h->channel, answer, sizeof(answer));
-}
-
-static int
-deny_open(struct end *e, const uint8_t *text, size_t text_len)
-{
-	struct buf *b = buf_new(EVENT_DATA_MAX);
-	int r = -ENOMEM;
-
-	ledger_refuse(e->leg->ledger, e->held.channel);
-	if (b == NULL)
-		return r;
-	/* RFC 4254 section 5.1: 1 is SSH_OPEN_ADMINISTRATIVELY_PROHIBITED. */
-	if ((r = buf_put_u32(b, 1)) == 0 && (r = buf_put_str(b, text, text_len)) == 0)
-		r = say(e, LINK_OPEN_FAIL, e->held.channel, buf_ptr(b), buf_len(b));
-	buf_free(b);
-	return r;
-}
-
-static int
-deny(struct end *e, const uint8_t *text, size_t text_len)
-{
-	int r;
-
-	switch (e->held.type) {
-	case LINK_OPEN:
-		return deny_open(e, text, text_len);
-	case LINK_GLOBAL: /* its failure says nothing of why */
-		r = e->side == LEDGER_FRONT ? note_verdict(e, POL_DENY, text, text_len) : 0;
-		return r != 0 ? r : answer_failure(e, LINK_GLOBAL_REPLY);
-	default:
-		if (e->side == LEDGER_BACK)
-			return answer_failure(e, LINK_REPLY);
-		return note_verdict(e, POL_DENY, text, text_len);
-	}
-}
-
-/* What crosses instead must be an answer to the same request. */
-static int
-replace(struct end *e, const uint8_t *text, size_t text_len, const uint8_t *data, size_t len)
-{
-	const struct held *h = &e->held;
-	const uint8_t *name;
-	size_t name_len;
-	int r;
-
-	if (len > EVENT_DATA_MAX || ledger_asked(h->type, data, len, &name, &name_len) != 0 ||
-	    (h->type != LINK_OPEN && (len < 9 + name_len || memcmp(data, h->data, 4) != 0)))
-		return ERR_FORMAT;
-	if ((r = say(other_end(e), (uint8_t)h->type, h->channel, data, len)) != 0 ||
-	    h->type != LINK_REQUEST || e->side != LEDGER_FRONT)
-		return r;
-	return note_verdict(e, POL_REPLACE, text, text_len);
-}
-
-/* What crosses is read by terms: of a program of the client's, or of a channel. */
-static int
-read_by(struct end *e, const uint8_t *payload, size_t payload_len, const uint8_t *terms,
-    size_t terms_len)
-{
-	const struct held *h = &e->held;
-	const uint8_t *name;
-	size_t name_len;
-
-	if (h->type == LINK_GLOBAL || (h->type == LINK_REQUEST && e->side != LEDGER_FRONT) ||
-	    ledger_asked(h->type, payload, payload_len, &name, &name_len) != 0)
-		return 0;
-	/* Requests that are no program (a terminal, an agent) come without terms and change nothing. */
-	if (terms_len == 0 && stream_find(e->leg, h->channel) == NULL)
-		return 0;
-	if (terms_len == 0 && !ledger_is_program(name, name_len))
-		return 0;
-	return stream_begin(e->leg, h->channel, h->type, payload, payload_len, terms, terms_len);
-}
-
-static int
-apply(struct end *e, const struct leg_verdict *v)
-{
-	bool replaced = v->verdict == POL_REPLACE;
-	const struct held *h = &e->held;
-	int r;
-
-	if ((r = mark_verdict(e, v->verdict, v->text, v->text_len)) != 0)
-		return r;
-	/* The channel was closed meanwhile, on both sides. */
-	if (ledger_is_cut(e->leg->ledger, h->channel))
-		return 0;
-	if (v->verdict == POL_ALLOW || replaced) {
-		r = read_by(e, replaced ? v->replacement : h->data,
-		    replaced ? v->replacement_len : h->len, v->terms, v->terms_len);
-		if (r != 0)
-			return r;
-	}
-	switch (v->verdict) {
-	case POL_ALLOW:
-		return send_later(other_end(e), h->type, h->channel, h->data, h->len);
-	case POL_REPLACE:
-		return replace(e, v->text, v->text_len, v->replacement, v->replacement_len);
-	default:
-		return deny(e, v->text, v->text_len);
-	}
-}
-
-/*
- * A program that is read by terms is read from its first byte. What was sent before it was asked for waits for it at the back,
- * unread and held to no rule: then it does not start.
- */
-static void
-deny_early(struct end *e, struct leg_verdict *v)
-{
-	static const char text[] = "data was sent ahead of the request, which cannot be read then";
-
-	if (v->verdict == POL_DENY || v->terms_len == 0 || e->held.type != LINK_REQUEST ||
-	    !ledger_is_early(e->leg->ledger, e->held.channel))
-		return;
-	leg_audit(e->leg, "file.refused", "request", text);
-	*v = (struct leg_verdict){
-		.verdict = POL_DENY, .text = (const uint8_t *)text, .text_len = sizeof(text) - 1
-	};
-}
-
-void
-leg_verdict(struct recorder *rec, uint32_t id, uint32_t ask, const struct leg_verdict *verdict)
-{
-	struct leg *leg = leg_find(rec, id);
-	struct leg_verdict v = *verdict;
-	struct end *e;
-	int r;
-
-	if (leg == NULL || ask == 0 || leg->session == NULL || rec->failed)
-		return;
-	e = &leg->ends[leg->ends[0].held.ask == ask ? 0 : 1];
-	if (e->held.ask != ask)
-		return;
-	/* What policy says is short; a long text would not fit the event. */
-	if (v.text_len > LINK_TEXT_MAX)
-		v.text_len = LINK_TEXT_MAX;
-	deny_early(e, &v);
-	r = apply(e, &v);
-	free(e->held.data);
-	e->held = (struct held){ 0 };
-	if (r != 0 && !rec->failed)
-		leg_end(leg, LINK_END_INTERNAL,
-		    "the session was ended: policy's answer could not be carried out", "");
-	end_update(e);
-}
-
-void
-leg_deny_all(struct recorder *rec, const char *text)
-{
-	struct leg *leg;
-
-	TAILQ_FOREACH (leg, &rec->legs, link)
-		for (int i = 0; i < 2; i++)
-			if (leg->ends[i].held.ask != 0)
-				deny_held(&leg->ends[i], text);
 }
 
 /* After the commit. */
@@ -801,11 +521,11 @@ leg_release(const struct release_item *item)
 static void
 end_settle(struct end *to)
 {
-	struct end *from = other_end(to);
+	struct end *from = leg_opposite(to);
 
 	if (from->full && (to->ipc == NULL || to->releasing + ipc_queued(to->ipc) == 0))
 		from->full = false;
-	end_update(from);
+	leg_update(from);
 }
 
 static void
@@ -841,8 +561,8 @@ leg_update_all(struct recorder *rec)
 	struct leg *leg;
 
 	TAILQ_FOREACH (leg, &rec->legs, link) {
-		end_update(&leg->ends[0]);
-		end_update(&leg->ends[1]);
+		leg_update(&leg->ends[0]);
+		leg_update(&leg->ends[1]);
 	}
 }
 

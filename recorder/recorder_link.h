@@ -108,7 +108,18 @@ void leg_update_all(struct recorder *rec);
 void leg_abandon(struct leg *leg);
 void leg_free(struct leg *leg);
 
-/* For recorder_stream.c. */
+/* For recorder_stream.c and recorder_verdict.c. */
+
+/* The end on the other side of its leg; never NULL. */
+struct end *leg_opposite(struct end *e);
+/* Who is read: nobody whose frame is held, whose destination is full, or while all is frozen. */
+void leg_update(struct end *e);
+/* Our own frame to an end: recorded like any other. 0; errors of leg_record() and leg_send(). */
+int leg_say(
+    struct end *to, uint8_t type, uint32_t channel, const void *data, size_t len) MUST_CHECK;
+/* Ask policy about a frame, which is recorded, and hold its sender until the answer. data: copied. 0; -ENOMEM; ERR_LIMIT. */
+int leg_hold(
+    struct end *e, uint16_t type, uint32_t channel, const uint8_t *data, size_t len) MUST_CHECK;
 
 /* Record an event of the leg. 0; ERR_ORDER it has no session; errors of session_append(), after recorder_fail(). */
 int leg_record(struct leg *leg, enum event_way way, uint8_t type, uint32_t channel,

@@ -15,7 +15,6 @@
 #include "lib/str.h"
 
 #define LINGER_NS (2 * CLOCK_NS_PER_S)	/* for a target that takes nothing any more */
-#define EXPIRE_NS (10 * CLOCK_NS_PER_S) /* how often channels that are closing are looked at */
 
 /* Ending: the first reason counts. */
 
@@ -179,7 +178,7 @@ on_login_done(void *arg, int err, const char *methods)
 		return;
 	}
 	b->in = true;
-	loop_timer_arm(b->timer, EXPIRE_NS);
+	loop_timer_disarm(b->timer);
 	end_start_alive(&b->end, b->plan.alive_ns, b->plan.missed_max);
 	if (end_send_frame(&b->end, LINK_NOTE, 0, &ready, 1) != 0 ||
 	    ipc_pause(b->end.link, false) != 0)
@@ -205,13 +204,7 @@ on_timer(void *arg)
 {
 	struct back *b = arg;
 
-	if (!b->in) {
-		give_up_host(b, LINK_END_CONNECT, "no answer in time");
-		return;
-	}
-	if (mux_expire(b->end.mux) != 0)
-		log_debug("back.expire_failed");
-	loop_timer_arm(b->timer, EXPIRE_NS);
+	give_up_host(b, LINK_END_CONNECT, "no answer in time");
 }
 
 /* Requests of a target that are the client's business; how a program ended has its own way in the engine. */
@@ -299,6 +292,7 @@ connect_and_close(struct back *b)
 	}
 	if ((r = b->close_sandbox()) != 0 || (r = start_wire(b, fd)) != 0)
 		return r;
+	b->end.close_ns = b->plan.close_ns;
 	loop_timer_arm(b->timer, b->plan.timeout_ns);
 	return 0;
 }

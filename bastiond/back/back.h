@@ -36,6 +36,7 @@ struct back_plan {
 	uint32_t n_denied;
 	uint64_t timeout_ns; /* to connect; and again to log in */
 	uint64_t alive_ns;
+	uint64_t close_ns; /* for a target to answer CLOSE */
 	uint32_t missed_max;
 };
 
@@ -43,7 +44,7 @@ struct back {
 	struct loop *loop;
 	struct end end;
 	struct ipc *broker;
-	struct loop_timer *timer; /* first for the login, then for mux_expire() */
+	struct loop_timer *timer; /* for the login */
 	struct back_plan plan;
 	int broker_fd;	       /* the broker edge's, borrowed */
 	int link_fd, agent_fd; /* until the link and the login have them */

@@ -130,7 +130,7 @@ back_plan_parse(struct back_plan *p, const uint8_t *data, size_t len)
 		 &in, (void **)&p->denied, &p->n_denied, sizeof(*p->denied), take_prefix)) != 0)
 		return r;
 	if (!take_u64(&in, &p->alive_ns) || !rd_u32(&in, &p->missed_max) || !take_u64(&in, &most) ||
-	    !rd_end(&in))
+	    !take_u64(&in, &p->close_ns) || !rd_end(&in))
 		return ERR_FORMAT;
 	if (p->timeout_ns == 0 || p->timeout_ns > most)
 		p->timeout_ns = most;

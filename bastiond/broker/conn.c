@@ -225,7 +225,8 @@ conn_send_start(struct conn *c, const struct conn_host_keys *keys)
 	    (r = buf_put_u32(b, (uint32_t)s->channels)) == 0 &&
 	    (r = buf_put_u64(b, s->keepalive_ns)) == 0 &&
 	    (r = buf_put_u32(b, (uint32_t)s->keepalive_missed)) == 0 &&
-	    (r = buf_put_u64(b, s->rekey_bytes)) == 0 && (r = conn_put_words(b, &s->env)) == 0)
+	    (r = buf_put_u64(b, s->rekey_bytes)) == 0 &&
+	    (r = buf_put_u64(b, s->close_wait_ns)) == 0 && (r = conn_put_words(b, &s->env)) == 0)
 		r = ipc_send_buf(c->edge, BRK_FRONT_START, c->id, b);
 	buf_free(b);
 	return r;

@@ -313,7 +313,8 @@ leg_send_start(struct leg *l)
 	    (r = leg_put_texts(b, s->denied.text, s->denied.n)) == 0 &&
 	    (r = buf_put_u64(b, s->keepalive_ns)) == 0 &&
 	    (r = buf_put_u32(b, (uint32_t)s->keepalive_missed)) == 0 &&
-	    (r = buf_put_u64(b, s->connect_timeout_ns)) == 0)
+	    (r = buf_put_u64(b, s->connect_timeout_ns)) == 0 &&
+	    (r = buf_put_u64(b, s->close_wait_ns)) == 0)
 		r = ipc_send_buf(l->edge, BRK_BACK_START, l->id, b);
 	buf_free(b);
 	return r;

@@ -426,6 +426,7 @@ static const struct settings_key settings_keys[] = {
 	PLAIN("vault", "unlock", take_unlock),
 	OTHER("session", "env", take_env, env),
 	{ "session", "rekey", take_size, AT(rekey_bytes), 64u << 10, 1ull << 40 },
+	SPAN("session", "close_wait", close_wait_ns, S_NS, 3600 * S_NS),
 	OTHER("targets", "denied", take_nets, denied),
 	SPAN("targets", "connect_timeout", connect_timeout_ns, 100 * CLOCK_NS_PER_MS, 300 * S_NS),
 };
@@ -528,6 +529,7 @@ settings_default(struct settings *s, const char *path)
 	s->penalties.sources = 65536;
 	s->keepalive_ns = 15 * S_NS;
 	s->keepalive_missed = 3;
+	s->close_wait_ns = 30 * S_NS;
 	s->connect_timeout_ns = 15 * S_NS;
 	settings_default_lists(s);
 	return 0;

@@ -75,6 +75,7 @@ struct settings {
 
 	uint64_t keepalive_ns; /* 0: off */
 	uint64_t keepalive_missed;
+	uint64_t close_wait_ns; /* for a peer to answer CLOSE */
 
 	char unlock[SETTINGS_UNLOCK_SIZE]; /* as of keys/keys_client.h; "": its default */
 

@@ -147,7 +147,8 @@ on_start(void *arg, struct ipc_msg *msg)
 	int r;
 
 	if (!read_host_keys(&in, &conf) || !rd_u32(&in, &channels) || !rd_u64(&in, &f->alive_ns) ||
-	    !rd_u32(&in, &f->missed_max) || !rd_u64(&in, &conf.rekey_bytes))
+	    !rd_u32(&in, &f->missed_max) || !rd_u64(&in, &conf.rekey_bytes) ||
+	    !rd_u64(&in, &f->end.close_ns))
 		return ERR_FORMAT;
 	if ((r = take_patterns(f, &in)) != 0)
 		return r;

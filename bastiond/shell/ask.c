@@ -45,6 +45,8 @@ finish(struct shell *s, struct ask *a, uint8_t code, const char *text, size_t le
 
 	if (a->done != NULL)
 		a->done(a->arg, code, text, len, leg);
+	if (leg != 0)
+		s->answered = leg;
 	/* A leg that was granted to somebody who is gone, or that was refused at once. */
 	if (s->early.leg != 0 && (leg == s->early.leg || a->kind == ASK_CONNECT)) {
 		if (s->early.fd >= 0)

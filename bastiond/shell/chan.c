@@ -331,6 +331,8 @@ use_input(struct shell_chan *c)
 		chooser_input(c);
 		break;
 	case CHAN_RELAY:
+		if (relay_opens(c->relay) && chooser_cancels(c))
+			break;
 		if (buf_len(c->in) > 0)
 			relay_data(c->relay, buf_ptr(c->in), buf_len(c->in));
 		buf_reset(c->in);
@@ -343,9 +345,11 @@ use_input(struct shell_chan *c)
 			buf_reset(c->in);
 		}
 		break;
+	case CHAN_CONNECTS:
+		(void)chooser_cancels(c);
+		break;
 	case CHAN_NEW:
 	case CHAN_PICK_WAITS:
-	case CHAN_CONNECTS:
 		break;
 	}
 }

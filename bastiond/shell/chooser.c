@@ -65,7 +65,7 @@ connect_chosen(struct shell_chan *c)
 	char line[PICK_TARGET_SIZE + 32];
 
 	put(c, pick_clear);
-	if (str_format(line, sizeof(line), "Connecting to %s\r\n", pick_target(c->pick)) == 0)
+	if (str_format(line, sizeof(line), "Connecting to %s, Ctrl-C cancels\r\n", pick_target(c->pick)) == 0)
 		chan_send(c, LINK_DATA, line, strlen(line));
 	c->state = CHAN_CONNECTS;
 	c->leg = 0;
@@ -124,6 +124,42 @@ chooser_resize(struct shell_chan *c)
 	pick_resize(c->pick, c->cols, c->rows);
 	if (c->state == CHAN_PICK)
 		draw(c);
+}
+
+/*
+ * Ctrl-C, wherever it is in what was typed; or Esc or q, when nothing else was: what is typed ahead is the host's. Bytes up to
+ * the key; 0: on with it.
+ */
+static size_t
+cancels(const struct shell_chan *c)
+{
+	const uint8_t *p = buf_ptr(c->in), *key;
+	size_t len = buf_len(c->in);
+
+	if (len == 0)
+		return 0;
+	if ((key = memchr(p, 0x03, len)) != NULL)
+		return (size_t)(key - p) + 1;
+	return len == 1 && (*p == 0x1b || *p == 'q') &&
+	       (c->relay == NULL || relay_unused(c->relay));
+}
+
+bool
+chooser_cancels(struct shell_chan *c)
+{
+	size_t n = cancels(c);
+
+	if (n == 0 || buf_skip(c->in, n) != 0)
+		return false;
+	ask_forget(c->ask);
+	c->ask = NULL;
+	c->leg = 0;
+	if (c->relay != NULL)
+		relay_cancel(c->relay);
+	c->relay = NULL;
+	chan_took(c, n);
+	chooser_refused(c, "cancelled");
+	return true;
 }
 
 void

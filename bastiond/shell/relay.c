@@ -35,8 +35,10 @@ struct relay {
 	uint32_t requests; /* our own towards the host */
 	uint32_t program;  /* number of the shell request */
 	struct wait to_host[SHELL_WAITS_MAX], to_front[SHELL_WAITS_MAX];
+	uint64_t sent;	 /* bytes of the person's that went to the host */
 	uint64_t absorb; /* bytes of the front's credit that the host has already */
 	bool eof, exit;	 /* EOF was said to the host; the host said how its program ended */
+	bool runs;	 /* the host has started a shell, or sent something */
 };
 
 /* Towards the host. */
@@ -101,8 +103,9 @@ request(struct relay *r, const char *name, bool want_reply, const struct buf *fi
 static int
 ask_env(struct relay *r)
 {
-	struct buf *all = r->c->env;
-	int e = 0;
+	/* A view: they are asked for again after an opening that is cancelled. */
+	struct buf *all = buf_view(buf_ptr(r->c->env), buf_len(r->c->env));
+	int e = all == NULL ? -ENOMEM : 0;
 
 	while (e == 0 && buf_len(all) > 0) {
 		struct buf *one = buf_new(SHELL_ENV_MAX);
@@ -117,6 +120,7 @@ ask_env(struct relay *r)
 			e = request(r, "env", false, one, NULL);
 		buf_free(one);
 	}
+	buf_free(all);
 	return e;
 }
 
@@ -207,6 +211,35 @@ relay_free(struct relay *r)
 	let_go(r);
 }
 
+bool
+relay_opens(const struct relay *r)
+{
+	return !r->runs;
+}
+
+bool
+relay_unused(const struct relay *r)
+{
+	return r->sent == 0;
+}
+
+/* What the front waits for is answered: no host does it any more. What the host was sent, it has not taken. */
+void
+relay_cancel(struct relay *r)
+{
+	struct shell_chan *c = r->c;
+	uint8_t answer[5] = { 0 };
+
+	for (size_t i = 0; i < SHELL_WAITS_MAX; i++) {
+		if (r->to_host[i].ours == 0)
+			continue;
+		put_u32(answer, r->to_host[i].theirs);
+		chan_send(c, LINK_REPLY, answer, sizeof(answer));
+	}
+	chan_took(c, (size_t)r->sent);
+	relay_free(r);
+}
+
 void
 relay_decline(int fd)
 {
@@ -239,6 +272,7 @@ static int
 on_pass(struct relay *r, struct ipc_msg *msg, struct buf *b)
 {
 	(void)b;
+	r->runs = true;
 	r->exit = r->exit || msg->type == LINK_EXIT_STATUS || msg->type == LINK_EXIT_SIGNAL;
 	chan_send(r->c, msg->type, msg->data, msg->len);
 	return 0;
@@ -292,6 +326,8 @@ on_reply(struct relay *r, struct ipc_msg *msg, struct buf *b)
 		return ERR_FORMAT;
 	if (number == r->program && answer[4] == 0) {
 		over(r, "the host refused to start a shell", STATUS_BROKEN);
+	} else if (number == r->program) {
+		r->runs = true;
 	} else if (wait_take(r->to_host, number, &theirs)) {
 		put_u32(answer, theirs);
 		chan_send(r->c, LINK_REPLY, answer, sizeof(answer));
@@ -545,6 +581,7 @@ relay_new(struct shell_chan *c, int fd, struct relay **ret_relay)
 void
 relay_data(struct relay *r, const uint8_t *data, size_t len)
 {
+	r->sent += r->eof ? 0 : len;
 	while (len > 0 && !r->eof) {
 		size_t n = len < LINK_DATA_MAX ? len : LINK_DATA_MAX;
 

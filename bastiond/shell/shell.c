@@ -187,11 +187,13 @@ on_start(void *arg, struct ipc_msg *msg)
 	return r;
 }
 
-/* Policy is being asked for a leg whose number is not known yet. */
+/* Policy is being asked for a leg whose number is not known yet: it may be this one. Those that it named have channels, or
+ * were cancelled. */
 static bool
-connects(const struct shell *s)
+may_be_asked(const struct shell *s, uint32_t leg)
 {
-	return !TAILQ_EMPTY(&s->asks) && TAILQ_FIRST(&s->asks)->kind == ASK_CONNECT;
+	return !TAILQ_EMPTY(&s->asks) && TAILQ_FIRST(&s->asks)->kind == ASK_CONNECT &&
+	       s->early.leg == 0 && leg > s->answered;
 }
 
 /* The link of a leg that policy granted; its number may come before policy's answer does. */
@@ -207,7 +209,7 @@ on_link(void *arg, struct ipc_msg *msg)
 		chan_connected(c, fd);
 		return 0;
 	}
-	if (connects(s) && s->early.leg == 0) {
+	if (may_be_asked(s, msg->id)) {
 		s->early.leg = msg->id;
 		s->early.fd = fd;
 		return 0;
@@ -231,7 +233,7 @@ on_refused(void *arg, struct ipc_msg *msg)
 		str_plain(line, sizeof(line), p, len);
 		if (c != NULL) {
 			chan_refused(c, line);
-		} else if (connects(s) && s->early.leg == 0) {
+		} else if (may_be_asked(s, msg->id)) {
 			s->early.leg = msg->id;
 			memcpy(s->early.line, line, sizeof(line));
 		}

@@ -111,6 +111,7 @@ struct shell {
 	uint32_t read_more; /* messages of the reader since it was told to go on */
 	struct shell_early early;
 	char identity[256]; /* "" until policy was asked */
+	uint32_t answered;  /* the last leg that policy's answers named: further ones have higher numbers */
 	bool ended;	    /* LINK_END was said */
 	bool failed;	    /* out of memory, or the link is broken: the end is near */
 };
@@ -188,6 +189,8 @@ void chooser_start(struct shell_chan *c);
 void chooser_input(struct shell_chan *c);
 /* The terminal has another size, or what it shows is old: draw anew. Without a picker: nothing. */
 void chooser_resize(struct shell_chan *c);
+/* What was typed since the choice, while its leg is being opened: it may be cancelled, then true, and the picker is back. */
+bool chooser_cancels(struct shell_chan *c);
 /* There is no leg to what was chosen: on with choosing. */
 void chooser_refused(struct shell_chan *c, const char *line);
 /* Nothing followed an ESC. arg: the channel. */
@@ -204,6 +207,11 @@ void relay_request(
     struct relay *r, uint32_t number, bool want_reply, const uint8_t *data, size_t len);
 void relay_reply(struct relay *r, uint32_t number, uint8_t success);
 void relay_eof(struct relay *r);
+/* The host has not started a shell yet; nothing of the person's was sent there. */
+bool relay_opens(const struct relay *r);
+bool relay_unused(const struct relay *r);
+/* The person wants it no more, as long as relay_opens(): the channel is as it was before relay_new(). Frees it. */
+void relay_cancel(struct relay *r);
 /* The person is gone, or has closed the channel. NULL is allowed; frees it. */
 void relay_free(struct relay *r);
 /* At the very end. */

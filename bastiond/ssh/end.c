@@ -20,6 +20,7 @@
 	    1024u) /* bytes of frames kept for a link to come above which the peer is not read */
 #define EARLY_MAX (2u * 1024u * 1024u)
 #define LEAVE_NS CLOCK_NS_PER_S /* for a peer to disconnect on its own after its last channel */
+#define LOOKS 4u /* at a channel that is being closed, in the time that its peer has */
 #define FLUSH_NS (5 * CLOCK_NS_PER_S) /* for the recorder to take the last frames */
 
 /* Frames to the link. */
@@ -449,6 +450,28 @@ static const struct mux_ops mux_ops = {
 	.may_request = mux_may_request,
 };
 
+/* Peers that do not close what the other end has closed. */
+
+static void
+check_closing(struct end *e)
+{
+	if (e->close_ns > 0 && !loop_timer_armed(e->closing) && mux_closing(e->mux))
+		loop_timer_arm(e->closing, e->close_ns / LOOKS);
+}
+
+static void
+on_closing(void *arg)
+{
+	struct end *e = arg;
+	int r;
+
+	if (e->peer_gone)
+		return;
+	if ((r = mux_expire(e->mux, clock_boot_ns(), e->close_ns)) != 0)
+		log_debug("end.expire_failed reason=\"%s\"", err_str(r));
+	check_closing(e);
+}
+
 /* After every pass: hand on, flush, and see what is now waited for. */
 
 static void
@@ -526,8 +549,10 @@ on_pass(void *arg)
 	if (!e->peer_gone)
 		pump(e);
 	hold_back(e);
-	if (!e->peer_gone)
+	if (!e->peer_gone) {
+		check_closing(e);
 		check_linger(e);
+	}
 	watch(e);
 	return e->again;
 }
@@ -643,7 +668,8 @@ end_init(struct end *e, struct loop *loop, const struct end_conf *conf, void *ar
 	e->early = buf_new(EARLY_MAX);
 	if (e->mux == NULL || e->early == NULL ||
 	    (r = loop_timer_new(loop, on_alive, e, &e->alive)) != 0 ||
-	    (r = loop_timer_new(loop, on_limit, e, &e->limit)) != 0) {
+	    (r = loop_timer_new(loop, on_limit, e, &e->limit)) != 0 ||
+	    (r = loop_timer_new(loop, on_closing, e, &e->closing)) != 0) {
 		end_done(e);
 		return r;
 	}
@@ -661,5 +687,6 @@ end_done(struct end *e)
 	buf_free(e->early);
 	loop_timer_free(e->alive);
 	loop_timer_free(e->limit);
+	loop_timer_free(e->closing);
 	*e = (struct end){ 0 };
 }

@@ -59,6 +59,8 @@ struct end {
 	struct buf *early;	  /* frames for a link that is not there yet */
 	struct loop_timer *alive; /* the next question to the peer */
 	struct loop_timer *limit; /* the end of lingering */
+	struct loop_timer *closing; /* the next look at channels that are being closed */
+	uint64_t close_ns;	  /* how long a peer may take to close; 0: for ever */
 	uint64_t alive_ns;	  /* 0: never asks */
 	uint32_t missed_max;
 	uint32_t unanswered;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bastiond/ssh/mux_priv.h"
+#include "lib/clock.h"
 #include "lib/str.h"
 
 #define NOTES_MAX 256u	   /* refusals that one connection may put on record */
@@ -526,19 +527,60 @@ mux_deny(struct mux *m, uint32_t id, struct rd_str asked, const char *text)
 	return mux_answer_due(m, c);
 }
 
-int
-mux_expire(struct mux *m)
+/*
+ * The channel is over but for its peer: what waits for that one, and its CLOSE. A client may take its time for what it was
+ * sent (somebody reads it page by page), so there only the answer to CLOSE is waited for with a limit.
+ */
+static bool
+is_closing(const struct mux *m, const struct mux_chan *c)
 {
-	for (uint32_t i = 0; i < m->n_chans; i++) {
+	return (c->link_close || c->ended) && !c->peer_close &&
+	       (m->side == MUX_BACK || c->sent_close);
+}
+
+bool
+mux_closing(const struct mux *m)
+{
+	for (uint32_t i = 0; i < m->n_chans; i++)
+		if (is_closing(m, m->chans[i]))
+			return true;
+	return false;
+}
+
+/* The other end need not wait for what does not come. The channel stays ours, so that its number is known if it comes. */
+static int
+give_up(struct mux *m, struct mux_chan *c, uint64_t wait_ns)
+{
+	uint8_t note[5] = { LINK_NOTE_UNCLOSED };
+	int r;
+
+	if (c->left)
+		return 0;
+	wr_u32(note + 1, (uint32_t)(wait_ns / CLOCK_NS_PER_S));
+	r = mux_emit_chan(m, c, LINK_NOTE, rd_bytes(note, sizeof(note)), rd_bytes(NULL, 0));
+	return r != 0 ? r : mux_leave(m, c);
+}
+
+int
+mux_expire(struct mux *m, uint64_t now_ns, uint64_t wait_ns)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < m->n_chans && r == 0; i++) {
 		struct mux_chan *c = m->chans[i];
 
-		bool stuck = (c->link_close || c->ended) && !c->moved;
-
-		c->discard = c->discard || (stuck && c->stuck);
-		c->stuck = stuck;
-		c->moved = false;
+		if (!is_closing(m, c) || c->moved || c->still_ns == 0) {
+			c->still_ns = now_ns;
+			c->moved = false;
+		} else if (now_ns - c->still_ns >= wait_ns) {
+			c->still_ns = now_ns;
+			if (c->known && !c->sent_close && !c->discard)
+				c->discard = true;
+			else
+				r = give_up(m, c, wait_ns);
+		}
 	}
-	return mux_pump(m);
+	return r != 0 ? r : mux_pump(m);
 }
 
 int

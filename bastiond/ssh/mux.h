@@ -183,10 +183,13 @@ int mux_local_close(struct mux *m, uint32_t id) MUST_CHECK;
 uint32_t mux_channels(const struct mux *m);
 uint32_t mux_locals(const struct mux *m);
 /*
- * Drop what waits for a peer that takes nothing, on channels whose other end has closed, where nothing moved since the
- * last call: so that CLOSE gets through. Call it every few seconds. 0 or an error of ops.
+ * Channels whose other end has closed and whose peer has not: where nothing moved for wait_ns, what waits for a target is
+ * dropped, so that CLOSE gets through; where CLOSE is not answered for wait_ns, the other end is told that the peer has closed
+ * (LINK_NOTE_UNCLOSED, LINK_CLOSE). Call it a few times in wait_ns as long as mux_closing(). now_ns: of clock_boot_ns().
+ * 0 or an error of ops.
  */
-int mux_expire(struct mux *m) MUST_CHECK;
+int mux_expire(struct mux *m, uint64_t now_ns, uint64_t wait_ns) MUST_CHECK;
+bool mux_closing(const struct mux *m);
 
 /* Tell the record that something was refused (LINK_NOTE_REFUSED). what is escaped and cut. 0 or an error of ops. */
 int mux_note_refused(struct mux *m, uint32_t id, struct rd_str what, const char *why) MUST_CHECK;

@@ -74,7 +74,7 @@ struct mux_chan {
 	bool flows;	   /* data may leave for the peer: a program runs, or this is a front */
 	bool open;	   /* the peer has opened it, and the other end has confirmed */
 	bool moved;	   /* something left for the peer since mux_expire() looked */
-	bool stuck;	   /* it was closing then, and nothing had left */
+	uint64_t still_ns; /* when it saw that for the last time, or that nothing is closing */
 	bool discard;	   /* data for the peer is dropped: it has closed, or takes nothing */
 	bool peer_eof, peer_close; /* came from the peer */
 	bool sent_close;	   /* went to the peer */

@@ -18,7 +18,7 @@ static const uint8_t grant[] = "\0\0\0\4web1\0\0\0\10" /* host, address, port, r
 static const uint8_t rest[] = "\0\0\0\1\0\0\0\16"
 			      "192.0.2.1:2222"			 /* own address */
 			      "\0\0\0\1\0\0\0\016169.254.0.0/16" /* denied network */
-			      "\0\0\0\0\0\0\0\1\0\0\0\2\0\0\0\0\0\0\0\5";
+			      "\0\0\0\0\0\0\0\1\0\0\0\2\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\6";
 
 static int
 take(void *arg)

@@ -10,6 +10,7 @@
 
 #include "bastiond/ssh/mux.h"
 #include "bastiond/ssh/ssh_msg.h"
+#include "lib/clock.h"
 #include "recorder/link_proto.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -17,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct ground {
 	struct mux *mux;
 	size_t backlog;
+	uint64_t now_ns;
 };
 
 static int
@@ -162,7 +164,8 @@ own_step(struct ground *g, uint8_t what, const uint8_t *p, size_t n)
 	case 1:
 		return mux_ready(g->mux);
 	case 2:
-		return mux_expire(g->mux);
+		g->now_ns += n * CLOCK_NS_PER_S;
+		return mux_expire(g->mux, g->now_ns, 30 * CLOCK_NS_PER_S);
 	case 3:
 		return mux_deny(g->mux, n > 0 ? p[0] : 1, (struct rd_str){ p, n }, "denied");
 	case 4:

@@ -4,7 +4,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 75
+plan 78
 rig_init && rig_target t1 || exit 1
 rig_key "$RIG/bob"
 rig_key "$RIG/carol"
@@ -175,6 +175,24 @@ like 'the one on the host is its own, with its host and rule' \
 	"^alice $rig_me web9 web 7$"
 like 'and its replay shows it' "$(ctl play "$sid" --no-wait </dev/null | tr -d '\r')" 'started'
 is 'the connect is an event' "$(ctl log | jq -r 'select(.event == "connect.allowed" and .host == "web9") | .login')" "$rig_me"
+
+# A host that takes the connection and says nothing.
+term f 80 24 alice alice
+wait_for 10 shows f '3 of 3 hosts'
+# shellcheck disable=SC2154 # set by rig_target
+kill -STOP "$rig_pid_t1"
+keys f t1 Enter
+opening() { [ -n "$(ctl sessions list --json | jq -r '.[] | select(.host == "t1" and .state == "open") | .id')" ]; }
+wait_for 10 opening
+keys f C-c
+ok 'control-C while it is connected to leads back to the picker' wait_for 10 shows f 'bastiond: cancelled'
+closed() { ! opening; }
+ok 'and ends that session' wait_for 10 closed
+kill -CONT "$rig_pid_t1"
+keys f Enter
+keys f 'echo st""arted' Enter
+ok 'the next try is a new one' wait_for 15 shows f '^started'
+away f
 
 # What goes wrong in the middle.
 term d 80 24 alice alice

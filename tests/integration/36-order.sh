@@ -7,7 +7,7 @@
 raw=$BASTION_BIN/bastion-raw
 scripts=$BASTION_SRC/tests/lib/raw.script
 [ -x "$raw" ] || skip_all 'bastion-raw is not built'
-plan $(($("$raw" count "$scripts" direct) + $("$raw" count "$scripts" via) + 9))
+plan $(($("$raw" count "$scripts" direct) + $("$raw" count "$scripts" via) + 11))
 
 started() {
 	rig_init || return 1
@@ -15,6 +15,7 @@ started() {
 		AcceptEnv *
 	CONF
 	rig_direct_key t1
+	echo 'session: {close_wait: 2s}' >>"$RIG/b/bastiond.yaml"
 	mkdir "$RIG/got"
 	timeout 600 "$raw" -o "$RIG/got" serve "$scripts" >"$RIG/raw.port" 2>"$RIG/raw.log" &
 	rig_pids="$rig_pids $!"
@@ -90,6 +91,13 @@ ok 'what clients saw of stdout is in the record' recorded out out
 ok 'what they saw of stderr too' recorded err err
 ok 'what the target saw too' recorded in target
 ok 'the record has nothing that was not sent' recorded in sent
+# noted SCRIPT: who left a CLOSE unanswered
+noted() {
+	ctl export "$(awk -v s="$1" '$1 == s { print $2 }' "$RIG/sids")" --format json |
+		jq -r '.. | .text? // empty' 2>/dev/null | grep 'CLOSE was not answered'
+}
+like 'a target that did not close is noted' "$(noted target-never-closes-and-the-client-stays)" 'waited: 2'
+like 'so is a client' "$(noted client-never-closes)" 'waited: 2'
 not_ok 'nobody complained about a process that died' grep -q 'crashed\|killed' "$RIG/bastiond.log"
 verified() { ctl verify --all >/dev/null; }
 ok 'everything verifies' verified

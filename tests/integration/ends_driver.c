@@ -374,7 +374,8 @@ send_back_start(struct conn *c)
 	     buf_put_u64(grant, 5 * CLOCK_NS_PER_S));
 	NEED(buf_put_str(b, buf_ptr(grant), buf_len(grant)) | buf_put_u32(b, 1) |
 	     buf_put_cstr(b, own) | buf_put_u32(b, 0) | buf_put_u64(b, 60 * CLOCK_NS_PER_S) |
-	     buf_put_u32(b, 3) | buf_put_u64(b, 5 * CLOCK_NS_PER_S));
+	     buf_put_u32(b, 3) | buf_put_u64(b, 5 * CLOCK_NS_PER_S) |
+	     buf_put_u64(b, 30 * CLOCK_NS_PER_S));
 	NEED(ipc_send_buf(c->back, BRK_BACK_START, 1, b));
 	buf_free(grant);
 	buf_free(b);
@@ -537,7 +538,8 @@ send_front_start(struct conn *c)
 		die("start", -ENOMEM);
 	NEED(buf_put_u32(b, 1) | buf_put_str(b, c->d->key_blob, sizeof(c->d->key_blob)) |
 	     buf_put_u32(b, 8) | buf_put_u64(b, 60 * CLOCK_NS_PER_S) | buf_put_u32(b, 3) |
-	     buf_put_u64(b, 0) | buf_put_u32(b, 2) | buf_put_cstr(b, "LC_*") |
+	     buf_put_u64(b, 0) | buf_put_u64(b, 30 * CLOCK_NS_PER_S) | buf_put_u32(b, 2) |
+	     buf_put_cstr(b, "LC_*") |
 	     buf_put_cstr(b, "LANG"));
 	NEED(ipc_send_buf(c->broker, BRK_FRONT_START, c->id, b));
 	buf_free(b);

@@ -1001,8 +1001,9 @@ test_files_of_a_set(void **state)
 		{ POL_FILE_USER_CA, "", "f: expected at least one CA key, found none" },
 		{ POL_FILE_USER_CA, "# none\n\n", "f: expected at least one CA key" },
 		{ POL_FILE_USER_CA, "\nssh-ed25519 AAAA\n",
-		    "f:2: expected a CA's OpenSSH public key" },
-		{ POL_FILE_USER_CA, "cert-authority ssh-ed25519 AAAA\n", "f:1: expected a CA's" },
+		    "f:2:1: expected a CA's OpenSSH public key" },
+		{ POL_FILE_USER_CA, " \tcert-authority ssh-ed25519 AAAA\n",
+		    "f:1:3: expected a CA's" },
 		{ POL_FILE_REVOKED, "",
 		    "f: expected a key revocation list of ssh-keygen -k: not a" },
 		{ POL_FILE_REVOKED, "ssh-ed25519 AAAA\n", "f: expected a key revocation list" },
@@ -1022,6 +1023,59 @@ test_files_of_a_set(void **state)
 			fail_msg("%s", err);
 		set_free(s);
 	}
+}
+
+/* before: what stands before the key. The line that refuses it, or "" when it is taken; owned by the caller. */
+static char *
+ca_refusal(const char *policy, const char *before, const struct make_key *k)
+{
+	char *err = calloc(1, SET_ERR_SIZE), *key = make_key_line(k, ""), file[4096];
+	struct set *s = set_new();
+	int r;
+
+	(void)snprintf(file, sizeof(file), "%s%s\n", before, key);
+	r = set_add_file(s, POL_FILE_USER_CA, "etc/ca.pub", file, strlen(file), NULL, err);
+	if (r == 0)
+		r = set_add_file(s, POL_FILE_POLICY, "p", policy, strlen(policy), NULL, err);
+	if (r == 0)
+		r = set_add_chain(s, "publickey", err);
+	if (r == 0)
+		r = set_finish(s, 6, err);
+	assert_int_equal(r, err[0] != '\0' ? ERR_FORMAT : 0);
+	free(key);
+	set_free(s);
+	return err;
+}
+
+static void
+test_short_rsa_keys_of_cas(void **state)
+{
+	static const char lax[] = "compat: [rsa-2048]\n";
+	struct make_key *tiny = make_key_new(SSHKEY_RSA, 1024);
+	const struct {
+		const char *policy, *before;
+		const struct make_key *key;
+		const char *message; /* NULL: it is taken */
+	} rows[] = {
+		{ "", "", rsa, NULL },
+		{ "", "# ours\n  ", rsa_short,
+		    "etc/ca.pub:2:3: expected an RSA key of at least 3072 bits, this one has 2048 "
+		    "(compat: [rsa-2048] takes it): SHA256:" },
+		{ lax, "", rsa_short, NULL },
+		{ lax, "\n\n", tiny,
+		    "etc/ca.pub:3:1: expected an RSA key of 3072 (with compat: [rsa-2048] 2048) to "
+		    "8192 bits" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *err = ca_refusal(rows[i].policy, rows[i].before, rows[i].key);
+
+		if (rows[i].message == NULL ? err[0] != '\0' : strstr(err, rows[i].message) != err)
+			fail_msg("row %zu: %s", i, err);
+		free(err);
+	}
+	make_key_free(tiny);
 }
 
 int
@@ -1056,6 +1110,7 @@ main(void)
 		cmocka_unit_test(test_lists_of_methods),
 		cmocka_unit_test(test_without_a_policy_everybody_fails),
 		cmocka_unit_test(test_files_of_a_set),
+		cmocka_unit_test(test_short_rsa_keys_of_cas),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -114,7 +114,8 @@ start_as(struct world *w, const char *address, uint32_t port, uint32_t n_pins, u
 	put_grant(g, address, port, n_pins, n_cas);
 	assert_int_equal(buf_put_str(b, buf_ptr(g), buf_len(g)) | buf_put_u32(b, 1) |
 			     buf_put_cstr(b, "127.0.0.1:1") | buf_put_u32(b, 0) |
-			     buf_put_u64(b, 30 * S) | buf_put_u32(b, 2) | buf_put_u64(b, 60 * S),
+			     buf_put_u64(b, 30 * S) | buf_put_u32(b, 2) | buf_put_u64(b, 60 * S) |
+			     buf_put_u64(b, 8 * S),
 	    0);
 	assert_int_equal(
 	    ipc_plain_send(w->broker, BRK_BACK_START, 1, buf_ptr(b), buf_len(b), NULL, 0), 0);
@@ -630,7 +631,7 @@ has_sent(uint8_t type)
 }
 
 static void
-test_a_stuck_channel_closes_in_the_end(void **state)
+test_a_stuck_target_has_its_time_twice(void **state)
 {
 	struct world w;
 
@@ -642,11 +643,19 @@ test_a_stuck_channel_closes_in_the_end(void **state)
 	end_rig_frame(w.b.loop, w.link, LINK_DATA, 1, "r", "nobody takes this");
 	end_rig_frame(w.b.loop, w.link, LINK_CLOSE, 1, "");
 	rig_log_clear(&wire_fake->sent);
-	for (int i = 0; i < 3; i++) {
-		assert_false(has_sent(SSH_CHANNEL_CLOSE));
-		end_rig_later(w.b.loop, 10 * S);
-	}
+	/* It has 8 seconds: to take what it is sent, and then to answer. */
+	end_rig_later(w.b.loop, 2 * S);
+	end_rig_later(w.b.loop, 8 * S - 1);
+	assert_false(has_sent(SSH_CHANNEL_CLOSE));
+	end_rig_later(w.b.loop, 1);
+	assert_false(has_sent(SSH_CHANNEL_CLOSE)); /* looked at four times in that */
+	end_rig_later(w.b.loop, 2 * S);
 	assert_true(has_sent(SSH_CHANNEL_CLOSE));
+	end_rig_want_frame(w.link, LINK_OPEN_OK, 1, "");
+	end_rig_later(w.b.loop, 2 * S);
+	end_rig_later(w.b.loop, 10 * S);
+	end_rig_want_frame(w.link, LINK_NOTE, 1, "bu", LINK_NOTE_UNCLOSED, 8u);
+	end_rig_want_frame(w.link, LINK_CLOSE, 1, "");
 	done(&w);
 }
 
@@ -680,7 +689,7 @@ main(void)
 		cmocka_unit_test(test_a_target_that_takes_nothing_is_not_waited_for_forever),
 		cmocka_unit_test(test_without_the_recorder_nothing_goes_on),
 		cmocka_unit_test(test_without_the_broker_the_leg_ends),
-		cmocka_unit_test(test_a_stuck_channel_closes_in_the_end),
+		cmocka_unit_test(test_a_stuck_target_has_its_time_twice),
 	};
 
 	if (hash_init() != 0)

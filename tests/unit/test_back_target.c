@@ -41,7 +41,8 @@ make(const struct told *t)
 	r |= buf_put_u64(g, 7 * CLOCK_NS_PER_S);
 	r |= buf_put_str(b, buf_ptr(g), buf_len(g)) | buf_put_u32(b, 1) | buf_put_cstr(b, t->own) |
 	     buf_put_u32(b, 1) | buf_put_cstr(b, t->denied) | buf_put_u64(b, 30 * CLOCK_NS_PER_S) |
-	     buf_put_u32(b, 3) | buf_put_u64(b, 5 * CLOCK_NS_PER_S);
+	     buf_put_u32(b, 3) | buf_put_u64(b, 5 * CLOCK_NS_PER_S) |
+	     buf_put_u64(b, 9 * CLOCK_NS_PER_S);
 	assert_int_equal(r, 0);
 	buf_free(g);
 	buf_free(k);
@@ -83,6 +84,7 @@ test_a_plan_is_what_it_was_told(void **state)
 	assert_int_equal(p.n_denied, 1);
 	/* The shorter of the two. */
 	assert_true(p.timeout_ns == 5 * CLOCK_NS_PER_S);
+	assert_true(p.close_ns == 9 * CLOCK_NS_PER_S);
 	assert_true(p.alive_ns == 30 * CLOCK_NS_PER_S);
 	assert_int_equal(p.missed_max, 3);
 	back_plan_done(&p);

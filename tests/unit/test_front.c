@@ -42,13 +42,13 @@ init(struct world *w)
 	assert_int_equal(front_init(&w->f, &fds), 0);
 }
 
-/* Host key blob, channels, keepalive 30 s, 2 missed, rekey, two patterns. */
+/* Host key blob, channels, keepalive 30 s, 2 missed, rekey, 8 s for CLOSE, two patterns. */
 static void
 start(struct world *w)
 {
 	init(w);
-	end_rig_say(w->f.loop, w->broker, BRK_FRONT_START, -1, "usuuuuuuuss", 1u, "host key blob",
-	    4u, 6u, 4230196224u, 2u, 0u, 0u, 2u, "LC_*", "LANG");
+	end_rig_say(w->f.loop, w->broker, BRK_FRONT_START, -1, "usuuuuuuuuuss", 1u,
+	    "host key blob", 4u, 6u, 4230196224u, 2u, 0u, 0u, 1u, 3705032704u, 2u, "LC_*", "LANG");
 	assert_non_null(wire_fake);
 	assert_int_equal(wire_fake->role, WIRE_SERVER);
 }
@@ -163,8 +163,8 @@ test_a_malformed_start_ends_the_front(void **state)
 
 	(void)state;
 	init(&w);
-	end_rig_say(w.f.loop, w.broker, BRK_FRONT_START, -1, "usuuuuuuus", 1u, "host key blob", 4u,
-	    6u, 0u, 2u, 0u, 0u, 2u, "LC_*");
+	end_rig_say(w.f.loop, w.broker, BRK_FRONT_START, -1, "usuuuuuuuuus", 1u, "host key blob", 4u,
+	    6u, 0u, 2u, 0u, 0u, 0u, 0u, 2u, "LC_*");
 	end_rig_want_gone(w.broker);
 	done(&w);
 }
@@ -1001,6 +1001,22 @@ test_a_silent_client_is_given_up(void **state)
 }
 
 static void
+test_a_client_that_does_not_close_holds_nobody(void **state)
+{
+	struct world w;
+
+	(void)state;
+	running(&w); /* 8 s for CLOSE */
+	end_rig_frame(w.f.loop, w.link, LINK_CLOSE, 1, "");
+	end_rig_later(w.f.loop, 2 * S);
+	end_rig_later(w.f.loop, 10 * S);
+	end_rig_want_frame(w.link, LINK_NOTE, 1, "bu", LINK_NOTE_UNCLOSED, 8u);
+	end_rig_want_frame(w.link, LINK_CLOSE, 1, "");
+	assert_false(wire_fake->over);
+	done(&w);
+}
+
+static void
 test_any_message_is_a_sign_of_life(void **state)
 {
 	struct world w;
@@ -1111,6 +1127,7 @@ main(void)
 		cmocka_unit_test(test_only_sessions_are_opened_as_many_as_allowed),
 		cmocka_unit_test(test_global_requests_are_refused_by_their_kind),
 		cmocka_unit_test(test_a_silent_client_is_given_up),
+		cmocka_unit_test(test_a_client_that_does_not_close_holds_nobody),
 		cmocka_unit_test(test_any_message_is_a_sign_of_life),
 		cmocka_unit_test(test_a_slow_recorder_holds_the_client_back_and_loses_nothing),
 		cmocka_unit_test(test_a_client_is_held_back_while_there_is_no_link),

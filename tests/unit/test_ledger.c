@@ -126,7 +126,9 @@ test_frames_that_a_side_may_not_send(void **state)
 	BROKEN(F, LINK_NOTE, 0, "\6", 1);
 	BROKEN(B, LINK_NOTE, 0, "\6", 1);
 	BROKEN(B, LINK_NOTE, 0, "\0", 1);
-	BROKEN(B, LINK_NOTE, 0, "\7", 1);
+	BROKEN(B, LINK_NOTE, 0, "\10", 1);
+	PASS(F, LINK_NOTE, 1, "\7\0\0\0\36", 5);
+	PASS(B, LINK_NOTE, 1, "\7\0\0\0\36", 5);
 	PASS(F, LINK_NOTE, 0, "\4", 1);
 	PASS(B, LINK_NOTE, 1, "\4", 1);
 	BROKEN(F, 0, 0, "", 0);

@@ -14,9 +14,9 @@
 #include "policy/model.h"
 #include "tests/lib/ssh_make.h"
 
-/* Files are written with @A@ and @B@ for two Ed25519 keys, @R@ for an RSA key of 2048 bits and @C@ for a certificate. */
-static char *key_a, *key_b, *key_rsa, *key_cert;
-static struct make_key *maker_a, *maker_b, *maker_rsa;
+/* Files are written with @A@ and @B@ for two Ed25519 keys, @R@ for an RSA key of 2048 bits, @S@ of 1024 and @C@ for a certificate. */
+static char *key_a, *key_b, *key_rsa, *key_short, *key_cert;
+static struct make_key *maker_a, *maker_b, *maker_rsa, *maker_short;
 
 static int
 setup(void **state)
@@ -25,9 +25,11 @@ setup(void **state)
 	maker_a = make_key_new(SSHKEY_ED25519, 0);
 	maker_b = make_key_new(SSHKEY_ED25519, 0);
 	maker_rsa = make_key_new(SSHKEY_RSA, 2048);
+	maker_short = make_key_new(SSHKEY_RSA, 1024);
 	key_a = make_key_line(maker_a, "");
 	key_b = make_key_line(maker_b, "");
 	key_rsa = make_key_line(maker_rsa, "");
+	key_short = make_key_line(maker_short, "");
 	key_cert = strdup("ssh-ed25519-cert-v01@openssh.com "
 			  "AAAAIHNzaC1lZDI1NTE5LWNlcnQtdjAxQG9wZW5zc2guY29t");
 	return sshkey_init();
@@ -40,9 +42,11 @@ teardown(void **state)
 	make_key_free(maker_a);
 	make_key_free(maker_b);
 	make_key_free(maker_rsa);
+	make_key_free(maker_short);
 	free(key_a);
 	free(key_b);
 	free(key_rsa);
+	free(key_short);
 	free(key_cert);
 	return 0;
 }
@@ -59,6 +63,7 @@ filled(const char *text)
 				  : p[1] == 'A'				     ? key_a
 				  : p[1] == 'B'				     ? key_b
 				  : p[1] == 'R'				     ? key_rsa
+				  : p[1] == 'S'				     ? key_short
 				  : p[1] == 'C'				     ? key_cert
 									     : NULL;
 
@@ -168,13 +173,15 @@ static void
 test_compat(void **state)
 {
 	struct model *m =
-	    loaded("compat: [rsa-2048, sk-no-touch]\nusers: {alice: {keys: [\"@R@\"]}}\n");
+	    loaded("compat: [rsa-2048, sk-no-touch]\nusers: {alice: {keys: [\"@R@\"]}}\n"
+		   "hosts: {h: {address: 10.0.0.1, host_ca: [\"@R@\"]}}\n");
 
 	(void)state;
 	assert_int_equal(model_rsa_bits(m), 2048);
 	assert_true(model_sk_no_touch(m));
 	model_free(m);
-	m = loaded("");
+	/* A host's own key is what it is: the smallest that anything is taken with, without a word. */
+	m = loaded("hosts: {h: {address: 10.0.0.1, host_keys: [\"@R@\"]}}\n");
 	assert_false(model_sk_no_touch(m));
 	model_free(m);
 }
@@ -281,6 +288,16 @@ static const struct {
 	    "hosts.h.key: expected the name of a key in the vault" },
 	{ "hosts: {h: {address: 10.0.0.1, host_keys: [x]}}\n",
 	    "hosts.h.host_keys[0]: expected an OpenSSH public key" },
+	{ "hosts: {h: {address: 10.0.0.1, host_keys: [\"@A@\", \"@S@\"]}}\n",
+	    "hosts.h.host_keys[1]: expected an RSA key of 2048 to 8192 bits, this one is out of "
+	    "that" },
+	{ "hosts: {h: {address: 10.0.0.1, host_ca: [\"@R@\"]}}\n",
+	    "hosts.h.host_ca[0]: expected an RSA key of at least 3072 bits, this one has 2048 "
+	    "(compat: [rsa-2048] takes it)" },
+	{ "compat: [rsa-2048]\nhosts: {h: {address: 10.0.0.1, host_ca: [\"@S@\"]}}\n",
+	    "hosts.h.host_ca[0]: expected an RSA key of 2048 to 8192 bits" },
+	{ "users: {alice: {keys: [\"@S@\"]}}\n",
+	    "users.alice.keys[0]: expected an RSA key of 3072 to 8192 bits" },
 	{ "hosts: {h: {address: 10.0.0.1, labels: [x]}}\n", "hosts.h.labels: expected a map" },
 	{ "hosts: {h: {address: 10.0.0.1, labels: {a: [x]}}}\n",
 	    "hosts.h.labels.a: expected text" },

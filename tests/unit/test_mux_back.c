@@ -10,11 +10,13 @@
 
 #include <cmocka.h>
 
+#include "lib/clock.h"
 #include "tests/unit/mux_rig.h"
 
 #define OK(x) assert_int_equal(x, 0)
 #define WINDOW 2097152u
 #define PACKET 32768u
+#define S CLOCK_NS_PER_S
 
 static void
 fresh(struct rig *g)
@@ -299,7 +301,7 @@ test_data_then_close_loses_nothing(void **state)
 	OK(rig_link(&g, LINK_CLOSE, 1, ""));
 	rig_want_ssh(&g, "bus", SSH_CHANNEL_DATA, 9u, "ab");
 	rig_want_quiet(&g);
-	OK(mux_expire(g.mux));
+	OK(mux_expire(g.mux, S, S));
 	OK(rig_ssh(&g, "buu", SSH_CHANNEL_WINDOW_ADJUST, 1u, 9u));
 	rig_want_ssh(&g, "bus", SSH_CHANNEL_DATA, 9u, "cd");
 	rig_want_ssh(&g, "bu", SSH_CHANNEL_EOF, 9u);
@@ -318,17 +320,69 @@ test_a_target_that_takes_nothing_is_closed_in_the_end(void **state)
 	OK(rig_link(&g, LINK_OPEN, 1, "s", "session"));
 	confirm(&g, 1, 0);
 	OK(rig_link(&g, LINK_REQUEST, 1, "usb", 1u, "shell", 0));
-	OK(mux_expire(g.mux));
-	OK(mux_expire(g.mux));
+	OK(mux_expire(g.mux, S, S));
+	OK(mux_expire(g.mux, 2 * S, S));
 	rig_log_clear(&g.ssh);
 	rig_log_clear(&g.link);
 	OK(rig_link(&g, LINK_DATA, 1, "r", "abcd"));
 	OK(rig_link(&g, LINK_CLOSE, 1, ""));
-	/* It was quiet before, so the first look only notes it. */
-	OK(mux_expire(g.mux));
+	OK(mux_expire(g.mux, 3 * S - 1, S));
 	rig_want_quiet(&g);
-	OK(mux_expire(g.mux));
+	OK(mux_expire(g.mux, 3 * S, S));
 	rig_want_ssh(&g, "bu", SSH_CHANNEL_CLOSE, 9u);
+	rig_want_quiet(&g);
+	rig_done(&g);
+}
+
+static void
+test_a_target_that_never_closes_does_not_hold_the_client(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	fresh(&g);
+	OK(rig_link(&g, LINK_OPEN, 1, "s", "session"));
+	confirm(&g, 1, 10);
+	OK(rig_link(&g, LINK_CLOSE, 1, ""));
+	rig_log_clear(&g.ssh);
+	rig_log_clear(&g.link);
+	OK(mux_expire(g.mux, S, 3 * S));
+	OK(mux_expire(g.mux, 2 * S, 3 * S));
+	rig_want_quiet(&g);
+	OK(mux_expire(g.mux, 4 * S, 3 * S));
+	rig_want_link(&g, LINK_NOTE, 1, "bu", LINK_NOTE_UNCLOSED, 3u);
+	rig_want_link(&g, LINK_CLOSE, 1, "");
+	/* Nothing follows CLOSE on the link, whatever the target says; its own CLOSE frees the number. */
+	OK(rig_ssh(&g, "bus", SSH_CHANNEL_DATA, 1u, "late"));
+	OK(rig_ssh(&g, "busbu", SSH_CHANNEL_REQUEST, 1u, "exit-status", 0, 1u));
+	OK(mux_expire(g.mux, 9 * S, 3 * S));
+	OK(rig_ssh(&g, "bu", SSH_CHANNEL_CLOSE, 1u));
+	assert_int_equal(mux_channels(g.mux), 0);
+	rig_want_quiet(&g);
+	rig_done(&g);
+}
+
+/* Nor one that does not even answer the open. */
+static void
+test_a_target_that_never_opens_does_not_hold_the_client(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	fresh(&g);
+	OK(rig_link(&g, LINK_OPEN, 1, "s", "session"));
+	OK(rig_link(&g, LINK_CLOSE, 1, ""));
+	rig_log_clear(&g.ssh);
+	rig_log_clear(&g.link);
+	OK(mux_expire(g.mux, S, 3 * S));
+	OK(mux_expire(g.mux, 4 * S, 3 * S));
+	rig_want_link(&g, LINK_NOTE, 1, "bu", LINK_NOTE_UNCLOSED, 3u);
+	rig_want_link(&g, LINK_CLOSE, 1, "");
+	/* When it comes at last, it is closed at once. */
+	confirm(&g, 1, 10);
+	rig_want_ssh(&g, "bu", SSH_CHANNEL_CLOSE, 9u);
+	OK(rig_ssh(&g, "bu", SSH_CHANNEL_CLOSE, 1u));
+	assert_int_equal(mux_channels(g.mux), 0);
 	rig_want_quiet(&g);
 	rig_done(&g);
 }
@@ -570,6 +624,8 @@ main(void)
 		cmocka_unit_test(test_a_request_overtakes_data_that_the_target_does_not_take),
 		cmocka_unit_test(test_data_then_close_loses_nothing),
 		cmocka_unit_test(test_a_target_that_takes_nothing_is_closed_in_the_end),
+		cmocka_unit_test(test_a_target_that_never_closes_does_not_hold_the_client),
+		cmocka_unit_test(test_a_target_that_never_opens_does_not_hold_the_client),
 		cmocka_unit_test(test_a_client_has_no_exit_status_nor_second_stream),
 		cmocka_unit_test(test_requests_that_wait_have_a_limit),
 		cmocka_unit_test(test_replies_carry_the_number_of_their_request),

@@ -10,11 +10,13 @@
 
 #include <cmocka.h>
 
+#include "lib/clock.h"
 #include "tests/unit/mux_rig.h"
 
 #define OK(x) assert_int_equal(x, 0)
 #define WINDOW 2097152u
 #define PACKET 32768u
+#define S CLOCK_NS_PER_S
 
 static char *
 filled(char c, size_t n)
@@ -1005,8 +1007,9 @@ test_a_second_eof_or_close_of_the_client_says_nothing(void **state)
 	rig_done(&g);
 }
 
+/* A pager, say: what the program wrote is there until somebody turns the page. */
 static void
-test_a_client_that_reads_no_more_gets_its_close_in_the_end(void **state)
+test_a_client_may_take_any_time_for_what_it_was_sent(void **state)
 {
 	struct rig g;
 
@@ -1015,11 +1018,60 @@ test_a_client_that_reads_no_more_gets_its_close_in_the_end(void **state)
 	OK(rig_link(&g, LINK_DATA, 1, "r", "abc"));
 	OK(rig_link(&g, LINK_CLOSE, 1, ""));
 	rig_log_clear(&g.ssh);
-	OK(mux_expire(g.mux)); /* it took a byte a moment ago */
-	OK(mux_expire(g.mux));
+	assert_false(mux_closing(g.mux));
+	for (uint64_t t = 1; t < 10; t++)
+		OK(mux_expire(g.mux, t * S, S));
 	rig_want_quiet(&g);
-	OK(mux_expire(g.mux));
+	OK(rig_ssh(&g, "buu", SSH_CHANNEL_WINDOW_ADJUST, 1u, 9u));
+	rig_want_ssh(&g, "bus", SSH_CHANNEL_DATA, 7u, "bc");
 	rig_want_ssh(&g, "bu", SSH_CHANNEL_CLOSE, 7u);
+	rig_want_quiet(&g);
+	rig_done(&g);
+}
+
+static void
+test_a_client_that_never_closes_does_not_hold_the_other_end(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	running(&g);
+	OK(rig_link(&g, LINK_CLOSE, 1, ""));
+	rig_want_ssh(&g, "bu", SSH_CHANNEL_CLOSE, 7u);
+	assert_true(mux_closing(g.mux));
+	OK(mux_expire(g.mux, S, 3 * S)); /* it was sent something a moment ago */
+	OK(mux_expire(g.mux, 2 * S, 3 * S));
+	OK(mux_expire(g.mux, 4 * S - 1, 3 * S));
+	rig_want_quiet(&g);
+	OK(mux_expire(g.mux, 4 * S, 3 * S));
+	rig_want_link(&g, LINK_NOTE, 1, "bu", LINK_NOTE_UNCLOSED, 3u);
+	rig_want_link(&g, LINK_CLOSE, 1, "");
+	for (uint64_t t = 5; t < 15; t++)
+		OK(mux_expire(g.mux, t * S, 3 * S));
+	/* What it still says goes nowhere; its CLOSE frees the number. */
+	OK(rig_ssh(&g, "bus", SSH_CHANNEL_DATA, 1u, "x"));
+	OK(rig_ssh(&g, "busb", SSH_CHANNEL_REQUEST, 1u, "signal", 0));
+	assert_int_equal(mux_channels(g.mux), 1);
+	OK(rig_ssh(&g, "bu", SSH_CHANNEL_CLOSE, 1u));
+	assert_int_equal(mux_channels(g.mux), 0);
+	rig_want_quiet(&g);
+	rig_done(&g);
+}
+
+static void
+test_a_client_that_closes_in_time_is_not_noted(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	running(&g);
+	OK(rig_link(&g, LINK_CLOSE, 1, ""));
+	rig_want_ssh(&g, "bu", SSH_CHANNEL_CLOSE, 7u);
+	OK(mux_expire(g.mux, S, 3 * S));
+	OK(rig_ssh(&g, "bu", SSH_CHANNEL_CLOSE, 1u));
+	rig_want_link(&g, LINK_CLOSE, 1, "");
+	assert_false(mux_closing(g.mux));
+	OK(mux_expire(g.mux, 9 * S, 3 * S));
 	rig_want_quiet(&g);
 	rig_done(&g);
 }
@@ -1033,8 +1085,8 @@ test_an_open_channel_never_expires(void **state)
 	narrow(&g, 1, PACKET);
 	OK(rig_link(&g, LINK_DATA, 1, "r", "abc"));
 	rig_log_clear(&g.ssh);
-	for (int i = 0; i < 5; i++)
-		OK(mux_expire(g.mux));
+	for (uint64_t t = 1; t < 6; t++)
+		OK(mux_expire(g.mux, t * S, S));
 	OK(rig_ssh(&g, "buu", SSH_CHANNEL_WINDOW_ADJUST, 1u, 9u));
 	rig_want_ssh(&g, "bus", SSH_CHANNEL_DATA, 7u, "bc");
 	rig_done(&g);
@@ -1424,7 +1476,9 @@ main(void)
 		cmocka_unit_test(test_late_messages_for_a_gone_channel_are_harmless_but_data),
 		cmocka_unit_test(test_a_channel_that_never_was_is_an_error),
 		cmocka_unit_test(test_a_second_eof_or_close_of_the_client_says_nothing),
-		cmocka_unit_test(test_a_client_that_reads_no_more_gets_its_close_in_the_end),
+		cmocka_unit_test(test_a_client_may_take_any_time_for_what_it_was_sent),
+		cmocka_unit_test(test_a_client_that_never_closes_does_not_hold_the_other_end),
+		cmocka_unit_test(test_a_client_that_closes_in_time_is_not_noted),
 		cmocka_unit_test(test_an_open_channel_never_expires),
 		cmocka_unit_test(test_a_denied_program_is_granted_and_told),
 		cmocka_unit_test(test_a_denied_terminal_is_a_failure),

@@ -238,7 +238,7 @@ test_every_key_reaches_its_field(void **state)
 	    "  sources: 16, exempt: []}\n"
 	    "keepalive: {interval: 7s, missed: 8}\n"
 	    "vault: {unlock: \"file:key\"}\n"
-	    "session: {env: [A_?], rekey: 64K}\n"
+	    "session: {env: [A_?], rekey: 64K, close_wait: 9s}\n"
 	    "targets: {denied: [10.0.0.0/8], connect_timeout: 500ms}\n";
 	struct settings *s = NULL;
 	char err[512];
@@ -281,6 +281,7 @@ test_every_key_reaches_its_field(void **state)
 	assert_int_equal(s->env.n, 1);
 	assert_string_equal(s->env.text[0], "A_?");
 	assert_int_equal(s->rekey_bytes, 65536);
+	assert_true(s->close_wait_ns == 9 * CLOCK_NS_PER_S);
 	assert_int_equal(s->denied.n, 1);
 	assert_string_equal(s->denied.text[0], "10.0.0.0/8");
 	assert_true(s->connect_timeout_ns == 500 * CLOCK_NS_PER_MS);

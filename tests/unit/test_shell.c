@@ -205,7 +205,7 @@ choose(void)
 	SAY(front, LINK_DATA, 1, "\r");
 	WANT(policy, POL_SHELL_CONNECT, "\0\0\0\11root+web1");
 	want_text(front, LINK_DATA, text, sizeof(text));
-	assert_non_null(strstr(text, "Connecting to root+web1\r\n"));
+	assert_non_null(strstr(text, "Connecting to root+web1, Ctrl-C cancels\r\n"));
 }
 
 static void
@@ -651,6 +651,133 @@ test_what_was_typed_ahead_is_the_hosts(void **state)
 	WANT(host, LINK_DATA, "ls\npwd\n");
 }
 
+/* The picker is back, and the host's leg of this number is not wanted. */
+static void
+want_cancelled(void)
+{
+	char text[4096];
+
+	want_text(front, LINK_DATA, text, sizeof(text));
+	assert_non_null(strstr(text, "bastiond: cancelled\r\n"));
+	assert_non_null(strstr(text, "> web1"));
+}
+
+static void
+test_an_opening_is_cancelled_before_policy_answers(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	choose();
+	SAY(front, LINK_DATA, 1, "\3");
+	want_cancelled();
+	/* Another choice waits behind the first question, whose leg is ended when it comes. */
+	SAY(front, LINK_DATA, 1, "\r");
+	want_text(front, LINK_DATA, text, sizeof(text));
+	assert_non_null(strstr(text, "Connecting to root+web1"));
+	SAY(policy, POL_SHELL_CONNECTED, 0, "\0\0\0\2\0\0\0\0");
+	WANT(policy, POL_SHELL_CONNECT, "\0\0\0\11root+web1");
+	give_link(2);
+	WANT(host, LINK_END, "\1\0\0\0\0");
+	fd_close(&host);
+	/* The second comes before its answer. */
+	give_link(3);
+	assert_false(take(host));
+	SAY(policy, POL_SHELL_CONNECTED, 0, "\0\0\0\3\0\0\0\0");
+	want_start();
+}
+
+static void
+test_an_opening_is_cancelled_before_its_link_comes(void **state)
+{
+	(void)state;
+	choose();
+	SAY(policy, POL_SHELL_CONNECTED, 0, "\0\0\0\2\0\0\0\0");
+	SAY(front, LINK_DATA, 1, "ls\3");
+	want_cancelled();
+	give_link(2);
+	WANT(host, LINK_END, "\1\0\0\0\0");
+	fd_close(&host);
+	SAY(broker, BRK_SHELL_REFUSED, 2, "\0\0\0\4late");
+	assert_false(take(front));
+	/* Nothing of that is typed into the picker. */
+	SAY(front, LINK_DATA, 1, "\r");
+	WANT(policy, POL_SHELL_CONNECT, "\0\0\0\11root+web1");
+}
+
+static void
+test_an_opening_is_cancelled_while_the_host_is_connected_to(void **state)
+{
+	(void)state;
+	choose();
+	SAY(policy, POL_SHELL_CONNECTED, 0, "\0\0\0\2\0\0\0\0");
+	give_link(2);
+	want_start();
+	WANT(front, LINK_WINDOW, "\0\0\0\1");
+	SAY(front, LINK_DATA, 1, "ls\n");
+	WANT(host, LINK_DATA, "ls\n");
+	SAY(front, LINK_REQUEST, 1, "\0\0\0\7\0\0\0\6signal\1\0\0\0\3INT");
+	assert_true(take(host));
+	SAY(front, LINK_DATA, 1, "pwd\3");
+	WANT(host, LINK_END, "\1\0\0\0\0");
+	/* The host will not answer that any more. */
+	WANT(front, LINK_REPLY, "\0\0\0\7\0");
+	want_cancelled();
+	fd_close(&host);
+	/* All that was typed is done with: Enter and the next host's start give the credit back. */
+	SAY(front, LINK_DATA, 1, "\r");
+	WANT(policy, POL_SHELL_CONNECT, "\0\0\0\11root+web1");
+	assert_true(take(front));
+	assert_int_equal(msg.type, LINK_DATA);
+	want_text(front, LINK_DATA, NULL, 0);
+	SAY(policy, POL_SHELL_CONNECTED, 0, "\0\0\0\3\0\0\0\0");
+	give_link(3);
+	want_start();
+	WANT(front, LINK_WINDOW, "\0\0\0\10"); /* 3 to the host, 4 up to the key, Enter */
+	assert_false(take(host));
+}
+
+static void
+test_esc_and_q_cancel_when_nothing_was_typed(void **state)
+{
+	(void)state;
+	choose();
+	SAY(front, LINK_DATA, 1, "q");
+	want_cancelled();
+	SAY(policy, POL_SHELL_CONNECTED, 0, "\0\0\0\0\0\0\0\2no");
+	SAY(front, LINK_DATA, 1, "\r");
+	WANT(policy, POL_SHELL_CONNECT, "\0\0\0\11root+web1");
+	want_text(front, LINK_DATA, NULL, 0);
+	SAY(policy, POL_SHELL_CONNECTED, 0, "\0\0\0\2\0\0\0\0");
+	give_link(2);
+	want_start();
+	WANT(front, LINK_WINDOW, "\0\0\0\3");
+	SAY(front, LINK_DATA, 1, "\33");
+	WANT(host, LINK_END, "\1\0\0\0\0");
+	want_cancelled();
+}
+
+/* They belong to what is typed ahead, or to a key's sequence; and Ctrl-C to the host as soon as a shell runs there. */
+static void
+test_keys_of_the_host_cancel_nothing(void **state)
+{
+	(void)state;
+	choose();
+	SAY(front, LINK_DATA, 1, "\33[A");
+	SAY(front, LINK_DATA, 1, "q");
+	SAY(policy, POL_SHELL_CONNECTED, 0, "\0\0\0\2\0\0\0\0");
+	give_link(2);
+	want_start();
+	WANT(host, LINK_DATA, "\33[Aq");
+	SAY(front, LINK_DATA, 1, "q");
+	WANT(host, LINK_DATA, "q");
+	SAY(host, LINK_OPEN_OK, 1, "");
+	SAY(host, LINK_REPLY, 1, "\0\0\0\2\1");
+	SAY(host, LINK_REPLY, 1, "\0\0\0\3\1");
+	SAY(front, LINK_DATA, 1, "\3");
+	WANT(host, LINK_DATA, "\3");
+}
+
 /* The relay. */
 
 static void
@@ -855,6 +982,11 @@ main(void)
 		T(test_a_link_may_come_before_its_number),
 		T(test_a_link_that_nobody_waits_for_is_ended),
 		T(test_what_was_typed_ahead_is_the_hosts),
+		T(test_an_opening_is_cancelled_before_policy_answers),
+		T(test_an_opening_is_cancelled_before_its_link_comes),
+		T(test_an_opening_is_cancelled_while_the_host_is_connected_to),
+		T(test_esc_and_q_cancel_when_nothing_was_typed),
+		T(test_keys_of_the_host_cancel_nothing),
 		T(test_everything_goes_both_ways),
 		T(test_an_exit_signal_is_no_status),
 		T(test_credit_is_from_end_to_end),
