@@ -16,11 +16,6 @@
 #include "lib/ipc.h"
 #include "lib/log.h"
 
-enum front_state {
-	FRONT_NEW,   /* the next hash is the session id */
-	FRONT_KNOWN, /* later ones are rekeys */
-};
-
 struct front {
 	LIST_ENTRY(front) link;
 	struct keys_fronts *all;
@@ -28,11 +23,13 @@ struct front {
 	struct ipc *edge;
 	struct keys_key *host; /* a reference; with a target the root of its key */
 	char *target;	       /* owned; NULL: host itself signs */
+	bool known;	       /* it has had its first signature: policy has its session id */
+	bool in;	       /* its person is logged in: what is signed are rekeys */
 	uint64_t tokens, filled_at_ns;
-	uint8_t hash[KEYS_SID_MAX]; /* waits for its turn */
+	uint8_t hash[KEYS_SID_MAX]; /* waits for its turn, or for the login */
 	size_t hash_len;	    /* 0: none waits */
 	uint32_t hash_id;	    /* of the request that waits */
-	struct loop_timer *turn;    /* made with the first rekey that has to wait */
+	struct loop_timer *turn;    /* made with the first request that has to wait */
 };
 
 struct keys_fronts {
@@ -55,6 +52,8 @@ front_free(struct front *f)
 	free(f->target);
 	free(f);
 }
+
+static void front_turn(void *arg);
 
 static int
 front_alarm(struct front *f, const char *what)
@@ -100,8 +99,23 @@ front_first(struct front *f, const struct ipc_msg *msg)
 		    err_str(r));
 		return r;
 	}
-	ipc_set_state(f->edge, FRONT_KNOWN);
+	f->known = true;
 	return front_sign(f, msg->id, msg->data, msg->len);
+}
+
+/* Keep it for later. 0; -ENOMEM; -errno. */
+static int
+front_keep(struct front *f, uint32_t id, const uint8_t *hash, size_t len, uint64_t in_ns)
+{
+	int r;
+
+	if (f->turn == NULL && (r = loop_timer_new(f->all->loop, front_turn, f, &f->turn)) != 0)
+		return r;
+	memcpy(f->hash, hash, len);
+	f->hash_len = len;
+	f->hash_id = id;
+	loop_timer_arm(f->turn, in_ns);
+	return 0;
 }
 
 static void
@@ -116,35 +130,43 @@ front_refill(struct front *f)
 		f->tokens = KEYS_REKEY_BURST;
 }
 
+/* One more than the rate allows waits, and the front with it. */
+static int
+front_rekey(struct front *f, uint32_t id, const uint8_t *hash, size_t len)
+{
+	uint64_t since;
+
+	if (!keys_seen_add(f->all->seen, hash, len))
+		return front_alarm(f, "asked to sign an exchange hash that was used before");
+	front_refill(f);
+	if (f->tokens > 0) {
+		f->tokens--;
+		return front_sign(f, id, hash, len);
+	}
+	log_info("keys.rekey_waits conn=%u", f->conn);
+	since = clock_boot_ns() - f->filled_at_ns;
+	return front_keep(
+	    f, id, hash, len, since < KEYS_REKEY_EVERY_NS ? KEYS_REKEY_EVERY_NS - since : 0);
+}
+
+/* What waited is due: the turn of a rekey has come, or the word that there was a login has not. */
 static void
 front_turn(void *arg)
 {
 	struct front *f = arg;
 	size_t len = f->hash_len;
 
+	f->hash_len = 0;
+	if (!f->in) {
+		(void)front_alarm(f, "asked for a second signature before its login");
+		front_free(f);
+		return;
+	}
 	front_refill(f);
 	if (f->tokens > 0)
 		f->tokens--;
-	f->hash_len = 0;
 	if (front_sign(f, f->hash_id, f->hash, len) != 0)
 		front_free(f);
-}
-
-/* One more than the rate allows: it waits, and the front with it. */
-static int
-front_wait(struct front *f, const struct ipc_msg *msg)
-{
-	uint64_t since = clock_boot_ns() - f->filled_at_ns;
-	int r;
-
-	if (f->turn == NULL && (r = loop_timer_new(f->all->loop, front_turn, f, &f->turn)) != 0)
-		return r;
-	memcpy(f->hash, msg->data, msg->len);
-	f->hash_len = msg->len;
-	f->hash_id = msg->id;
-	loop_timer_arm(f->turn, since < KEYS_REKEY_EVERY_NS ? KEYS_REKEY_EVERY_NS - since : 0);
-	log_info("keys.rekey_waits conn=%u", f->conn);
-	return 0;
 }
 
 static int
@@ -154,17 +176,12 @@ on_sign(void *arg, struct ipc_msg *msg)
 
 	if (!keys_check_hash_len(msg->len))
 		return front_alarm(f, "asked to sign what is not an exchange hash");
-	if (ipc_state(f->edge) == FRONT_NEW)
-		return front_first(f, msg);
 	if (f->hash_len > 0)
 		return front_alarm(f, "asked for a signature while another one was due");
-	if (!keys_seen_add(f->all->seen, msg->data, msg->len))
-		return front_alarm(f, "asked to sign an exchange hash that was used before");
-	front_refill(f);
-	if (f->tokens == 0)
-		return front_wait(f, msg);
-	f->tokens--;
-	return front_sign(f, msg->id, msg->data, msg->len);
+	if (f->in)
+		return front_rekey(f, msg->id, msg->data, msg->len);
+	return f->known ? front_keep(f, msg->id, msg->data, msg->len, KEYS_LOGIN_WAIT_NS)
+			: front_first(f, msg);
 }
 
 static const struct ipc_rule rules[] = {
@@ -223,7 +240,7 @@ front_find(const struct keys_fronts *f, uint32_t conn)
 }
 
 int
-keys_fronts_add(struct keys_fronts *f, uint32_t conn, int fd, bool known, struct keys_key *host,
+keys_fronts_add(struct keys_fronts *f, uint32_t conn, int fd, bool in, struct keys_key *host,
     const char *target)
 {
 	struct ipc_conf conf = {
@@ -253,7 +270,7 @@ keys_fronts_add(struct keys_fronts *f, uint32_t conn, int fd, bool known, struct
 		free(front);
 		return r;
 	}
-	ipc_set_state(front->edge, known ? FRONT_KNOWN : FRONT_NEW);
+	front->in = in;
 	front->all = f;
 	front->conn = conn;
 	front->host = keys_key_ref(host);
@@ -262,6 +279,25 @@ keys_fronts_add(struct keys_fronts *f, uint32_t conn, int fd, bool known, struct
 	LIST_INSERT_HEAD(&f->list, front, link);
 	f->n++;
 	return 0;
+}
+
+void
+keys_fronts_in(struct keys_fronts *f, uint32_t conn)
+{
+	struct front *front = front_find(f, conn);
+	uint8_t hash[KEYS_SID_MAX];
+	size_t len;
+
+	if (front == NULL || front->in)
+		return;
+	front->in = true;
+	if ((len = front->hash_len) == 0)
+		return;
+	memcpy(hash, front->hash, len);
+	front->hash_len = 0;
+	loop_timer_disarm(front->turn);
+	if (front_rekey(front, front->hash_id, hash, len) != 0)
+		front_free(front);
 }
 
 void

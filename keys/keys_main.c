@@ -306,7 +306,7 @@ tell_ready(void *arg)
 
 /* KEYS_FRONT, taken apart. */
 struct front_ask {
-	uint8_t known;
+	uint8_t in;
 	char target[KEYS_TARGET_MAX + 1];
 	char names[KEYS_PRINCIPALS_MAX][KEYS_TARGET_MAX + 1];
 	struct keys_principals principals;
@@ -321,11 +321,11 @@ read_front_ask(const struct ipc_msg *msg, struct front_ask *ask)
 	int r = -ENOMEM;
 
 	p->n = 0;
-	if (b == NULL || (r = buf_get_u8(b, &ask->known)) != 0 ||
+	if (b == NULL || (r = buf_get_u8(b, &ask->in)) != 0 ||
 	    (r = buf_get_cstr(b, ask->target, sizeof(ask->target))) != 0 ||
 	    (r = buf_get_u32(b, &n)) != 0)
 		goto out;
-	if (ask->known > 1 || n > KEYS_PRINCIPALS_MAX)
+	if (ask->in > 1 || n > KEYS_PRINCIPALS_MAX)
 		r = ERR_FORMAT;
 	for (; r == 0 && p->n < n; p->n++) {
 		p->names[p->n] = ask->names[p->n];
@@ -399,14 +399,14 @@ on_front(void *arg, struct ipc_msg *msg)
 	jump = ask.target[0] != '\0';
 	host = keys_vault_find(k->vault, jump ? KEYS_JUMP_KEY : KEYS_HOST_KEY);
 	r = host == NULL ? ERR_ORDER
-			 : keys_fronts_add(k->fronts, msg->id, msg->fds[0], ask.known == 1, host,
+			 : keys_fronts_add(k->fronts, msg->id, msg->fds[0], ask.in == 1, host,
 			       jump ? ask.target : NULL);
 	if (r == 0)
 		msg->fds[0] = -1;
 	else
 		log_warn("keys.front_refused conn=%u reason=\"%s\"", msg->id,
 		    host == NULL ? "the vault is locked" : err_str(r));
-	return jump && ask.known == 0 ? tell_front_key(k, msg->id, host, &ask, r) : 0;
+	return jump && ask.in == 0 ? tell_front_key(k, msg->id, host, &ask, r) : 0;
 }
 
 static int
@@ -415,6 +415,15 @@ on_front_gone(void *arg, struct ipc_msg *msg)
 	struct keys *k = arg;
 
 	keys_fronts_gone(k->fronts, msg->id);
+	return 0;
+}
+
+static int
+on_front_in(void *arg, struct ipc_msg *msg)
+{
+	struct keys *k = arg;
+
+	keys_fronts_in(k->fronts, msg->id);
 	return 0;
 }
 
@@ -491,6 +500,7 @@ on_status(void *arg, struct ipc_msg *msg)
 static const struct ipc_rule broker_rules[] = {
 	{ KEYS_FRONT, "front", 9, IPC_MAX, 1, IPC_ANY_STATE, on_front },
 	{ KEYS_FRONT_GONE, "front-gone", 0, 0, 0, IPC_ANY_STATE, on_front_gone },
+	{ KEYS_FRONT_IN, "front-in", 0, 0, 0, IPC_ANY_STATE, on_front_in },
 	{ KEYS_BACK, "back", 24, IPC_MAX, 1, IPC_ANY_STATE, on_back },
 	{ KEYS_BACK_GONE, "back-gone", 0, 0, 0, IPC_ANY_STATE, on_back_gone },
 	{ KEYS_ADMIN, "admin", 4, 64, 1, IPC_ANY_STATE, on_admin },

@@ -30,7 +30,7 @@ enum keys_type {
 	KEYS_READY =
 	    1, /* vault: string public blob of the host key, u32 number of keys; or locked: both empty */
 	KEYS_FRONT =
-	    2, /* broker, id: conn, 1 fd (SEQPACKET edge to the front): u8 1: the session id is known already, rekeys only;
+	    2, /* broker, id: conn, 1 fd (SEQPACKET edge to the front): u8 1: its person is logged in already, rekeys only;
 		* string target ("": the bastion's own host key; else the host behind ssh -J), u32 n + n strings: names for
 		* its host certificate. With a target and not rekeys only: KEYS_FRONT_KEY follows */
 	KEYS_FRONT_GONE = 3, /* broker, id: conn */
@@ -45,7 +45,9 @@ enum keys_type {
 	KEYS_STATUS = 8,       /* broker asks; id echoed */
 	KEYS_STATUS_REPLY = 9, /* vault: JSON object */
 	/* vault, id: conn: string plain key blob, string certificate blob ("" when there is none); or both empty: it cannot */
-	KEYS_FRONT_KEY = 10
+	KEYS_FRONT_KEY = 10,
+	/* broker, id: conn: policy has let its person in. Before that it gets one signature, from then on those of rekeys too */
+	KEYS_FRONT_IN = 11
 };
 
 /* front <-> vault */

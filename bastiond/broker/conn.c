@@ -253,13 +253,13 @@ conn_tell_policy(struct conn *c, int fd)
 }
 
 int
-conn_tell_keys(struct conn *c, int fd, uint8_t known)
+conn_tell_keys(struct conn *c, int fd, bool in)
 {
 	static const uint8_t own[8] = { 0 }; /* no target, no names */
 	struct buf *b = buf_new(IPC_MAX);
 	int r = -ENOMEM;
 
-	if (b != NULL && (r = buf_put_u8(b, known)) == 0 &&
+	if (b != NULL && (r = buf_put_u8(b, in)) == 0 &&
 	    (r = c->target != NULL ? buf_put(b, buf_ptr(c->target), buf_len(c->target))
 				   : buf_put(b, own, sizeof(own))) == 0)
 		r = ipc_send_fds(
@@ -340,7 +340,8 @@ conn_start(struct conn *c, int client)
 
 	if ((r = ipc_pair(policy)) != 0 || (r = ipc_pair(keys)) != 0)
 		goto out;
-	if ((r = conn_tell_policy(c, policy[0])) != 0 || (r = conn_tell_keys(c, keys[0], 0)) != 0 ||
+	if ((r = conn_tell_policy(c, policy[0])) != 0 ||
+	    (r = conn_tell_keys(c, keys[0], false)) != 0 ||
 	    (r = conn_run(c, &host, client, policy[1], keys[1])) != 0)
 		conn_tell_gone(c);
 out:
@@ -459,6 +460,17 @@ wiring_accept(struct wiring *w, int fd, const struct wiring_peer *peer, const ch
 	return 0;
 }
 
+/* From now on the vault signs rekeys. One that does not know the connection gets to know it as one that is in. */
+static void
+conn_tell_in(struct conn *c)
+{
+	struct wiring *w = c->w;
+
+	if (service_is_up(&w->keys) && c->keys_generation == w->keys.generation &&
+	    ipc_send(w->keys.edge, KEYS_FRONT_IN, c->id, NULL, 0) != 0)
+		log_debug("conn.tell_failed conn=%u", c->id); /* that service is ending */
+}
+
 void
 conn_authenticated(struct conn *c, const uint8_t *identity, size_t len)
 {
@@ -469,6 +481,7 @@ conn_authenticated(struct conn *c, const uint8_t *identity, size_t len)
 	str_escape(c->identity, sizeof(c->identity), identity, len);
 	loop_timer_disarm(c->timer);
 	limits_logged_in(c->w->limits, &c->ticket);
+	conn_tell_in(c);
 	log_notice(
 	    "conn.authenticated conn=%u source=%s identity=\"%s\"", c->id, c->source, c->identity);
 }
@@ -526,7 +539,7 @@ conn_new_keys_edge(struct conn *c, const void *arg)
 	if (c->state < CONN_LOGIN || c->state == CONN_CLOSING || c->edge == NULL ||
 	    c->keys_generation == c->w->keys.generation || (r = ipc_pair(pair)) != 0)
 		return;
-	if ((r = conn_tell_keys(c, pair[0], 1)) == 0)
+	if ((r = conn_tell_keys(c, pair[0], c->authenticated)) == 0)
 		r = ipc_send_fds(c->edge, BRK_FRONT_KEYS, c->id, NULL, 0, &pair[1], 1);
 	fd_close(&pair[0]);
 	fd_close(&pair[1]);

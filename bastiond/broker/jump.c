@@ -158,7 +158,7 @@ jump_ask_vault(struct conn *c)
 		return ERR_ORDER;
 	if ((r = ipc_pair(pair)) != 0)
 		return r;
-	if ((r = conn_tell_keys(c, pair[0], 0)) == 0) {
+	if ((r = conn_tell_keys(c, pair[0], false)) == 0) {
 		c->state = CONN_ASKS_VAULT;
 		c->keys_fd = pair[1];
 		pair[1] = -1;

@@ -179,8 +179,8 @@ struct conn_host_keys {
 /* Start its front. The descriptors are the front's ends, the caller's. 0; negative: there is none. */
 int conn_run(struct conn *c, const struct conn_host_keys *keys, int client, int policy,
     int keys_fd) MUST_CHECK;
-/* Hand the vault its end of a front's edge. known: it may sign rekeys only. 0; negative. */
-int conn_tell_keys(struct conn *c, int fd, uint8_t known) MUST_CHECK;
+/* Hand the vault its end of a front's edge. in: its person is logged in, it may sign rekeys only. 0; negative. */
+int conn_tell_keys(struct conn *c, int fd, bool in) MUST_CHECK;
 /* Tell policy and vault that there is no such connection any more, when they are still those that knew it. */
 void conn_tell_gone(struct conn *c);
 void conn_close(struct conn *c, const char *line);

@@ -63,7 +63,7 @@ edge(int *ret_theirs)
 }
 
 static void
-scene_open(struct scene *s, bool known)
+scene_open(struct scene *s, bool in)
 {
 	int theirs;
 
@@ -75,7 +75,7 @@ scene_open(struct scene *s, bool known)
 	assert_non_null(s->fronts = keys_fronts_new(s->loop, s->policy, s->seen));
 	assert_int_equal(keys_key_generate(KEYS_HOST_KEY, SSHKEY_ED25519, 256, &s->host), 0);
 	s->fd = edge(&theirs);
-	assert_int_equal(keys_fronts_add(s->fronts, 7, theirs, known, s->host, NULL), 0);
+	assert_int_equal(keys_fronts_add(s->fronts, 7, theirs, in, s->host, NULL), 0);
 }
 
 static void
@@ -175,7 +175,10 @@ test_the_session_id_is_not_counted_and_told_once(void **state)
 
 	(void)state;
 	scene_open(&s, false);
-	for (unsigned i = 0; i < KEYS_REKEY_BURST + 1; i++) {
+	ask(&s);
+	assert_true(answered(&s));
+	keys_fronts_in(s.fronts, 7);
+	for (unsigned i = 0; i < KEYS_REKEY_BURST; i++) {
 		ask(&s);
 		assert_true(answered(&s));
 	}
@@ -187,6 +190,85 @@ test_the_session_id_is_not_counted_and_told_once(void **state)
 	assert_int_equal(msg.id, 7);
 	assert_int_equal(ipc_plain_recv(s.policy_fd, space, &msg, 0), -ETIMEDOUT);
 	clock_override(NULL, test_clock);
+	scene_close(&s);
+}
+
+/* What policy was told; IPC_HELLO: nothing. */
+static uint16_t
+told(struct scene *s)
+{
+	struct ipc_msg msg;
+	int r;
+
+	clock_override(NULL, NULL);
+	r = ipc_plain_recv(s->policy_fd, space, &msg, 0);
+	clock_override(NULL, test_clock);
+	return r == 0 ? msg.type : IPC_HELLO;
+}
+
+static void
+test_a_second_one_before_the_login_is_an_alarm(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, false);
+	ask(&s);
+	assert_true(answered(&s));
+	assert_int_equal(told(&s), POL_SESSION_ID);
+	ask(&s);
+	assert_false(answered(&s));
+	now_ns += KEYS_LOGIN_WAIT_NS - 1;
+	passes(&s);
+	assert_int_equal(told(&s), IPC_HELLO);
+	assert_int_equal(keys_fronts_n(s.fronts), 1);
+	now_ns += 1;
+	passes(&s);
+	assert_int_equal(told(&s), POL_KEYS_ALARM);
+	assert_int_equal(keys_fronts_n(s.fronts), 0);
+	assert_int_equal(keys_fronts_signed(s.fronts), 1);
+	keys_fronts_in(s.fronts, 7);
+	scene_close(&s);
+}
+
+/* A client may rekey before the broker has told us that it is in. */
+static void
+test_a_rekey_waits_for_the_word_of_the_login(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, false);
+	ask(&s);
+	assert_true(answered(&s));
+	assert_int_equal(told(&s), POL_SESSION_ID);
+	ask(&s);
+	assert_false(answered(&s));
+	keys_fronts_in(s.fronts, 7);
+	assert_true(answered(&s));
+	now_ns += 2 * KEYS_LOGIN_WAIT_NS;
+	passes(&s);
+	assert_int_equal(told(&s), IPC_HELLO);
+	assert_int_equal(keys_fronts_n(s.fronts), 1);
+	assert_int_equal(keys_fronts_signed(s.fronts), 2);
+	scene_close(&s);
+}
+
+/* Two at a time, of whatever kind, are more than an honest front ever asks for. */
+static void
+test_one_while_another_waits_for_the_login_is_an_alarm(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, false);
+	ask(&s);
+	assert_true(answered(&s));
+	assert_int_equal(told(&s), POL_SESSION_ID);
+	ask(&s);
+	ask(&s);
+	assert_int_equal(told(&s), POL_KEYS_ALARM);
+	assert_int_equal(keys_fronts_n(s.fronts), 0);
 	scene_close(&s);
 }
 
@@ -238,6 +320,9 @@ main(void)
 		cmocka_unit_test(test_a_burst_passes_and_then_one_at_a_time),
 		cmocka_unit_test(test_time_gives_the_burst_back_and_no_more),
 		cmocka_unit_test(test_the_session_id_is_not_counted_and_told_once),
+		cmocka_unit_test(test_a_second_one_before_the_login_is_an_alarm),
+		cmocka_unit_test(test_a_rekey_waits_for_the_word_of_the_login),
+		cmocka_unit_test(test_one_while_another_waits_for_the_login_is_an_alarm),
 		cmocka_unit_test(test_an_end_while_one_waits),
 		cmocka_unit_test(test_session_ids_are_remembered_for_long),
 	};

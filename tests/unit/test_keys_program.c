@@ -358,6 +358,8 @@ test_a_front_of_a_target_has_its_own_key(void **state)
 		assert_int_equal(ipc_plain_send(fd, KEYS_SIGN, 0, sid, 32, NULL, 0), 0);
 		msg = expect(fd, KEYS_SIGNED);
 		assert_int_equal(crypto_sign_verify_detached(msg.data, sid, 32, blob + 19), 0);
+		assert_int_equal(
+		    ipc_plain_send(shared.broker, KEYS_FRONT_IN, conn, NULL, 0, NULL, 0), 0);
 	}
 	msg = expect(shared.policy, POL_SESSION_ID);
 	assert_int_equal(msg.id, conn);
