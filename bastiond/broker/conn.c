@@ -142,6 +142,26 @@ conn_on_exit(void *arg, int status)
 	wiring_changed(w);
 }
 
+/* It sent what no honest front sends. Our own troubles with it are none of its lies. */
+static void
+conn_broke_rules(struct conn *c, int err)
+{
+	struct json *e;
+
+	log_err(
+	    "front.edge_broken conn=%u reason=\"%s\" next=\"it is killed\"", c->id, err_str(err));
+	if (!wiring_is_lie(err))
+		return;
+	e = json_event("front.alarm");
+	json_put_u64(e, "conn", c->id);
+	json_put_str(e, "source", c->source);
+	json_put_str(e, "identity", c->identity[0] != '\0' ? c->identity : NULL);
+	json_put_str(e, "reason", "rules-broken");
+	json_put_str(e, "detail", err_str(err));
+	wiring_audit(c->w, e);
+	conn_failed(c, POL_FAILURE_ALARM);
+}
+
 /* The front has closed its edge: it ends, or is made to. */
 static void
 conn_on_gone(void *arg, int err)
@@ -149,8 +169,7 @@ conn_on_gone(void *arg, int err)
 	struct conn *c = arg;
 
 	if (err != ERR_PEER_GONE)
-		log_err("front.edge_broken conn=%u reason=\"%s\" next=\"it is killed\"", c->id,
-		    err_str(err));
+		conn_broke_rules(c, err);
 	ipc_free(c->edge);
 	c->edge = NULL;
 	c->state = CONN_CLOSING;
@@ -495,6 +514,9 @@ conn_failed(struct conn *c, unsigned kind)
 		    "conn.alarm conn=%u source=%s identity=\"%s\"", c->id, c->source, c->identity);
 		conn_charge(c, PENALTY_ALARM);
 	}
+	/* Whoever lied once gets no second chance: its sessions end, and what it still holds is worth nothing. */
+	if (kind == POL_FAILURE_ALARM)
+		conn_close(c, "The bastion has ended this connection");
 }
 
 /* Every connection; fn may free it. */

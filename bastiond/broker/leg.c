@@ -168,14 +168,31 @@ leg_on_back_exit(void *arg, int status)
 	leg_settle(l);
 }
 
+/* The one at the other end of the leg's client is not charged: whoever broke into a back came from the target. */
+static void
+leg_broke_rules(struct leg *l, int err)
+{
+	char sid[2 * REC_SID_LEN + 1];
+	struct json *e;
+
+	log_err("back.edge_broken leg=%u reason=\"%s\" next=\"it is killed\"", l->id, err_str(err));
+	if (!wiring_is_lie(err))
+		return;
+	e = json_event("back.alarm");
+	json_put_u64(e, "leg", l->id);
+	json_put_str(e, "session", l->has_sid ? str_hex(sid, l->sid, REC_SID_LEN) : NULL);
+	json_put_str(e, "reason", "rules-broken");
+	json_put_str(e, "detail", err_str(err));
+	wiring_audit(l->w, e);
+}
+
 static void
 leg_on_back_gone(void *arg, int err)
 {
 	struct leg *l = arg;
 
 	if (err != ERR_PEER_GONE)
-		log_err("back.edge_broken leg=%u reason=\"%s\" next=\"it is killed\"", l->id,
-		    err_str(err));
+		leg_broke_rules(l, err);
 	ipc_free(l->edge);
 	l->edge = NULL;
 	loop_timer_disarm(l->timer);

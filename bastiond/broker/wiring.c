@@ -141,6 +141,12 @@ wiring_set_own(struct wiring *w, char own[][NET_PORT_TEXT_SIZE], size_t n)
 	memcpy(w->own, own, w->n_own * sizeof(w->own[0]));
 }
 
+bool
+wiring_is_lie(int err)
+{
+	return err == ERR_FORMAT || err == ERR_ORDER || err == ERR_VERSION;
+}
+
 int
 wiring_send_text(struct ipc *edge, uint16_t type, uint32_t id, const char *text)
 {

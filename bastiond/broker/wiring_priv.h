@@ -159,6 +159,8 @@ struct wiring {
 void wiring_changed(struct wiring *w);
 /* A service has ended: noted in the record, and as the reason where the start waits for it. */
 void wiring_service_down(struct wiring *w, const struct service *s, const char *what);
+/* Whether an edge ended because its peer sent what no honest one sends; else it is gone, or we could not serve it. */
+bool wiring_is_lie(int err);
 /* A message that is one string. As ipc_send(). */
 int wiring_send_text(struct ipc *edge, uint16_t type, uint32_t id, const char *text) MUST_CHECK;
 /* Make a pair of edges and hand one end to each side. 0; negative: neither has it. */

@@ -562,12 +562,55 @@ test_answers_about_unknown_legs_are_no_fault(void **state)
 static void
 test_a_front_that_speaks_is_killed(void **state)
 {
+	const char *line;
+
 	(void)state;
 	rig_start(&rig);
 	(void)rig_login(&rig, "192.0.2.1");
 	rig_send(&rig, edge("front"), BRK_FRONT_LINK, 1, NULL, 0);
 	assert_null(rig_fake(&rig, "front"));
 	assert_int_equal(rig.w->n_conns, 0);
+	/* That is news, and its source pays for it. */
+	rig_expect(&rig, edge("recorder"), REC_AUDIT, &msg);
+	assert_non_null(strstr((const char *)msg.data, "\"front.alarm\""));
+	assert_non_null(strstr((const char *)msg.data, "\"rules-broken\""));
+	assert_int_not_equal(rig_connect(&rig, "192.0.2.1", &line, NULL), 0);
+	assert_int_equal(rig_connect(&rig, "192.0.2.2", &line, NULL), 0);
+}
+
+/* Its source does not: whoever broke into a back came from the target. */
+static void
+test_a_back_that_speaks_is_killed(void **state)
+{
+	const char *line;
+
+	(void)state;
+	rig_start(&rig);
+	rig_grant(&rig, rig_login(&rig, "192.0.2.1"), 1);
+	rig_opened(&rig, 1);
+	rig_send(&rig, edge("back"), BRK_BACK_START, 1, NULL, 0);
+	assert_null(rig_fake(&rig, "back"));
+	rig_expect(&rig, edge("recorder"), REC_AUDIT, &msg);
+	assert_non_null(strstr((const char *)msg.data, "\"back.alarm\""));
+	assert_non_null(strstr((const char *)msg.data, "02020202"));
+	assert_int_equal(rig_connect(&rig, "192.0.2.1", &line, NULL), 0);
+}
+
+static void
+test_an_alarm_ends_the_connection(void **state)
+{
+	static const uint8_t kind = POL_FAILURE_ALARM;
+	struct fake *front;
+
+	(void)state;
+	rig_start(&rig);
+	(void)rig_login(&rig, "192.0.2.1");
+	front = rig_fake(&rig, "front");
+	front->stubborn = true;
+	rig_send(&rig, edge("policy"), POL_FAILED, rig.w->last_conn, &kind, 1);
+	rig_expect(&rig, front->fds[0], BRK_FRONT_CLOSE, &msg);
+	rig_pass_time(&rig, WIRING_KILL_NS);
+	assert_true(front->told_kill);
 }
 
 static void
@@ -924,6 +967,8 @@ main(void)
 		T(test_broken_rules_end_the_peer_only),
 		T(test_answers_about_unknown_legs_are_no_fault),
 		T(test_a_front_that_speaks_is_killed),
+		T(test_a_back_that_speaks_is_killed),
+		T(test_an_alarm_ends_the_connection),
 		T(test_grace),
 		T(test_what_ends_cost),
 		T(test_a_crash_is_an_event),

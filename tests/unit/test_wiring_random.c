@@ -265,7 +265,8 @@ static void
 step_failed(void)
 {
 	struct conn *c = some_conn();
-	uint8_t kind = (uint8_t)(1 + dice(3));
+	/* An alarm ends the connection: rare, so that some live. */
+	uint8_t kind = dice(20) == 0 ? POL_FAILURE_ALARM : (uint8_t)(1 + dice(2));
 
 	if (c != NULL && service_is_ready(&rig.w->policy))
 		rig_send(&rig, rig_fake(&rig, "policy")->fds[0], POL_FAILED, c->id, &kind, 1);
@@ -440,7 +441,7 @@ test_any_order_of_events(void **state)
 	assert_true(n_links > 50);
 	assert_true(n_backs > 50);
 	assert_true(n_durable > 10);
-	assert_true(n_jumped > 50);
+	assert_true(n_jumped > 40);
 }
 
 int
