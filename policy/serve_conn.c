@@ -49,6 +49,13 @@ conn_event(struct serve_conn *c, const char *event, const char *reason, const ch
 	serve_audit(c->s, r, text, len);
 }
 
+void
+serve_conn_alarm(struct serve_conn *c, const char *reason, const char *detail)
+{
+	conn_event(c, "front.alarm", reason, detail);
+	serve_charge(c->s, c->id, POL_FAILURE_ALARM);
+}
+
 /* Answers. */
 
 static void
@@ -333,8 +340,7 @@ on_timer(void *arg)
 	free(c->waiting);
 	c->waiting = NULL;
 	c->auth.over = true;
-	conn_event(c, "front.alarm", "no-session-id", "evidence without a key exchange");
-	serve_charge(c->s, c->id, POL_FAILURE_ALARM);
+	serve_conn_alarm(c, "no-session-id", "evidence without a key exchange");
 	take_back(
 	    &r, "no-session-id", "The bastion lost this connection's key exchange; try again");
 	reply(c, &r);
@@ -345,10 +351,8 @@ on_front_gone(void *arg, int err)
 {
 	struct serve_conn *c = arg;
 
-	if (err != ERR_PEER_GONE) {
-		conn_event(c, "front.alarm", "rules-broken", err_str(err));
-		serve_charge(c->s, c->id, POL_FAILURE_ALARM);
-	}
+	if (err != ERR_PEER_GONE)
+		serve_conn_alarm(c, "rules-broken", err_str(err));
 	ipc_free(c->front);
 	c->front = NULL;
 	/* What it asked before is nobody's any more: a late session id must not let it in. */
@@ -370,9 +374,11 @@ serve_conn_session_id(struct serve *s, uint32_t id, const uint8_t *sid, size_t l
 		memcpy(e->sid, sid, len);
 		return;
 	}
-	/* Only the first one is the session's. */
-	if (c->sid_len > 0)
+	/* Only the first one is the session's. A vault that was started anew may be told the same of it, and nothing else. */
+	if (c->sid_len > 0) {
+		serve_conn_alarm(c, "second-session-id", "another first key exchange");
 		return;
+	}
 	memcpy(c->sid, sid, len);
 	c->sid_len = len;
 	if ((waiting = c->waiting) == NULL)

@@ -129,7 +129,7 @@ serve_jump(struct serve *s, struct ipc_msg *msg)
 {
 	static const struct jump_pass none;
 	const struct jump_pass *pass = &none;
-	const struct serve_conn *outer;
+	struct serve_conn *outer;
 	struct jump_target target;
 	struct serve_conn *c = NULL;
 	struct jump_ask ask;
@@ -146,6 +146,9 @@ serve_jump(struct serve *s, struct ipc_msg *msg)
 	/* A jump's own pass is for its host alone. */
 	if (outer != NULL && outer->through == 0)
 		pass = &outer->pass;
+	/* A pass is there before the front hears that anybody is in: one that asks without it did not wait for that. */
+	if (outer != NULL && outer != c && pass->identity[0] == '\0')
+		serve_conn_alarm(outer, "not-logged-in", "it asked for a jump");
 	r = judge(c, pass, &ask, &target, &reason);
 	if (r == 0 && (r = jump_pass_copy(&c->pass, pass, &target)) == 0) {
 		c->auth.jump = &c->pass;

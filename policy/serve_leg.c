@@ -236,11 +236,8 @@ on_alarm(void *arg, struct ipc_msg *msg)
 			: audit_plain("keys.alarm", front != 0 ? "conn" : "leg", number, "what",
 			      what, clock_wall_ns(), &text, &len);
 	serve_audit(s, r, text, len);
-	serve_charge(s,
-	    leg != NULL	 ? leg->conn
-	    : front != 0 ? msg->id
-			 : 0,
-	    leg != NULL || front != 0 ? POL_FAILURE_ALARM : 0);
+	/* A back that lies is in the hands of its target: the person at the other end is not charged with it. */
+	serve_charge(s, msg->id, front != 0 ? POL_FAILURE_ALARM : 0);
 	return 0;
 }
 

@@ -158,6 +158,8 @@ serve_want_shell(struct serve *s, uint32_t id)
 
 	if (c == NULL)
 		return say_no_shell(s, id, NOT_VALID);
+	if (c->pass.identity[0] == '\0' || c->through != 0)
+		serve_conn_alarm(c, "not-logged-in", "it asked for the bastion's shell");
 	e = s->recorder != NULL ? person_read(c, &p) : ERR_ORDER;
 	if (s->recorder == NULL)
 		p = (struct person){ .why = "no-recorder" };

@@ -570,6 +570,8 @@ test_only_the_first_session_id_counts(void **state)
 	other = f;
 	memset(other.sid, 0xee, sizeof(other.sid));
 	tell_session_id(rig, &other);
+	event_with(rig, "front.alarm", "reason", "second-session-id");
+	expect_failed(rig, &f, POL_FAILURE_ALARM);
 	ask(&other, "root+web1", alice, alice);
 	expect_answer(&f, POL_AUTH_FAILURE);
 	event_with(rig, "auth.denied", "reason", "bad-signature");
@@ -1062,6 +1064,12 @@ test_what_the_vault_tells(void **state)
 	MUST(buf_put_cstr(b, "another user"));
 	MUST(ipc_plain_send(rig->vault, POL_KEYS_ALARM, 1, buf_ptr(b), buf_len(b), NULL, 0));
 	event_with(rig, "keys.alarm", "what", "another user");
+	/* A back is in the hands of its target, not of who logged in. */
+	buf_reset(b);
+	MUST(buf_put_u8(b, 1));
+	MUST(buf_put_cstr(b, "another hash"));
+	MUST(ipc_plain_send(rig->vault, POL_KEYS_ALARM, f.id, buf_ptr(b), buf_len(b), NULL, 0));
+	event_with(rig, "keys.alarm", "what", "another hash");
 	expect_failed(rig, &f, POL_FAILURE_ALARM);
 	buf_reset(b);
 	MUST(buf_put_cstr(b, "SHA256:x"));
@@ -1147,6 +1155,16 @@ expect_no_jump(struct rig *rig, struct front *f, const char *reason)
 	json_node_free(j);
 }
 
+/* The front of that connection asked although it has no login to jump from, or to have a shell by. */
+static void
+expect_alarm(struct rig *rig, uint32_t conn)
+{
+	const struct front liar = { .id = conn };
+
+	event_with(rig, "front.alarm", "reason", "not-logged-in");
+	expect_failed(rig, &liar, POL_FAILURE_ALARM);
+}
+
 static void
 expect_jump(struct rig *rig, const struct front *f)
 {
@@ -1184,13 +1202,16 @@ test_jumps_that_lead_nowhere(void **state)
 	expect_no_jump(rig, &f, "not-logged-in");
 	not_in = connect_known(rig);
 	f = jump(rig, not_in.id, "web1", 22);
+	expect_alarm(rig, not_in.id);
 	expect_no_jump(rig, &f, "not-logged-in");
 	ask(&not_in, "alice", alice, NULL); /* offered is not proved */
 	expect_answer(&not_in, POL_AUTH_PK_OK);
 	f = jump(rig, not_in.id, "web1", 22);
+	expect_alarm(rig, not_in.id);
 	expect_no_jump(rig, &f, "not-logged-in");
 	with_host = log_in(rig, 1);
 	f = jump(rig, with_host.id, "web1", 22);
+	expect_alarm(rig, with_host.id);
 	expect_no_jump(rig, &f, "not-logged-in");
 	outer = log_in_outside(rig);
 	f = jump(rig, outer.id, "nowhere", 22);
@@ -1244,6 +1265,7 @@ test_a_jump_and_its_grant(void **state)
 	/* The inner one is no place to jump from. */
 	outer.id = inner.id;
 	inner = jump(rig, outer.id, "web1", 22);
+	expect_alarm(rig, outer.id);
 	expect_no_jump(rig, &inner, "not-logged-in");
 	fd_close(&outer.fd);
 }
@@ -1444,15 +1466,18 @@ test_who_gets_no_shell(void **state)
 	load_usual(rig);
 	not_in = connect_known(rig);
 	want_shell(rig, not_in.id);
+	expect_alarm(rig, not_in.id);
 	expect_no_shell(rig, not_in.id, "not valid");
 	event_with(rig, "shell.denied", "reason", "not-logged-in");
 	ask(&not_in, "alice", alice, NULL); /* offered is not proved */
 	expect_answer(&not_in, POL_AUTH_PK_OK);
 	want_shell(rig, not_in.id);
+	expect_alarm(rig, not_in.id);
 	expect_no_shell(rig, not_in.id, "not valid");
 	event_with(rig, "shell.denied", "reason", "not-logged-in");
 	with_host = log_in(rig, 1);
 	want_shell(rig, with_host.id);
+	expect_alarm(rig, with_host.id);
 	expect_no_shell(rig, with_host.id, "not valid");
 	event_with(rig, "shell.denied", "reason", "not-logged-in");
 	/* Behind a jump there is the host and nothing else. */
@@ -1460,6 +1485,7 @@ test_who_gets_no_shell(void **state)
 	inner = jump(rig, outer.id, "web1", 22);
 	expect_jump(rig, &inner);
 	want_shell(rig, inner.id);
+	expect_alarm(rig, inner.id);
 	expect_no_shell(rig, inner.id, "not valid");
 	event_with(rig, "shell.denied", "reason", "not-logged-in");
 	/* Nobody, while nothing can be recorded. */
