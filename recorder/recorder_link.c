@@ -402,6 +402,10 @@ on_gone(void *arg, int err)
 	struct leg *leg = e->leg;
 	char text[160];
 
+	/* What the table of frames refuses is as much a lie as what the ledger does. */
+	if ((err == ERR_FORMAT || err == ERR_ORDER || err == ERR_VERSION) && !e->ended &&
+	    !leg->ending && !leg->rec->failed)
+		(void)violation(e, err_str(err));
 	if (!e->ended && !leg->ending && !leg->rec->failed) {
 		log_warn("link.died leg=%u end=%s reason=\"%s\"", leg->id, side_names[e->side],
 		    err_str(err));

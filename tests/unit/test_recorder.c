@@ -916,6 +916,21 @@ test_a_broken_rule_ends_the_leg_with_an_audit_event(void **state)
 	assert_null(find_event(&seen, EVENT_FRONT, LINK_EXIT_STATUS));
 }
 
+/* What is no frame at all is a lie as well, not a death. */
+static void
+test_a_message_that_is_no_frame_is_a_broken_rule(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	open_channel(w);
+	send_to(w, BACK, 999, 1, "x", 1);
+	want(w, FRONT, LINK_END);
+	assert_int_equal(end_code(w), LINK_END_PROTOCOL);
+	want_closed(w, BACK);
+	assert_true(audited(w, "link.violation"));
+}
+
 static void
 test_a_refused_request_is_one_audit_event(void **state)
 {
@@ -1535,6 +1550,7 @@ main(void)
 		T(test_a_kill_tells_both_ends_and_names_who),
 		T(test_nothing_is_sent_to_an_end_after_its_end),
 		T(test_a_broken_rule_ends_the_leg_with_an_audit_event),
+		T(test_a_message_that_is_no_frame_is_a_broken_rule),
 		T(test_a_refused_request_is_one_audit_event),
 		T(test_stop_ends_every_session_and_then_the_loop),
 		T(test_a_stop_does_not_wait_for_ever),
