@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sodium.h>
+
 #include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/ipc.h"
@@ -137,6 +139,12 @@ ipc_msg_close(struct ipc_msg *msg)
 	for (size_t i = 0; i < msg->n_fds; i++)
 		fd_close(&msg->fds[i]);
 	msg->n_fds = 0;
+}
+
+void
+ipc_msg_wipe(struct ipc_msg *msg)
+{
+	sodium_memzero((void *)(uintptr_t)msg->data, msg->len);
 }
 
 static void

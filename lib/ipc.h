@@ -110,5 +110,7 @@ int ipc_plain_send(int fd, uint16_t type, uint32_t id, const void *data, size_t 
 int ipc_plain_recv(int fd, uint8_t *buf, struct ipc_msg *ret_msg, int wait_ms) MUST_CHECK;
 /* Close the descriptors that nobody took. */
 void ipc_msg_close(struct ipc_msg *msg);
+/* Overwrite the payload where it was received: for handlers of secrets, as the last thing that they do. */
+void ipc_msg_wipe(struct ipc_msg *msg);
 
 #endif

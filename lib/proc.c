@@ -212,6 +212,12 @@ proc_kill(int pidfd, int signo)
 }
 
 int
+proc_kill_group(pid_t pid, int signo)
+{
+	return kill(-pid, signo) != 0 ? -errno : 0;
+}
+
+int
 proc_collect(pid_t pid, int *ret_status)
 {
 	int status;

@@ -36,6 +36,11 @@ struct proc_spec {
 int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, int *ret_pidfd) MUST_CHECK;
 /* Send a signal to exactly the process that pidfd stands for. 0; -ESRCH it has ended; -errno. */
 int proc_kill(int pidfd, int signo) MUST_CHECK;
+/*
+ * The same to every process of the group that proc_spawn() made for pid: what it started and left behind, too, unless
+ * that went into a group of its own. Only before pid is collected: until then its number is nobody else's.
+ */
+int proc_kill_group(pid_t pid, int signo) MUST_CHECK;
 /* Collect an ended program without waiting. *ret_status as of waitpid(2). 0; -EAGAIN still running; -errno. */
 int proc_collect(pid_t pid, int *ret_status) MUST_CHECK;
 /* "exit 3" or "signal 11 (Segmentation fault)". Returns dst. */

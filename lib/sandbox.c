@@ -39,6 +39,7 @@ static const struct {
 	[SANDBOX_KEYS] = { "keys", FILES_MANY, 0, false },
 	[SANDBOX_POLICY] = { "policy", FILES_MANY, 0, false },
 	[SANDBOX_SHELL] = { "shell", FILES_FEW, MEMORY_FEW, false },
+	[SANDBOX_AUTH] = { "auth", FILES_FEW, MEMORY_FEW, false },
 	[SANDBOX_TOOL] = { "tool", 0, 0, false },
 };
 
@@ -95,6 +96,12 @@ sandbox_limits(enum sandbox_role role)
 	if (r == 0 && !roles[role].forks)
 		r = sandbox_limit(RLIMIT_NPROC, 0, 0);
 	return r;
+}
+
+int
+sandbox_signals_inside(void)
+{
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ? -errno : sandbox_landlock_signals();
 }
 
 int

@@ -20,6 +20,7 @@ enum sandbox_role {
 	SANDBOX_KEYS,
 	SANDBOX_POLICY,
 	SANDBOX_SHELL,
+	SANDBOX_AUTH, /* the half of bastiond-auth that holds the edges; PAM's modules run in the other one */
 	SANDBOX_TOOL /* bastionctl while it reads hostile recordings */
 };
 
@@ -45,6 +46,11 @@ int sandbox_enter(
     enum sandbox_role role, const struct sandbox_path *paths, size_t n_paths) MUST_CHECK;
 /* Before anything secret is held: no core, not dumpable, no ptrace. Called first in every main. 0; -errno. */
 int sandbox_prepare(void) MUST_CHECK;
+/*
+ * No new privileges, and this process and all that it starts from now on can signal only each other, where the kernel
+ * can hold that (Landlock 6). For a process that keeps signals through its own sandbox. 0; -errno.
+ */
+int sandbox_signals_inside(void) MUST_CHECK;
 /*
  * What the kernel offers, for status and doctor: "seccomp landlock-abi-7". Outside a sandbox, or in the broker's.
  * Returns dst.

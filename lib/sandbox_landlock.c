@@ -78,6 +78,9 @@ landlock_denied(enum sandbox_role role, int abi)
 	/* Signals to what it started stay possible; the service manager's socket may be an abstract one. */
 	if (abi >= 6)
 		set.scoped = role == SANDBOX_BROKER ? SCOPE_SIGNAL : SCOPE_SIGNAL | SCOPE_ABSTRACT;
+	/* What it ends was started before its sandbox closed, and so is outside of it. */
+	if (role == SANDBOX_AUTH)
+		set.scoped &= ~SCOPE_SIGNAL;
 	return set;
 }
 
@@ -151,6 +154,21 @@ landlock_grant_broker(int set_fd, const struct landlock_set *set)
 			return r;
 	}
 	return landlock_grant_resolver(set_fd, set);
+}
+
+int
+sandbox_landlock_signals(void)
+{
+	const struct landlock_set set = { .scoped = SCOPE_SIGNAL };
+	int r = 0, set_fd;
+
+	if (sandbox_landlock_abi() < 6)
+		return 0;
+	set_fd = (int)syscall(SYS_landlock_create_ruleset, &set, sizeof(set), 0u);
+	if (set_fd < 0 || syscall(SYS_landlock_restrict_self, set_fd, 0u) != 0)
+		r = -errno;
+	fd_close(&set_fd);
+	return r;
 }
 
 int

@@ -20,6 +20,12 @@ sandbox_landlock(enum sandbox_role role, const struct sandbox_path *paths, size_
 	return 0;
 }
 
+int
+sandbox_landlock_signals(void)
+{
+	return 0;
+}
+
 bool
 sandbox_seccomp_here(void)
 {

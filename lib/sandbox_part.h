@@ -16,6 +16,9 @@ int sandbox_landlock_abi(void);
 int sandbox_landlock(
     enum sandbox_role role, const struct sandbox_path *paths, size_t n_paths) MUST_CHECK;
 
+/* sandbox_signals_inside() without its first half. 0, also when the kernel does not know how; -errno. */
+int sandbox_landlock_signals(void) MUST_CHECK;
+
 /* Whether the kernel can kill a process by filter. */
 bool sandbox_seccomp_here(void);
 /* Load the role's filter: the last step, nothing can be opened up behind it. 0; -errno. */

@@ -30,12 +30,13 @@
 #define K (1u << SANDBOX_KEYS)
 #define P (1u << SANDBOX_POLICY)
 #define S (1u << SANDBOX_SHELL)
+#define A (1u << SANDBOX_AUTH)
 #define T (1u << SANDBOX_TOOL)
-#define ALL (F | B | REC | RD | K | P | S | T)
-#define SOCKETS (F | B | REC | RD | K | P | S) /* passes messages and descriptors on */
-#define STORE (REC | RD)		       /* has LMDB open */
-#define FILES (REC | RD | K)		       /* opens files in its folder */
-#define WRITES (REC | K)		       /* makes files there */
+#define ALL (F | B | REC | RD | K | P | S | A | T)
+#define SOCKETS (F | B | REC | RD | K | P | S | A) /* passes messages and descriptors on */
+#define STORE (REC | RD)			   /* has LMDB open */
+#define FILES (REC | RD | K)			   /* opens files in its folder */
+#define WRITES (REC | K)			   /* makes files there */
 
 #define LOW32 0xffffffffu
 
@@ -126,6 +127,10 @@ static const struct sandbox_call allowed[] = {
 	{ SCMP_SYS(sigaltstack), ALL, { 0 } },
 	{ SCMP_SYS(exit), ALL, { 0 } },
 	{ SCMP_SYS(exit_group), ALL, { 0 } },
+	/* What it started is looked for in /proc, and ended. */
+	{ SCMP_SYS(openat), A, { 0 } },
+	{ SCMP_SYS(kill), A, { 0 } },
+	{ SCMP_SYS(wait4), A, { 0 } },
 	/* The terminal: settings and size, nothing that puts bytes into its input. */
 	{ SCMP_SYS(ioctl), T, COMMAND(TCGETS) },
 	{ SCMP_SYS(ioctl), T, COMMAND(TCSETS) },

@@ -604,6 +604,25 @@ test_plain_recv_has_a_deadline(void **state)
 }
 
 static void
+test_a_wiped_payload_is_gone_where_it_was(void **state)
+{
+	static const uint8_t zeros[6];
+	uint8_t data[IPC_HEADER + IPC_MAX];
+	struct ipc_msg msg;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(ipc_pair(fds), 0);
+	assert_int_equal(ipc_plain_send(fds[0], 5, 6, "secret", 6, NULL, 0), 0);
+	assert_int_equal(ipc_plain_recv(fds[1], data, &msg, 1000), 0);
+	assert_memory_equal(msg.data, "secret", 6);
+	ipc_msg_wipe(&msg);
+	assert_memory_equal(data + IPC_HEADER, zeros, 6);
+	fd_close(&fds[0]);
+	fd_close(&fds[1]);
+}
+
+static void
 test_plain_recv_refuses_what_the_loop_refuses(void **state)
 {
 	static const uint8_t head[IPC_HEADER] = { 0, 0, 0, 0, 0, WORD, 0, 1 };
@@ -671,6 +690,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_plain_recv_has_a_deadline, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_plain_recv_refuses_what_the_loop_refuses, setup, teardown),
+		cmocka_unit_test(test_a_wiped_payload_is_gone_where_it_was),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

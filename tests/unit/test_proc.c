@@ -276,6 +276,36 @@ test_it_dies_with_its_parent(void **state)
 	(void)close(mark[0]);
 }
 
+/* What it started ends with it, and nobody else: we are in another group. */
+static void
+test_a_group_ends_whole(void **state)
+{
+	int ends[2], status;
+	char c;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_true((pid = fork()) >= 0);
+	if (pid == 0) {
+		(void)setsid(); /* as proc_spawn() does */
+		if (fork() >= 0 && write(ends[1], "x", 1) == 1)
+			for (;;)
+				pause();
+		_exit(1);
+	}
+	(void)close(ends[1]);
+	assert_int_equal(read(ends[0], &c, 1), 1);
+	assert_int_equal(read(ends[0], &c, 1), 1);
+	assert_int_equal(proc_kill_group(pid, SIGKILL), 0);
+	/* Both ends of the pipe were theirs. */
+	assert_int_equal(poll(&(struct pollfd){ .fd = ends[0], .events = POLLIN }, 1, 10000), 1);
+	assert_int_equal(read(ends[0], &c, 1), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	(void)close(ends[0]);
+}
+
 static void
 test_limits_are_told_before_anything_starts(void **state)
 {
@@ -397,6 +427,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_another_user),
 		cmocka_unit_test(test_a_program_that_cannot_be_run_ends_with_127),
 		cmocka_unit_test(test_it_dies_with_its_parent),
+		cmocka_unit_test(test_a_group_ends_whole),
 		cmocka_unit_test(test_limits_are_told_before_anything_starts),
 		cmocka_unit_test(test_status_texts),
 		cmocka_unit_test(test_where_the_programs_are),

@@ -59,8 +59,9 @@
 #define K (1u << SANDBOX_KEYS)
 #define P (1u << SANDBOX_POLICY)
 #define S (1u << SANDBOX_SHELL)
+#define AU (1u << SANDBOX_AUTH)
 #define T (1u << SANDBOX_TOOL)
-#define ALL (BR | F | B | REC | RD | K | P | S | T)
+#define ALL (BR | F | B | REC | RD | K | P | S | AU | T)
 #define FILES (BR | REC | RD | K)
 
 /* What a probe finds ready, made before the sandbox. */
@@ -590,7 +591,7 @@ static const struct probe {
 } probes[] = {
 	{ "open(2)", open_legacy, BR, 0 },
 	{ "openat in its folder", open_mine, FILES & ~RD, 1 },
-	{ "openat where it may read", open_seen, FILES, 1 },
+	{ "openat where it may read", open_seen, FILES | AU, 1 },
 	{ "openat to write where it may read", write_seen, 0, 1 },
 	{ "openat elsewhere", open_other, 0, 1 },
 	{ "list of /", list_root, 0, 1 },
@@ -653,6 +654,14 @@ enter(enum sandbox_role role)
 
 	if (str_format(lock, sizeof(lock), "%s/lock.mdb", at.seen) != 0)
 		return ERR_LIMIT;
+	/* It keeps signals, for what it started. */
+	if (role == SANDBOX_AUTH) {
+		int r = sandbox_signals_inside();
+
+		if (r != 0)
+			return r;
+		n = 1;
+	}
 	if ((1u << role & FILES) != 0)
 		n = role == SANDBOX_BROKER ? 4 : role == SANDBOX_READER ? 2 : 3;
 	return sandbox_enter(role, paths, n);
@@ -789,6 +798,13 @@ test_shell(void **state)
 {
 	(void)state;
 	try_role(SANDBOX_SHELL);
+}
+
+static void
+test_auth(void **state)
+{
+	(void)state;
+	try_role(SANDBOX_AUTH);
 }
 
 static void
@@ -1015,6 +1031,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_policy),
 		cmocka_unit_test(test_shell),
+		cmocka_unit_test(test_auth),
 		cmocka_unit_test(test_tool),
 		cmocka_unit_test(test_an_assertion_still_ends_as_one),
 		cmocka_unit_test(test_a_missing_path_is_an_error),
