@@ -65,6 +65,27 @@ AC_DEFUN([BASTION_LIBSSH], [
   AC_CHECK_TOOL([OBJCOPY], [objcopy])
 ])
 
+# Without PAM there is no bastiond-auth: keys and certificates only.
+AC_DEFUN([BASTION_PAM], [
+  AC_ARG_WITH([pam],
+    [AS_HELP_STRING([--without-pam], [no bastiond-auth: no passwords, one-time codes, OIDC; keys and certificates only])],
+    [bastion_pam=$withval], [bastion_pam=yes])
+  AS_IF([test "x$bastion_pam" != xno], [
+    bastion_pam_save="$LIBS"
+    AC_CHECK_HEADER([security/pam_appl.h], [], [bastion_pam=missing])
+    AC_CHECK_LIB([pam], [pam_start], [AC_SUBST([PAM_LIBS], [-lpam])], [bastion_pam=missing])
+    LIBS="$LIBS -lpam"
+    AC_CHECK_FUNCS([pam_start_confdir])
+    LIBS="$bastion_pam_save"
+    AS_IF([test "x$bastion_pam" = xmissing],
+      [AC_MSG_ERROR([libpam not found. Install libpam0g-dev (Debian), or say --without-pam: bastiond-auth is then not
+    built, and nobody can log in by keyboard-interactive: no passwords, no one-time codes, no OIDC, no second factor.])])
+    AS_IF([test "x$ac_cv_func_pam_start_confdir" = xyes], [bastion_pam=yes],
+      [bastion_pam="yes, but without login.pam.confdir (libpam is older than 1.4)"])],
+    [bastion_pam="no (keys and certificates only)"])
+  AM_CONDITIONAL([PAM], [test "x$bastion_pam" != "xno (keys and certificates only)"])
+])
+
 AC_DEFUN([BASTION_FLAGS], [
   WARN_CFLAGS=
   BASTION_TRY_FLAGS([WARN_CFLAGS], [-Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
