@@ -373,6 +373,8 @@ need_forward(struct judge *j, unsigned right, const struct forward *f, const cha
 
 	if (!permitted(j, CERT_PERMIT_PORT_FORWARDING))
 		return deny(j, "the certificate does not permit port forwarding");
+	if (j->leg->force_command != NULL)
+		return deny(j, "the certificate forces a command, and permits nothing beside it");
 	if (ask_rules(j, right, NULL, f) != 0)
 		return allow(j);
 	return deny(j, "%s %s is not allowed for %s on %s", what, show_forward(where, f),

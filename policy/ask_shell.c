@@ -72,6 +72,9 @@ ask_judge_shell(const struct leg *leg, const struct ask *ask, struct ask_verdict
 	str_escape(ret->name, sizeof(ret->name), name, strlen(name));
 	if (leg->by_cert && (leg->permits & CERT_PERMIT_PTY) == 0 && strcmp(name, "pty-req") == 0)
 		return deny(ret, "the certificate does not permit a terminal");
+	if (leg->force_command != NULL && ask->type == LINK_REQUEST &&
+	    (strcmp(name, "shell") == 0 || strcmp(name, "exec") == 0))
+		return deny(ret, "the certificate forces a command, which runs on a host");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (!ask->from_back && rows[i].type == ask->type && strcmp(rows[i].name, name) == 0)
 			return rows[i].why != NULL ? deny(ret, rows[i].why) : 0;

@@ -174,11 +174,20 @@ int
 audit_leg(const struct leg *leg, const char *event, const char *key, const char *text,
     uint64_t now_ns, char **ret_text, size_t *ret_len)
 {
+	return audit_leg_pair(leg, event, key, text, NULL, NULL, now_ns, ret_text, ret_len);
+}
+
+int
+audit_leg_pair(const struct leg *leg, const char *event, const char *key1, const char *text1,
+    const char *key2, const char *text2, uint64_t now_ns, char **ret_text, size_t *ret_len)
+{
 	struct json *j = begin(event, now_ns);
 
 	put_leg(j, leg);
-	if (key != NULL)
-		put_text(j, key, text);
+	if (key1 != NULL)
+		put_text(j, key1, text1);
+	if (key2 != NULL)
+		put_text(j, key2, text2);
 	return finish(j, ret_text, ret_len);
 }
 

@@ -41,6 +41,10 @@ int audit_ask(const struct leg *leg, const struct ask *ask, uint32_t channel,
 /* Something about a leg: event with one text. text: NULL for none. */
 int audit_leg(const struct leg *leg, const char *event, const char *key, const char *text,
     uint64_t now_ns, char **ret_text, size_t *ret_len) MUST_CHECK;
+/* The same with two. Texts may be NULL. */
+int audit_leg_pair(const struct leg *leg, const char *event, const char *key1, const char *text1,
+    const char *key2, const char *text2, uint64_t now_ns, char **ret_text,
+    size_t *ret_len) MUST_CHECK;
 /* Anything else: event and up to two texts. Keys and texts may be NULL. */
 int audit_plain(const char *event, const char *key1, const char *text1, const char *key2,
     const char *text2, uint64_t now_ns, char **ret_text, size_t *ret_len) MUST_CHECK;

@@ -75,12 +75,16 @@ check_revoked(struct credential *c, const struct set *s)
 
 /* A certificate that was expired once stays so, whatever the clock says later. */
 static int
-check_time(struct credential *c, const struct credential_scene *scene)
+check_time(struct credential *c, const struct credential_scene *scene, const struct set *s)
 {
+	uint64_t longest_s = model_cert_longest_s(s->model);
 	const char *why = cert_check_time(c->cert, scene->now_s);
 
 	if (why == NULL && scene->newest_s >= c->cert->valid_before)
 		why = "expired, though the clock went back";
+	if (why == NULL && longest_s > 0 &&
+	    c->cert->valid_before - c->cert->valid_after > longest_s)
+		why = "good for longer than certificates may be";
 	return why == NULL ? 0 : refuse(c, "certificate-time", why);
 }
 
@@ -150,7 +154,7 @@ read_cert(struct credential *c, const struct set *s, const struct credential_sce
 		return r;
 	if (c->cert->type != CERT_USER)
 		return refuse(c, "certificate-type", "not a user certificate");
-	if ((r = check_time(c, scene)) != 0)
+	if ((r = check_time(c, scene, s)) != 0)
 		return r;
 	if (c->cert->n_principals == 0)
 		return refuse(c, "no-principals", NULL);
@@ -165,7 +169,7 @@ credential_read(struct credential *c, const struct set *s, const struct credenti
 {
 	const struct algs_alg *alg = algs_find(alg_name);
 
-	*c = (struct credential){ .touch_needed = true };
+	*c = (struct credential){ .blob = blob, .blob_len = len, .touch_needed = true };
 	if (alg == NULL)
 		return refuse(c, "unknown-algorithm", NULL);
 	c->alg = alg->name;

@@ -24,8 +24,10 @@ struct credential_scene {
 };
 
 struct credential {
-	const char *alg;			 /* name in the request; static */
-	const char *sig_alg;			 /* the only name its signature may have; static */
+	const char *alg;     /* name in the request; static */
+	const char *sig_alg; /* the only name its signature may have; static */
+	const uint8_t *blob; /* as it was shown; borrowed from who called credential_read() */
+	size_t blob_len;
 	struct sshkey *key;			 /* owned for plain keys; else cert->key */
 	struct cert *cert;			 /* owned; NULL for a plain key */
 	char fingerprint[HASH_FINGERPRINT_SIZE]; /* of the plain key; "" when it was not readable */

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/buf.h"
 #include "lib/err.h"
 
 #define KRL_FILE_MAX (64u << 20) /* bytes of one list */
@@ -41,5 +42,23 @@ size_t krl_count(const struct krl *k);
  */
 const char *krl_revoked(
     const struct krl *k, const uint8_t *key_blob, size_t len, const struct krl_cert *cert);
+
+/* One thing to revoke: a plain key (with whatever certificate it comes), else certificates of a CA by key id or serial numbers. */
+struct krl_change {
+	const uint8_t *key_blob; /* NULL: certificates */
+	size_t key_blob_len;
+	const uint8_t *ca_blob; /* len 0: of every CA */
+	size_t ca_blob_len;
+	const char *key_id; /* NULL: by serial */
+	uint64_t low, high; /* from 1, both included */
+};
+
+/*
+ * A list with more in it, and the next version number. data: a list as it was, or NULL for a new one; all of it is kept. now_s:
+ * seconds since 1970, its new date. Appends to ret_list, which is of no use after an error. 0; ERR_FORMAT no such list, or a
+ * change that no list can hold (serial 0); ERR_LIMIT; -ENOMEM.
+ */
+int krl_extend(const uint8_t *data, size_t len, uint64_t now_s, const struct krl_change *changes,
+    size_t n, struct buf *ret_list) MUST_CHECK;
 
 #endif

@@ -37,6 +37,7 @@ static int
 copy_cert(struct leg *leg, const struct cert *c)
 {
 	leg->by_cert = true;
+	leg->valid_before_s = c->valid_before == UINT64_MAX ? 0 : c->valid_before;
 	leg->permits = c->permits;
 	if (c->force_command != NULL && (leg->force_command = strdup(c->force_command)) == NULL)
 		return -ENOMEM;
@@ -48,6 +49,14 @@ copy_cert(struct leg *leg, const struct cert *c)
 			    strdup(c->principals[leg->n_principals])) == NULL)
 			return -ENOMEM;
 	return 0;
+}
+
+static int
+copy_shown(struct leg *leg, const struct credential *c)
+{
+	if (c->blob == NULL)
+		return 0;
+	return jump_pass_set(&leg->shown, leg->identity, c->alg, c->blob, c->blob_len);
 }
 
 static int
@@ -88,7 +97,8 @@ leg_new(uint32_t id, uint32_t conn, const char *ref, const char *source_text,
 	    (e = a->host != NULL ? copy_blobs(a->host->host_cas, a->host->n_host_cas,
 				       &leg->host_cas, &leg->n_host_cas)
 				 : 0) != 0 ||
-	    (e = r->credential.cert != NULL ? copy_cert(leg, r->credential.cert) : 0) != 0) {
+	    (e = r->credential.cert != NULL ? copy_cert(leg, r->credential.cert) : 0) != 0 ||
+	    (e = copy_shown(leg, &r->credential)) != 0) {
 		leg_free(leg);
 		return e;
 	}
@@ -103,6 +113,7 @@ leg_free(struct leg *leg)
 		return;
 	free(leg->force_command);
 	listens_done(&leg->listens);
+	jump_pass_done(&leg->shown);
 	for (size_t i = 0; i < leg->n_principals; i++)
 		free(leg->principals[i]);
 	free(leg->principals);

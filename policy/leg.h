@@ -34,6 +34,13 @@ struct leg {
 	uint8_t back; /* enum pol_back: what serves it; a shell's has no host: it is called "-" */
 	uint32_t via; /* the leg whose shell is its front; 0: the connection's front is */
 	unsigned rsa_bits; /* smallest RSA key of a host CA */
+	/*
+	 * What it was opened with, to be read again when the policy changes; without blob: nothing that can be. And what has become
+	 * of that: said, and on the way to an end.
+	 */
+	struct jump_pass shown;
+	uint64_t valid_before_s; /* of the certificate, seconds since 1970; 0: no end */
+	bool expired, untrusted, ending;
 	/* What the client asked for and was allowed: for this alone may the target open channels. */
 	unsigned asked; /* MODEL_AGENT, MODEL_X11 */
 	struct listens listens;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "lib/str.h"
 #include "policy/model.h"
 #include "policy/model_int.h"
@@ -221,6 +222,24 @@ bool
 model_sk_no_touch(const struct model *m)
 {
 	return m->sk_no_touch;
+}
+
+uint64_t
+model_cert_longest_s(const struct model *m)
+{
+	return m->cert_longest_ns / CLOCK_NS_PER_S;
+}
+
+bool
+model_closes_expired(const struct model *m)
+{
+	return m->close_expired;
+}
+
+bool
+model_closes_revoked(const struct model *m)
+{
+	return m->close_revoked;
 }
 
 const struct model_user *

@@ -138,6 +138,11 @@ const struct model_rule *model_rule_at(
 const struct model_host *model_host_at(const struct model *m, size_t i); /* likewise */
 unsigned model_rsa_bits(const struct model *m); /* smallest RSA key accepted */
 bool model_sk_no_touch(const struct model *m);	/* compat: [sk-no-touch] */
+/* certificates: the longest time a user certificate may be good for, in seconds; 0: any. */
+uint64_t model_cert_longest_s(const struct model *m);
+/* Whether sessions end when their certificate expires; when it, its key or its CA is no longer trusted. */
+bool model_closes_expired(const struct model *m);
+bool model_closes_revoked(const struct model *m);
 /* Things that load but look wrong, one line each; NULL behind the last. */
 const char *model_warning(const struct model *m, size_t i);
 

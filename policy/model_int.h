@@ -30,6 +30,8 @@ struct model {
 	size_t n_keys, n_principals;
 	unsigned rsa_bits;
 	bool sk_no_touch;
+	uint64_t cert_longest_ns; /* 0: no limit */
+	bool close_expired, close_revoked;
 	const char *warnings[MODEL_WARNINGS_MAX];
 	size_t n_warnings;
 };

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "lib/conf.h"
 #include "policy/load.h"
 
@@ -30,8 +31,55 @@ read_compat(struct load *l, void *obj, const struct conf_node *n)
 	return r;
 }
 
+static int
+read_longest(struct load *l, void *obj, const struct conf_node *n)
+{
+	(void)obj;
+	return conf_span(n, CLOCK_NS_PER_S, UINT64_MAX, &l->m->cert_longest_ns, l->err);
+}
+
+/* keep or close. */
+static int
+read_ends(struct load *l, const struct conf_node *n, bool *ret_close)
+{
+	static const char *const words[] = { "keep", "close" };
+	size_t which;
+	int r = conf_choice(n, words, 2, &which, l->err);
+
+	if (r == 0)
+		*ret_close = which == 1;
+	return r;
+}
+
+static int
+read_on_expiry(struct load *l, void *obj, const struct conf_node *n)
+{
+	(void)obj;
+	return read_ends(l, n, &l->m->close_expired);
+}
+
+static int
+read_on_revoked(struct load *l, void *obj, const struct conf_node *n)
+{
+	(void)obj;
+	return read_ends(l, n, &l->m->close_revoked);
+}
+
+static const struct load_field cert_fields[] = {
+	{ "longest", false, read_longest },
+	{ "on_expiry", false, read_on_expiry },
+	{ "on_revoked", false, read_on_revoked },
+};
+
+static int
+read_certificates(struct load *l, void *obj, const struct conf_node *n)
+{
+	return load_map(l, n, cert_fields, sizeof(cert_fields) / sizeof(cert_fields[0]), obj);
+}
+
 static const struct load_field first_fields[] = {
 	{ "compat", false, read_compat },
+	{ "certificates", false, read_certificates },
 	{ "users", false, load_users },
 	{ "hosts", false, load_hosts },
 };
@@ -41,8 +89,8 @@ static const struct load_field last_fields[] = {
 	{ "audit", false, load_unsupported },
 };
 
-static const struct conf_key top_keys[] = { { "compat", false }, { "users", false },
-	{ "hosts", false }, { "rules", false }, { "audit", false } };
+static const struct conf_key top_keys[] = { { "compat", false }, { "certificates", false },
+	{ "users", false }, { "hosts", false }, { "rules", false }, { "audit", false } };
 
 static int
 read_fields(

@@ -8,7 +8,8 @@
 /* broker <-> policy. id: the connection unless said otherwise. */
 enum pol_type {
 	/* broker, id: the number of the next leg to be granted (1 at first, more for a policy that was started anew, because
-	 * legs of the one before it still run): a new configuration follows */
+	 * legs of the one before it still run): u64 the latest moment that the bastion ever saw, in seconds since 1970 (nothing:
+	 * none is known); a new configuration follows */
 	POL_LOAD_BEGIN = 1,
 	POL_LOAD_FILE = 2, /* broker, 1 fd: u8 enum pol_file, string name for messages */
 	/*
@@ -58,7 +59,10 @@ enum pol_type {
 	    21, /* broker, id: connection, 1 fd (edge to a bastiond-auth of its own): u32 attempt */
 	/* broker, id: connection: u32 attempt, string how it ended ("exit 0", "signal 11", "not-started", "timeout"): nothing that comes later counts */
 	POL_AUTH_GONE = 22,
-	POL_STOP_AUTH = 23 /* policy, id: connection: u32 attempt: no longer wanted; it is killed */
+	POL_STOP_AUTH =
+	    23, /* policy, id: connection: u32 attempt: no longer wanted; it is killed */
+	/* policy, id: leg: string one line for the user: what it was granted for no longer holds, its session ends */
+	POL_END_LEG = 24
 };
 
 /* auth <-> policy: one attempt, one conversation. */

@@ -21,18 +21,37 @@
 #define STATUS_MAX 16384u
 #define CLOCK_SLACK_S 60u /* that a clock may go back before it is news */
 
+/* Somebody may have set it back to make an expired certificate good again: an event, not only a line. */
+static void
+clock_is_back(struct serve *s, uint64_t by_s)
+{
+	char number[24], *text = NULL;
+	size_t len = 0;
+	int r;
+
+	log_warn("clock.back by_s=%llu effect=\"certificates that have expired stay so\"",
+	    (unsigned long long)by_s);
+	(void)snprintf(number, sizeof(number), "%llu", (unsigned long long)by_s);
+	r = audit_plain("clock.back", "by_s", number, "effect",
+	    "certificates that have expired stay so", clock_wall_ns(), &text, &len);
+	serve_audit(s, r, text, len);
+}
+
 uint64_t
 serve_newest_s(struct serve *s)
 {
 	uint64_t wall = clock_wall_ns();
 	uint64_t steady = s->wall0_ns + (clock_boot_ns() - s->boot0_ns);
-	bool back = steady > wall + CLOCK_SLACK_S * CLOCK_NS_PER_S;
+	uint64_t newest_s = (steady > wall ? steady : wall) / CLOCK_NS_PER_S;
+	bool back;
 
+	if (s->mark_s > newest_s)
+		newest_s = s->mark_s;
+	back = newest_s > wall / CLOCK_NS_PER_S + CLOCK_SLACK_S;
 	if (back && !s->clock_warned)
-		log_warn("clock.back by_s=%llu effect=\"certificates that have expired stay so\"",
-		    (unsigned long long)((steady - wall) / CLOCK_NS_PER_S));
+		clock_is_back(s, newest_s - wall / CLOCK_NS_PER_S);
 	s->clock_warned = back;
-	return (steady > wall ? steady : wall) / CLOCK_NS_PER_S;
+	return newest_s;
 }
 
 void
@@ -144,7 +163,19 @@ static int
 on_load_begin(void *arg, struct ipc_msg *msg)
 {
 	struct serve *s = arg;
+	uint64_t mark_s;
+	struct buf *b;
+	int r = 0;
 
+	if ((b = buf_view(msg->data, msg->len)) == NULL)
+		return -ENOMEM;
+	if (buf_len(b) > 0 && (r = buf_get_u64(b, &mark_s)) == 0 && mark_s > s->mark_s)
+		s->mark_s = mark_s;
+	if (r == 0)
+		r = buf_end(b);
+	buf_free(b);
+	if (r != 0)
+		return r;
 	set_free(s->next);
 	s->load_err[0] = '\0';
 	if ((s->next = set_new()) == NULL)
@@ -261,6 +292,7 @@ load_swap(struct serve *s)
 		    model_n_hosts(m), model_n_rules(m), s->set->n_cas,
 		    s->set->krl != NULL ? krl_count(s->set->krl) : 0);
 		log_debug("policy.loaded %s", s->summary);
+		serve_valid_reload(s);
 		for (size_t i = 0; (warning = model_warning(m, i)) != NULL; i++)
 			log_warn("policy.warning text=\"%s\"", warning);
 	}
@@ -417,7 +449,7 @@ on_status(void *arg, struct ipc_msg *msg)
 }
 
 static const struct ipc_rule broker_rules[] = {
-	{ POL_LOAD_BEGIN, "load-begin", 0, 0, 0, IPC_ANY_STATE, on_load_begin },
+	{ POL_LOAD_BEGIN, "load-begin", 0, 8, 0, IPC_ANY_STATE, on_load_begin },
 	{ POL_LOAD_FILE, "load-file", 5, NAME_SIZE + 8, 1, IPC_ANY_STATE, on_load_file },
 	{ POL_LOAD_END, "load-end", 19, 4096, 0, IPC_ANY_STATE, on_load_end },
 	{ POL_CONN, "conn", 16, 512, 1, IPC_ANY_STATE, on_conn },
@@ -463,7 +495,7 @@ serve_new(struct loop *l, const struct zones *zones, int broker_fd, struct serve
 	s->boot0_ns = clock_boot_ns();
 	STAILQ_INIT(&s->events);
 	randombytes_buf(s->secret, sizeof(s->secret));
-	if ((r = ipc_new(l, broker_fd, &conf, &s->broker)) != 0) {
+	if ((r = serve_valid_init(s)) != 0 || (r = ipc_new(l, broker_fd, &conf, &s->broker)) != 0) {
 		serve_free(s);
 		return r;
 	}
@@ -483,6 +515,7 @@ serve_free(struct serve *s)
 	ipc_free(s->keys);
 	ipc_free(s->recorder);
 	ipc_free(s->broker);
+	loop_timer_free(s->valid_timer);
 	set_free(s->set);
 	set_free(s->next);
 	free(s);

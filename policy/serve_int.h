@@ -1,6 +1,6 @@
 /*
  * The server from inside, for its files: serve.c (broker), serve_conn.c (fronts), serve_jump.c (ssh -J), serve_leg.c (recorder, vault),
- * serve_shell.c (the bastion's own shell).
+ * serve_valid.c (what they were opened with), serve_shell.c (the bastion's own shell).
  */
 #ifndef BASTION_SERVE_INT_H
 #define BASTION_SERVE_INT_H
@@ -91,7 +91,9 @@ struct serve {
 	size_t n_events, n_lost;
 	uint8_t secret[32]; /* of the delays */
 	uint64_t wall0_ns, boot0_ns;
+	uint64_t mark_s; /* the latest moment that the broker knows of, seconds since 1970 */
 	bool clock_warned;
+	struct loop_timer *valid_timer;
 	uint64_t n_allowed, n_denied, n_asks, n_asks_denied;
 };
 
@@ -146,6 +148,13 @@ int serve_want_shell(struct serve *s, uint32_t id) MUST_CHECK;
 int serve_shell_edge(struct serve *s, uint32_t leg, int fd) MUST_CHECK; /* fd: taken on success */
 void serve_shell_gone(struct serve *s, uint32_t leg);
 void serve_shells_free(struct serve *s);
+
+/* serve_valid.c */
+int serve_valid_init(struct serve *s) MUST_CHECK;
+/* A leg came: look again when the first certificate of all expires. */
+void serve_valid_arm(struct serve *s);
+/* Another set is in force. */
+void serve_valid_reload(struct serve *s);
 
 /* serve_leg.c */
 int serve_leg_add(struct serve *s, struct leg *leg) MUST_CHECK; /* taken on success */

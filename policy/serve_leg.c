@@ -36,6 +36,7 @@ serve_leg_add(struct serve *s, struct leg *leg)
 	l->leg = leg;
 	LIST_INSERT_HEAD(&s->legs[leg->id % SERVE_BUCKETS], l, link);
 	s->n_legs++;
+	serve_valid_arm(s);
 	return 0;
 }
 

@@ -254,6 +254,22 @@ broker_catch_signals(struct broker *b)
 	return loop_signals(b->loop, signos, 3, broker_on_signal, b);
 }
 
+/* The state folder is the working directory. */
+static int
+broker_open_mark(struct broker *b, struct conf_err *err)
+{
+	int r = mark_new(b->loop, "clock", &b->mark);
+
+	if (r == ERR_FORMAT)
+		(void)snprintf(err->text, sizeof(err->text),
+		    "clock: this file of the state folder holds no moment: was it changed? "
+		    "Without it certificates that expired before a clock was set back are good "
+		    "again; remove it when the clock is right");
+	else if (r != 0)
+		(void)snprintf(err->text, sizeof(err->text), "clock: %s", err_str(r));
+	return r;
+}
+
 /* From the open files to the closed sandbox and the wiring in it. 0; negative, perhaps with a line in *err. */
 static int
 broker_build(struct broker *b, struct broker_parts *parts, struct conf_err *err)
@@ -277,7 +293,8 @@ broker_build(struct broker *b, struct broker_parts *parts, struct conf_err *err)
 		return r;
 	conf.loop = control.loop = b->loop;
 	if ((r = broker_close_sandbox(parts->settings, parts->libexec)) != 0 ||
-	    (r = wiring_new(&conf, &b->wiring)) != 0) {
+	    (r = broker_open_mark(b, err)) != 0 ||
+	    (conf.mark = b->mark, r = wiring_new(&conf, &b->wiring)) != 0) {
 		policy_files_free(conf.files);
 		return r;
 	}
@@ -294,6 +311,7 @@ broker_done(struct broker *b)
 	listen_free(b->listen, NULL);
 	refuse_free(b->refuse);
 	wiring_free(b->wiring);
+	mark_free(b->mark);
 	notify_free(b->notify);
 	loop_free(b->loop);
 	programs_close(&b->programs);

@@ -28,6 +28,7 @@ struct broker {
 	struct listen_set *listen;
 	struct refuse *refuse;
 	struct control *control;
+	struct mark *mark;
 	struct notify *notify;
 	struct reload *reload; /* reload.c's own */
 	enum broker_phase phase;

@@ -108,7 +108,7 @@ check_start(struct loop *l, const struct process_ops *ops, const struct programs
 	    (r = ipc_pair(pair)) != 0 || (r = ipc_new(l, pair[0], &edge, &c->edge)) != 0)
 		goto out;
 	pair[0] = -1;
-	if ((r = policy_files_send(f, s, c->edge, 1)) != 0 ||
+	if ((r = policy_files_send(f, s, c->edge, 1, 0)) != 0 ||
 	    (r = process_start(l, ops, &spec, check_on_exit, c, &c->process)) != 0)
 		goto out;
 	loop_timer_arm(c->timer, CHECK_WAIT_NS);

@@ -13,6 +13,7 @@
 #include "recorder/recorder_proto.h"
 
 #define POLICY_READY_NS (60 * CLOCK_NS_PER_S)
+#define POLICY_LINE_SIZE 512u	  /* bytes of a line for a user, with its NUL */
 #define POLICY_IDENTITY_MAX 1024u /* bytes */
 
 /* A reload ends: who asked hears it. On good the new files are in force, and with them the new settings. */
@@ -162,6 +163,23 @@ policy_on_failed(void *arg, struct ipc_msg *msg)
 }
 
 static int
+policy_on_end_leg(void *arg, struct ipc_msg *msg)
+{
+	struct service *s = arg;
+	struct leg *l = leg_find(s->conf.arg, msg->id);
+	struct buf *b = buf_view(msg->data, msg->len);
+	char line[POLICY_LINE_SIZE];
+	int r = -ENOMEM;
+
+	if (b != NULL && (r = buf_get_cstr(b, line, sizeof(line))) == 0)
+		r = buf_end(b);
+	buf_free(b);
+	if (r == 0 && l != NULL)
+		leg_end_by_policy(l, line);
+	return r;
+}
+
+static int
 policy_on_no_shell(void *arg, struct ipc_msg *msg)
 {
 	struct service *s = arg;
@@ -207,6 +225,7 @@ static const struct ipc_rule policy_rules[] = {
 	{ POL_FAILED, "failed", 1, 1, 0, IPC_ANY_STATE, policy_on_failed },
 	{ POL_JUMPED, "jumped", 5, 16384, 0, IPC_ANY_STATE, policy_on_jumped },
 	{ POL_NO_SHELL, "no-shell", 4, 1024, 0, IPC_ANY_STATE, policy_on_no_shell },
+	{ POL_END_LEG, "end-leg", 4, 4 + POLICY_LINE_SIZE, 0, IPC_ANY_STATE, policy_on_end_leg },
 	{ POL_STATUS_REPLY, "status-reply", 0, IPC_MAX, 0, IPC_ANY_STATE, policy_on_status },
 };
 
@@ -230,7 +249,8 @@ policy_up(void *arg)
 	if ((r = wiring_connect(&w->keys, KEYS_POLICY_EDGE, &w->policy, POL_KEYS_EDGE)) != 0 ||
 	    (r = wiring_connect(&w->recorder, REC_POLICY_EDGE, &w->policy, POL_RECORDER_EDGE)) !=
 		0 ||
-	    (r = policy_files_send(w->files, w->settings, w->policy.edge, w->last_leg + 1)) != 0)
+	    (r = policy_files_send(w->files, w->settings, w->policy.edge, w->last_leg + 1,
+		 mark_newest_s(w->conf.mark))) != 0)
 		log_err("wiring.failed between=\"policy and the others\" reason=\"%s\"",
 		    err_str(r)); /* it never becomes ready, and is started again */
 }
@@ -273,7 +293,8 @@ wiring_reload(struct wiring *w, struct settings *settings, struct policy_files *
 		return ERR_ORDER;
 	if (!service_is_ready(&w->policy))
 		return ERR_ORDER;
-	r = policy_files_send(files, settings, w->policy.edge, w->last_leg + 1);
+	r = policy_files_send(
+	    files, settings, w->policy.edge, w->last_leg + 1, mark_newest_s(w->conf.mark));
 	if (r != 0)
 		return r;
 	w->reload.settings = settings;

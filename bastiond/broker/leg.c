@@ -17,6 +17,8 @@
 #include "lib/str.h"
 #include "policy/policy_proto.h"
 
+#define LEG_KILL_MAX 1024u /* bytes of a line for the user and who */
+
 struct leg *
 leg_find(struct wiring *w, uint32_t id)
 {
@@ -516,6 +518,31 @@ void
 leg_policy_down(struct wiring *w)
 {
 	leg_each(w, leg_lose_policy);
+}
+
+int
+leg_ask_end(struct leg *l, const char *line, const char *who)
+{
+	struct buf *b = buf_new(LEG_KILL_MAX);
+	int r = -ENOMEM;
+
+	if (b != NULL && (r = buf_put_cstr(b, line)) == 0 && (r = buf_put_cstr(b, who)) == 0)
+		r = ipc_send_buf(l->w->recorder.edge, REC_KILL, l->id, b);
+	buf_free(b);
+	return r;
+}
+
+void
+leg_end_by_policy(struct leg *l, const char *line)
+{
+	int r = 0;
+
+	if (l->state == LEG_OPENING)
+		leg_end(l, line); /* the recorder, if it knows of it, sees both links close */
+	else if (l->recorded && service_is_ready(&l->w->recorder))
+		r = leg_ask_end(l, line, "policy");
+	if (r != 0)
+		log_err("leg.not_ended leg=%u reason=\"%s\"", l->id, err_str(r));
 }
 
 static void

@@ -150,11 +150,15 @@ out:
 }
 
 int
-policy_files_send(
-    const struct policy_files *f, const struct settings *s, struct ipc *edge, uint32_t next_leg)
+policy_files_send(const struct policy_files *f, const struct settings *s, struct ipc *edge,
+    uint32_t next_leg, uint64_t newest_s)
 {
-	int r = ipc_send(edge, POL_LOAD_BEGIN, next_leg, NULL, 0);
+	struct buf *b = buf_new(sizeof(newest_s));
+	int r = b == NULL ? -ENOMEM : buf_put_u64(b, newest_s);
 
+	if (r == 0)
+		r = ipc_send_buf(edge, POL_LOAD_BEGIN, next_leg, b);
+	buf_free(b);
 	for (size_t i = 0; r == 0 && i < f->n; i++)
 		r = policy_files_send_one(f, i, edge);
 	return r == 0 ? policy_files_send_end(s, edge) : r;

@@ -23,8 +23,11 @@ struct policy_files;
 int policy_files_open(const struct settings *s, const char *copy_dir,
     struct policy_files **ret_files, struct conf_err *ret_err) MUST_CHECK;
 void policy_files_free(struct policy_files *f);
-/* Send POL_LOAD_BEGIN, _FILE, _END. next_leg: the number of the next leg that may be granted. As ipc_send(). */
+/*
+ * Send POL_LOAD_BEGIN, _FILE, _END. next_leg: the number of the next leg that may be granted; newest_s: the latest moment ever
+ * seen, seconds since 1970. As ipc_send().
+ */
 int policy_files_send(const struct policy_files *f, const struct settings *s, struct ipc *edge,
-    uint32_t next_leg) MUST_CHECK;
+    uint32_t next_leg, uint64_t newest_s) MUST_CHECK;
 
 #endif

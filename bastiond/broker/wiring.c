@@ -204,19 +204,11 @@ wiring_kill_session(struct wiring *w, const char *sid, const char *who)
 {
 	uint8_t raw[REC_SID_LEN];
 	struct leg *l;
-	struct buf *b;
-	int r;
 
 	if (str_unhex(sid, raw, sizeof(raw)) != 0 || (l = leg_find_sid(w, raw)) == NULL ||
 	    !l->recorded || !service_is_ready(&w->recorder))
 		return ERR_NOT_FOUND;
-	if ((b = buf_new(512)) == NULL)
-		return -ENOMEM;
-	if ((r = buf_put_cstr(b, "this session was ended by an administrator")) == 0 &&
-	    (r = buf_put_cstr(b, who)) == 0)
-		r = ipc_send_buf(w->recorder.edge, REC_KILL, l->id, b);
-	buf_free(b);
-	return r;
+	return leg_ask_end(l, "this session was ended by an administrator", who);
 }
 
 /* The stop: first the fronts, so that their last frames reach the recorder; then the recorder; then the rest. */

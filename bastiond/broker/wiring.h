@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "bastiond/broker/limits.h"
+#include "bastiond/broker/mark.h"
 #include "bastiond/broker/policy_files.h"
 #include "bastiond/broker/process.h"
 #include "bastiond/broker/programs.h"
@@ -32,6 +33,7 @@ struct wiring_conf {
 	struct loop *loop;
 	const struct process_ops *ops;
 	const struct programs *programs;
+	struct mark *mark; /* borrowed; NULL: the wall clock is all there is */
 	/* Taken over from success on. */
 	struct settings *settings;
 	struct policy_files *files;

@@ -230,6 +230,10 @@ void leg_opened(struct leg *l, const uint8_t sid[REC_SID_LEN]);
 void leg_refused(struct leg *l, const char *line);
 void leg_closed(struct leg *l);
 void leg_front_gone(struct leg *l);
+/* Have the recorder end it, with a line for the user; who: for the record. 0; -ENOMEM; negative. */
+int leg_ask_end(struct leg *l, const char *line, const char *who) MUST_CHECK;
+/* Policy says that its grant no longer holds. */
+void leg_end_by_policy(struct leg *l, const char *line);
 void leg_recorder_down(struct wiring *w);
 void leg_policy_down(struct wiring *w);
 void leg_kill_all(struct wiring *w);

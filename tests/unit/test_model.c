@@ -403,6 +403,11 @@ static const struct {
 	    "rules[0].when.hours: expected hours" },
 	{ ALLOW "when: {hours: \"08:00-18:00\", zone: Mars}\n",
 	    "rules[0].when.zone: expected UTC, an offset" },
+	{ "certificates: {longest: forever}\n", "certificates.longest: expected " },
+	{ "certificates: {longest: 0s}\n", "certificates.longest: expected " },
+	{ "certificates: {on_expiry: end}\n", "certificates.on_expiry: expected keep or close" },
+	{ "certificates: {on_revoked: true}\n", "certificates.on_revoked: expected keep or close" },
+	{ "certificates: {shortest: 1h}\n", "certificates.shortest: expected " },
 	{ "compat: [rsa-1024]\n", "compat[0]: expected rsa-2048 or sk-no-touch" },
 	{ "compat: rsa-2048\n", "compat: expected a list" },
 };
