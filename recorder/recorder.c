@@ -396,9 +396,8 @@ open_leg(struct recorder *rec, struct ipc_msg *msg, const char **ret_why)
 	*ret_why = "the session cannot be recorded: its description was refused";
 	if (b == NULL)
 		return r;
-	if ((r = buf_get_u32(b, &conn)) == 0 && (r = buf_get_str(b, &meta, &len)) == 0 &&
-	    (r = buf_end(b)) == 0)
-		r = leg_open(rec, msg->id, conn, meta, len, msg->fds, ret_why);
+	if ((r = buf_get_u32(b, &conn)) == 0 && (r = buf_get_str(b, &meta, &len)) == 0)
+		r = leg_open(rec, msg->id, conn, meta, len, b, msg->fds, ret_why);
 	buf_free(b);
 	return r;
 }
@@ -482,7 +481,8 @@ on_stop(void *arg, struct ipc_msg *msg)
 }
 
 static const struct ipc_rule broker_rules[] = {
-	{ REC_OPEN, "open", 8, 8 + REC_META_MAX, 2, IPC_ANY_STATE, on_open },
+	{ REC_OPEN, "open", 12, 12 + REC_META_MAX + REC_ENV_MAX *(4 + REC_ENV_LEN), 2,
+	    IPC_ANY_STATE, on_open },
 	{ REC_KILL, "kill", 8, 4096, 0, IPC_ANY_STATE, on_kill },
 	{ REC_AUDIT, "audit", 2, REC_AUDIT_MAX, 0, IPC_ANY_STATE, on_audit },
 	{ REC_POLICY_EDGE, "policy-edge", 0, 0, 1, IPC_ANY_STATE, on_policy_edge },

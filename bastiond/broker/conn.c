@@ -195,16 +195,6 @@ conn_on_timer(void *arg)
 }
 
 static int
-conn_put_words(struct buf *b, const struct settings_words *words)
-{
-	int r = buf_put_u32(b, (uint32_t)words->n);
-
-	for (size_t i = 0; r == 0 && i < words->n; i++)
-		r = buf_put_cstr(b, words->text[i]);
-	return r;
-}
-
-static int
 conn_put_keys(struct buf *b, const struct conn_host_keys *keys)
 {
 	int r = buf_put_u32(b, (uint32_t)keys->n);
@@ -226,7 +216,7 @@ conn_send_start(struct conn *c, const struct conn_host_keys *keys)
 	    (r = buf_put_u64(b, s->keepalive_ns)) == 0 &&
 	    (r = buf_put_u32(b, (uint32_t)s->keepalive_missed)) == 0 &&
 	    (r = buf_put_u64(b, s->rekey_bytes)) == 0 &&
-	    (r = buf_put_u64(b, s->close_wait_ns)) == 0 && (r = conn_put_words(b, &s->env)) == 0)
+	    (r = buf_put_u64(b, s->close_wait_ns)) == 0)
 		r = ipc_send_buf(c->edge, BRK_FRONT_START, c->id, b);
 	buf_free(b);
 	return r;

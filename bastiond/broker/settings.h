@@ -15,7 +15,7 @@
 #define SETTINGS_CA_MAX 16u	  /* files of user CAs */
 #define SETTINGS_METHODS_MAX 8u	  /* ways to log in */
 #define SETTINGS_NETS_MAX 64u	  /* networks in one list */
-#define SETTINGS_ENV_MAX 64u	  /* patterns of environment names */
+#define SETTINGS_ENV_MAX 64u	  /* patterns of environment names; REC_ENV_MAX */
 #define SETTINGS_WORD_SIZE 64u	  /* bytes of a method, a pattern, a service name */
 #define SETTINGS_UNLOCK_SIZE 4200 /* bytes of vault.unlock: a path and what stands before it */
 
