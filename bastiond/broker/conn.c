@@ -405,7 +405,6 @@ conn_new(struct wiring *w, const struct wiring_peer *peer)
 	net_port_text(c->source, sizeof(c->source), &peer->source, peer->source_port);
 	LIST_INSERT_HEAD(&w->conns[c->id % WIRING_BUCKETS], c, by_id);
 	w->n_conns++;
-	limits_enter(w->limits, &peer->source, &c->ticket);
 	return c;
 }
 
@@ -437,6 +436,7 @@ wiring_accept(struct wiring *w, int fd, const struct wiring_peer *peer, const ch
 	}
 	if ((c = conn_new(w, peer)) == NULL)
 		return -ENOMEM;
+	limits_enter(w->limits, &peer->source, &c->ticket);
 	conn_tune_socket(fd);
 	if ((r = conn_start(c, fd)) != 0) {
 		conn_free(c);
