@@ -138,10 +138,22 @@ commit(struct recorder *rec)
 	}
 }
 
+/*
+ * Bytes that wait for the next commit: to be written, or to be let go by it. Of files' contents only hashes are written, and
+ * yet all of it waits here.
+ */
+static size_t
+waiting(const struct recorder *rec)
+{
+	size_t pending = chain_pending(rec->chain), held = release_bytes(rec->out);
+
+	return pending > held ? pending : held;
+}
+
 void
 recorder_relieve(struct recorder *rec)
 {
-	if (!rec->failed && chain_pending(rec->chain) >= COMMIT_BYTES)
+	if (!rec->failed && waiting(rec) >= COMMIT_BYTES)
 		commit(rec);
 }
 
@@ -158,12 +170,12 @@ recorder_after_pass(void *arg)
 	if (rec->failed || !chain_is_dirty(rec->chain))
 		return false;
 	now = clock_boot_ns();
-	if (rec->fresh && chain_pending(rec->chain) < COMMIT_BYTES &&
+	if (rec->fresh && waiting(rec) < COMMIT_BYTES &&
 	    now - rec->pending_since_ns < COMMIT_DRAIN_NS) {
 		rec->fresh = false;
 		return true;
 	}
-	wait = commit_wait(&rec->commit, now, chain_pending(rec->chain));
+	wait = commit_wait(&rec->commit, now, waiting(rec));
 	if (wait == 0)
 		commit(rec);
 	else if (!loop_timer_armed(rec->commit_timer))

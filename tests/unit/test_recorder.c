@@ -1376,6 +1376,43 @@ test_content_that_is_kept_is_marked(void **state)
 	assert_memory_equal(ev[1].data, "secret content", 14);
 }
 
+/* Next to nothing of it is written, but all of it is held until a commit. */
+static void
+test_content_that_waits_makes_a_commit(void **state)
+{
+	enum { PIECE = 32768, PIECES = COMMIT_BYTES / PIECE };
+	/* WRITE 2 to handle "h" at 0: COMMIT_BYTES, which are to follow. */
+	static const uint8_t head[] = "\0\x20\0\x16\6\0\0\0\2\0\0\0\1h\0\0\0\0\0\0\0\0\0\x20\0";
+	struct stream *s = put_stream();
+	struct world *w = *state;
+	uint8_t *data = calloc(1, PIECE);
+	unsigned before;
+
+	assert_int_equal(COMMIT_BYTES, 0x200000);
+	assert_non_null(data);
+	open_sftp(w, POL_FILES_HASH, POL_FILES_READ | POL_FILES_WRITE);
+	for (size_t i = 0; i < 4; i++)
+		carry(w, s->steps[i].way == EVENT_FRONT ? FRONT : BACK, s, i);
+	settle(w);
+	/* No commit is made for its being time. */
+	w->rec.commit = (struct commit){ .at_ns = UINT64_MAX };
+	before = commits.n;
+	send_to(w, FRONT, LINK_DATA, 1, head, sizeof(head));
+	for (size_t i = 0; i < PIECES; i++) {
+		assert_int_equal(commits.n, before);
+		assert_true(chain_pending(w->rec.chain) < PIECE);
+		send_to(w, FRONT, LINK_DATA, 1, data, PIECE);
+		pass(w);
+	}
+	settle(w);
+	assert_int_equal(commits.n, before + 1);
+	assert_true(release_bytes(w->rec.out) < PIECE);
+	want_data(w, BACK, LINK_DATA, 1, head, sizeof(head));
+	want_data(w, BACK, LINK_DATA, 1, data, PIECE);
+	stream_free(s);
+	free(data);
+}
+
 /* The back keeps it for the program, so it would be the first that the target reads: requests that no rule was held against. */
 static void
 test_sftp_behind_data_is_denied(void **state)
@@ -1658,6 +1695,7 @@ main(void)
 		T(test_the_end_of_the_broker_is_an_orderly_stop),
 		T(test_content_crosses_and_its_hash_is_recorded),
 		T(test_content_that_is_kept_is_marked),
+		T(test_content_that_waits_makes_a_commit),
 		T(test_sftp_behind_data_is_denied),
 		T(test_a_file_that_is_open_at_the_end_is_told),
 		T(test_a_refused_request_is_rewritten_and_told),
