@@ -16,7 +16,7 @@
 #include "lib/str.h"
 
 #define RD_WAIT_MS 60000	  /* between looks whether the reader is still there */
-#define RD_TEXT_MAX (32u << 20)	  /* bytes of one JSON text in parts */
+#define RD_TEXT_MAX (64u << 20)	  /* bytes of one JSON text in parts */
 #define RD_REFILL (RD_WINDOW / 2) /* messages after which more are asked for */
 #define RD_ARGS_MAX 16		  /* arguments of a reader */
 
