@@ -436,7 +436,7 @@ wiring_accept(struct wiring *w, int fd, const struct wiring_peer *peer, const ch
 	}
 	if ((c = conn_new(w, peer)) == NULL)
 		return -ENOMEM;
-	limits_enter(w->limits, &peer->source, &c->ticket);
+	limits_enter(w->limits, w->settings, &peer->source, &c->ticket);
 	conn_tune_socket(fd);
 	if ((r = conn_start(c, fd)) != 0) {
 		conn_free(c);

@@ -123,7 +123,7 @@ limits_room(
 
 	if (l->n_connections >= s->connections)
 		return LIMITS_CONNECTIONS;
-	net_mask(&source, 32, 64);
+	penalty_source(s, &source);
 	LIST_FOREACH (t, limits_bucket_of(l, &source), link)
 		if (net_same(&t->source, &source)) {
 			of_source++;
@@ -174,10 +174,11 @@ limits_check_jump(struct limits *l, const struct settings *s, size_t n, size_t m
 }
 
 void
-limits_enter(struct limits *l, const struct net_addr *a, struct limits_ticket *t)
+limits_enter(
+    struct limits *l, const struct settings *s, const struct net_addr *a, struct limits_ticket *t)
 {
 	*t = (struct limits_ticket){ .source = *a, .counted = true, .startup = true };
-	net_mask(&t->source, 32, 64);
+	penalty_source(s, &t->source);
 	LIST_INSERT_HEAD(limits_bucket_of(l, &t->source), t, link);
 	l->n_connections++;
 	l->n_startups++;

@@ -55,7 +55,8 @@ enum limits_verdict limits_check(
 enum limits_verdict limits_check_jump(
     struct limits *l, const struct settings *s, size_t n, size_t max) MUST_CHECK;
 /* Count a connection from a, that may come, until limits_leave(). */
-void limits_enter(struct limits *l, const struct net_addr *a, struct limits_ticket *t);
+void limits_enter(
+    struct limits *l, const struct settings *s, const struct net_addr *a, struct limits_ticket *t);
 /* Count one within another, until limits_leave(): it is nobody's startup, and of no source. */
 void limits_enter_jump(struct limits *l, struct limits_ticket *t);
 /* It has logged in. */

@@ -29,6 +29,11 @@ struct settings_startups {
 	uint64_t begin, rate, full;
 };
 
+/* What counts as one source: so many leading bits of its address. */
+struct settings_prefix {
+	uint64_t v4, v6;
+};
+
 struct settings_nets {
 	struct net_prefix prefix[SETTINGS_NETS_MAX];
 	char text[SETTINGS_NETS_MAX][NET_PORT_TEXT_SIZE];
@@ -64,6 +69,7 @@ struct settings {
 
 	uint64_t connections, per_source, channels, auth_tries;
 	struct settings_startups startups;
+	struct settings_prefix source_prefix;
 
 	struct {
 		uint64_t crash_ns, alarm_ns, auth_failure_ns, no_auth_ns, grace_exceeded_ns;
