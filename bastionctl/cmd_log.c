@@ -14,22 +14,59 @@
 #include "bastionctl/when.h"
 #include "lib/clock.h"
 #include "lib/file.h"
+#include "policy/policy.h"
 
+#define LOG_MEANING_MAX 2048u /* bytes of what is said about one event */
+
+/* What the event's reason means, as a JSON object; owned by caller. NULL: nothing is known about it. */
+static char *
+log_meaning(const struct json_node *event)
+{
+	const char *reason = json_str(json_get(event, "reason"), NULL), *meaning, *next;
+	struct json *j;
+	char *text = NULL;
+	size_t len;
+
+	if (reason == NULL || !policy_reason(reason, &meaning, &next))
+		return NULL;
+	j = json_map();
+	json_put_str(j, "meaning", meaning);
+	if (next != NULL)
+		json_put_str(j, "next", next);
+	if (json_text(j, false, LOG_MEANING_MAX, &text, &len) != 0)
+		text = NULL;
+	json_free(j);
+	return text;
+}
+
+/* text: an object of len bytes; more: an object whose members are put behind its own, or NULL. */
+static void
+log_line(const char *text, size_t len, const char *more)
+{
+	if (more == NULL)
+		puts(text);
+	else
+		printf("%.*s,%s\n", (int)(len - 1), text, more + 1);
+}
+
+/* explain: one thing was asked for, and every event says what it means. */
 static int
-log_print(struct rd *rd, size_t *ret_n)
+log_print(struct rd *rd, bool explain, size_t *ret_n)
 {
 	struct rd_msg m;
 	int r;
 
 	while ((r = rd_next(rd, &m)) == 0) {
-		char *text;
+		char *text, *more;
 		size_t len;
 
 		if (m.json == NULL)
 			continue;
 		if ((r = json_node_text(m.json, false, &text, &len)) != 0)
 			break;
-		puts(text);
+		more = explain ? log_meaning(m.json) : NULL;
+		log_line(text, len, more);
+		free(more);
 		free(text);
 		++*ret_n;
 	}
@@ -62,7 +99,7 @@ log_run(struct cmd_ctx *c, int n_args, const char *const *args)
 	if ((code = rd_find(c, &place)) == CMD_YES &&
 	    (code = rd_open(c, &place, RD_CONTENT, ask, &rd)) == CMD_YES &&
 	    (code = view_close_sandbox()) == CMD_YES)
-		code = log_print(rd, &n);
+		code = log_print(rd, n_args > 0, &n);
 	rd_close(rd);
 	return code == CMD_YES && n == 0 ? CMD_NO : code;
 }
@@ -73,8 +110,9 @@ static const struct cmd_opt log_opts[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-const struct cmd cmd_log = { "log", NULL, "[ID]", "the audit events, as JSON lines", CMD_NOTHING, 0,
-	1, log_opts, log_run };
+const struct cmd cmd_log = { "log", NULL, "[ID]",
+	"the audit events, as JSON lines; about one login or session, explained", CMD_NOTHING, 0, 1,
+	log_opts, log_run };
 
 static int
 checkpoint_json(const char *note)

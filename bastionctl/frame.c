@@ -380,11 +380,12 @@ static int
 text_verdict(struct frame_cursor *b, const char *what, char *dst, size_t size)
 {
 	static const char *const names[] = { "", "allowed ", "denied ", "replaced " };
-	uint8_t way, verdict;
+	uint8_t way, type, verdict;
 	int r;
 
 	(void)what;
-	if ((r = frame_get_u8(b, &way)) != 0 || (r = frame_get_u8(b, &verdict)) != 0)
+	if ((r = frame_get_u8(b, &way)) != 0 || (r = frame_get_u8(b, &type)) != 0 ||
+	    (r = frame_get_u8(b, &verdict)) != 0)
 		return r;
 	if (verdict < 2 || verdict > 3) /* allowed: the request itself says it */
 		return ERR_NOT_FOUND;

@@ -16,7 +16,7 @@
 #include "lib/str.h"
 
 #define RD_WAIT_MS 60000	  /* between looks whether the reader is still there */
-#define RD_TEXT_MAX (32u << 20)	  /* bytes of one JSON text in parts */
+#define RD_TEXT_MAX (64u << 20)	  /* bytes of one JSON text in parts */
 #define RD_REFILL (RD_WINDOW / 2) /* messages after which more are asked for */
 #define RD_ARGS_MAX 16		  /* arguments of a reader */
 
@@ -96,8 +96,7 @@ rd_find(struct cmd_ctx *c, struct rd_place *ret_place)
 	if (rd_look_for_store(ret_place->store) == ERR_NOT_FOUND)
 		return cmd_fail(CMD_UNSURE,
 		    "%s: no store is here: this bastion has never been started, so there is "
-		    "nothing "
-		    "to read: start it with bastiond -f %s",
+		    "nothing to read: start it with bastiond -f %s",
 		    ret_place->store, c->conf_file);
 	return rd_find_key(c->state, ret_place);
 }

@@ -13,10 +13,8 @@
 #include "recorder/link_proto.h"
 
 #define FORCE_SFTP "internal-sftp" /* how certificates say "only sftp" */
-#define ENV_NAME_MAX 256u
-#define ENV_VALUE_MAX 4096u
-#define WORD_MAX 64u	/* bytes of a subsystem name */
-#define WHERE_SIZE 128u /* bytes of "host:port" in a line, escaped */
+#define WORD_MAX 64u		   /* bytes of a subsystem name */
+#define WHERE_SIZE 128u		   /* bytes of "host:port" in a line, escaped */
 
 /* What is judged, taken apart. */
 struct judge {
@@ -304,27 +302,6 @@ judge_pty(struct judge *j)
 	if (!permitted(j, CERT_PERMIT_PTY))
 		return deny(j, "the certificate does not permit a terminal");
 	return need(j, MODEL_SHELL | MODEL_EXEC, "a terminal");
-}
-
-/* RFC 4254 section 6.4. What the host makes of a variable is its own affair; what could change a program is not sent. */
-static int
-judge_env(struct judge *j)
-{
-	static const char *const names[] = { "LANG", "LC_*", "TERM", "COLORTERM", "NO_COLOR" };
-	char name[ENV_NAME_MAX], shown[ASK_NAME_SIZE];
-	const uint8_t *value;
-	size_t len;
-
-	if (buf_get_cstr(j->b, name, sizeof(name)) != 0 || buf_get_str(j->b, &value, &len) != 0 ||
-	    buf_end(j->b) != 0)
-		return deny(j, "malformed env request");
-	if (len > ENV_VALUE_MAX)
-		return deny(j, "an environment variable that is too long");
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (str_match(names[i], name))
-			return allow(j);
-	str_escape(shown, sizeof(shown), name, strlen(name));
-	return deny(j, "the environment variable %s is not passed on", shown);
 }
 
 static int
@@ -668,7 +645,6 @@ static const struct row requests[] = {
 	{ "shell", FROM_FRONT, judge_shell },
 	{ "exec", FROM_FRONT, judge_exec },
 	{ "subsystem", FROM_FRONT, judge_subsystem },
-	{ "env", FROM_FRONT, judge_env },
 	{ "window-change", FROM_FRONT, judge_harmless },
 	{ "signal", FROM_FRONT, judge_harmless },
 	{ "break", FROM_FRONT, judge_harmless },

@@ -16,7 +16,6 @@ static const struct {
 } rows[] = {
 	{ LINK_OPEN, "session", NULL },
 	{ LINK_REQUEST, "pty-req", NULL },
-	{ LINK_REQUEST, "env", NULL },
 	{ LINK_REQUEST, "shell", NULL },
 	{ LINK_REQUEST, "exec", NULL },
 	{ LINK_REQUEST, "window-change", NULL },

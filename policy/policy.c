@@ -14,26 +14,13 @@
 #include "policy/model.h"
 #include "policy/names.h"
 #include "policy/policy.h"
+#include "policy/reasons.h"
 #include "policy/rules.h"
 #include "policy/zone.h"
 
 struct policy {
 	struct zones *zones;
 	struct model *model;
-};
-
-/* What the words of access.c mean, for people. */
-static const struct {
-	const char *reason, *text;
-} reasons[] = {
-	{ "unknown-user", "no user of this name" },
-	{ "unknown-host", "no host of this name, and no pattern that holds it" },
-	{ "host-not-allowed", "no rule allows it" },
-	{ "host-denied-by-rule", "a deny rule forbids it" },
-	{ "port-not-allowed", "not a port of this host" },
-	{ "host-not-pinned", "a rule allows it, but the host has neither host_keys nor host_ca "
-			     "(bastionctl hosts pin)" },
-	{ "host-without-key", "a rule allows it, but the host has no key of the vault" },
 };
 
 int
@@ -212,14 +199,27 @@ put_rights(const struct model *m, const struct access *a, const struct access_pe
 static void
 put_text(const struct access *a, struct policy_answer *ret)
 {
+	const struct reason *reason;
+
 	if (a->outcome == ACCESS_SAY) {
 		/* Both are the size of a line. */
 		(void)snprintf(ret->text, sizeof(ret->text), "%s", a->line);
 		return;
 	}
-	for (size_t i = 0; a->reason != NULL && i < sizeof(reasons) / sizeof(reasons[0]); i++)
-		if (strcmp(reasons[i].reason, a->reason) == 0)
-			(void)snprintf(ret->text, sizeof(ret->text), "%s", reasons[i].text);
+	if (a->reason != NULL && (reason = reason_find(a->reason)) != NULL)
+		(void)snprintf(ret->text, sizeof(ret->text), "%s", reason->meaning);
+}
+
+bool
+policy_reason(const char *word, const char **ret_meaning, const char **ret_next)
+{
+	const struct reason *reason = reason_find(word);
+
+	if (reason == NULL)
+		return false;
+	*ret_meaning = reason->meaning;
+	*ret_next = reason->next;
+	return true;
 }
 
 static int

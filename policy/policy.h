@@ -83,4 +83,9 @@ int policy_explain(const struct policy *p, const struct policy_question *q,
     struct policy_answer *ret_answer) MUST_CHECK;
 void policy_answer_done(struct policy_answer *a);
 
+/*
+ * What a reason in an audit event means, and what to do about it (NULL: nothing); static. false: not one of policy's words.
+ */
+bool policy_reason(const char *word, const char **ret_meaning, const char **ret_next) MUST_CHECK;
+
 #endif

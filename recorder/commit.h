@@ -10,10 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COMMIT_RATE 500u		/* commits a second that may go on for ever */
-#define COMMIT_BURST 64u		/* commits beyond that, saved up while it is quiet */
-#define COMMIT_BYTES (2u * 1024 * 1024) /* bytes waiting above which nothing is saved up for */
-#define COMMIT_DRAIN_NS 2000000ull	/* sockets are drained at most this long before a commit */
+#define COMMIT_RATE 500u /* commits a second that may go on for ever */
+#define COMMIT_BURST 64u /* commits beyond that, saved up while it is quiet */
+/*
+ * Bytes waiting above which nothing is saved up for: to be written, or to be released. With its journal and its blocks a
+ * commit holds about twice this in pages, which LMDB keeps for the next one, and release.c once: that is what the
+ * recorder's memory grows to when it is busy, and where it stays.
+ */
+#define COMMIT_BYTES (2u * 1024 * 1024)
+#define COMMIT_DRAIN_NS 2000000ull /* sockets are drained at most this long before a commit */
 
 struct commit {
 	uint64_t tokens_ns; /* saved commits, each worth 1 s / COMMIT_RATE */

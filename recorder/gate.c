@@ -185,6 +185,28 @@ answered(struct gate *g, struct gate_waiting *q)
 	return r;
 }
 
+/* Whether more of the answer is needed than is there, which is then what is waited for. */
+static bool
+wants_more(struct gate_back *b)
+{
+	size_t all = 4 + (size_t)b->len;
+
+	b->need = all < GATE_BACK_HEAD_MAX ? all : GATE_BACK_HEAD_MAX;
+	return b->have < b->need;
+}
+
+/* The first packet. */
+static void
+take_version(struct gate *g)
+{
+	struct gate_back *b = &g->back;
+	struct fxp_cursor c;
+
+	b->greeted = true;
+	fxp_cursor_init(&c, b->head + FXP_HEAD + 4, b->have - FXP_HEAD - 4, b->len - 1 - 4);
+	gate_take_version(g, &c);
+}
+
 /* Head bytes of an answer are there: more of them, or the rest is no matter. */
 static int
 back_head(struct gate *g)
@@ -203,16 +225,16 @@ back_head(struct gate *g)
 		return ERR_DENIED;
 	}
 	if (!b->greeted) {
-		b->greeted = true;
-		if (b->head[4] != FXP_VERSION_IS || u32_at(b->head + FXP_HEAD) != FXP_VERSION)
+		if (b->head[4] != FXP_VERSION_IS || u32_at(b->head + FXP_HEAD) != FXP_VERSION) {
 			g->why = "the target does not speak SFTP version 3";
-		r = g->why != NULL ? ERR_DENIED : 0;
-	} else if ((q = gate_find_waiting(g, u32_at(b->head + FXP_HEAD))) != NULL) {
-		if (q->what > GATE_REFUSAL && b->have == FXP_HEAD + 4) {
-			b->need = all < GATE_BACK_HEAD_MAX ? all : GATE_BACK_HEAD_MAX;
-			if (b->have < b->need)
-				return 0;
+			return ERR_DENIED;
 		}
+		if (wants_more(b))
+			return 0;
+		take_version(g);
+	} else if ((q = gate_find_waiting(g, u32_at(b->head + FXP_HEAD))) != NULL) {
+		if (q->what > GATE_REFUSAL && wants_more(b))
+			return 0;
 		r = answered(g, q);
 	}
 	b->left = all - b->have;

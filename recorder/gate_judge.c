@@ -61,6 +61,33 @@ judge_stat(struct judged *j)
 		j->why = NULL;
 }
 
+/* Paths are judged, and so every answer must belong to one request only. */
+static bool
+is_strict(const struct gate *g)
+{
+	return g->rule.reads.n > 0 || g->rule.writes.n > 0;
+}
+
+/* The answer says whether the path is there and where its links lead: no more of that than of the names of files. */
+static void
+judge_real_path(struct judged *j)
+{
+	if (!is_strict(j->g) || gate_is_home(j->path, j->path_len) ||
+	    gate_is_told(j->g, j->real[0]))
+		return;
+	judge_stat(j);
+}
+
+/* "~" is a folder that only the server knows; the rest is REALPATH. */
+static void
+judge_expand(struct judged *j)
+{
+	if (is_strict(j->g) && j->path_len > 0 && j->path[0] == '~')
+		j->why = "a path that begins with ~ is not judged";
+	else
+		judge_real_path(j);
+}
+
 static void
 judge_look(struct judged *j)
 {
@@ -85,15 +112,22 @@ judge_open(struct judged *j)
 		j->why = may_read(j, 0);
 }
 
-/* Both names are written; and nothing becomes readable under its new name that was not under the old one. */
+/*
+ * Both names are written; and nothing becomes readable under its new name that was not under the old one. Nor under its old one:
+ * relative paths are judged by the name that their folder had, so that one is not moved to where it could not be read.
+ */
 static void
 judge_rename(struct judged *j)
 {
 	const struct gate_rule *rule = &j->g->rule;
 
-	if ((j->why = may_write(j, 0)) != NULL || (j->why = may_write(j, 1)) != NULL ||
-	    may_read(j, 0) == NULL)
+	if ((j->why = may_write(j, 0)) != NULL || (j->why = may_write(j, 1)) != NULL)
 		return;
+	if (may_read(j, 0) == NULL) {
+		if (may_read(j, 1) != NULL && gate_holds_home(j->g, j->real[0]))
+			j->why = "the folder that relative paths begin in stays readable";
+		return;
+	}
 	/* Also not what lies in a folder that comes to stand above a prefix. */
 	if (may_read(j, 1) == NULL || (rule->read && gate_is_above(j->real[1], &rule->reads)))
 		j->why = outside;
@@ -151,7 +185,7 @@ static const struct request_class {
 	{ FXP_CLOSE, "close", HANDLE, 0, NULL },
 	{ FXP_FSTAT, "fstat", NOTHING, 0, NULL },
 	{ FXP_READDIR, "readdir", NOTHING, 0, NULL },
-	{ FXP_REALPATH, "realpath", PATH, 0, NULL },
+	{ FXP_REALPATH, "realpath", PATH, 0, judge_real_path },
 	{ FXP_STAT, "stat", PATH, 0, judge_stat },
 	{ FXP_LSTAT, "lstat", PATH, 0, judge_stat },
 	{ FXP_OPENDIR, "opendir", PATH, WATCH_LIST, judge_look },
@@ -171,7 +205,7 @@ static const struct request_class {
 	{ FXP_EXTENDED, "fstatvfs@openssh.com", NOTHING, 0, NULL },
 	{ FXP_EXTENDED, "fsync@openssh.com", NOTHING, 0, NULL },
 	{ FXP_EXTENDED, "limits@openssh.com", NOTHING, 0, NULL },
-	{ FXP_EXTENDED, "expand-path@openssh.com", NOTHING, 0, NULL },
+	{ FXP_EXTENDED, "expand-path@openssh.com", PATH, 0, judge_expand },
 	{ FXP_EXTENDED, "home-directory", NOTHING, 0, NULL },
 	{ FXP_EXTENDED, "users-groups-by-id@openssh.com", NOTHING, 0, NULL },
 	{ FXP_EXTENDED, "copy-data", NOTHING, WATCH_COPY, judge_copy },
@@ -189,11 +223,15 @@ find_class(uint8_t type, const uint8_t *name, size_t len)
 	return &unknown_class;
 }
 
-/* Paths are judged, and so every answer must belong to one request only. */
-static bool
-is_strict(const struct gate *g)
+/* NULL, or why the path cannot be judged. */
+static const char *
+place(const struct judged *j, const uint8_t *path, size_t path_len, char *real)
 {
-	return g->rule.reads.n > 0 || g->rule.writes.n > 0;
+	bool by_text = j->class->judge == judge_real_path || j->class->judge == judge_expand;
+
+	if (by_text && gate_is_home(path, path_len))
+		return NULL;
+	return gate_real_path(j->g, path, path_len, by_text, real);
 }
 
 /* Take the fields out, and the paths as the server will. */
@@ -214,15 +252,12 @@ read_fields(struct judged *j, struct fxp_cursor *c)
 	/* Flags behind what is held are not known, whatever the rule says of paths. */
 	if (shape == PATH_FLAGS && c->cut)
 		j->why = "the path is too long to be judged";
-	if (shape < PATH || !is_strict(j->g) || j->class->judge == NULL ||
-	    j->class->judge == judge_symlink)
+	if (shape < PATH || !is_strict(j->g) || j->class->judge == judge_symlink)
 		return;
-	if (c->cut)
-		j->why = "the path is too long to be judged";
-	else
-		j->why = gate_real_path(j->g, j->path, j->path_len, j->real[0]);
+	j->why = c->cut ? "the path is too long to be judged"
+			: place(j, j->path, j->path_len, j->real[0]);
 	if (j->why == NULL && shape == TWO_PATHS)
-		j->why = gate_real_path(j->g, j->path2, j->path2_len, j->real[1]);
+		j->why = place(j, j->path2, j->path2_len, j->real[1]);
 }
 
 /* What the answer to an allowed request is looked at for. */
@@ -236,8 +271,7 @@ follow(struct judged *j)
 	if (!is_strict(g))
 		return 0;
 	if (j->class->type == FXP_REALPATH)
-		what = j->path_len == 0 || fxp_is(j->path, j->path_len, ".") ? GATE_HOME
-									     : GATE_REAL_PATH;
+		what = gate_is_home(j->path, j->path_len) ? GATE_HOME : GATE_REAL_PATH;
 	else if (j->class->type == FXP_OPEN && (j->flags & FXP_F_WRITE) != 0)
 		what = GATE_HANDLE;
 	else if (j->class->type == FXP_CLOSE) {

@@ -64,6 +64,7 @@ struct gate {
 	struct gate_waiting_list waiting;
 	struct gate_writable_list writables;
 	size_t n_waiting, n_writables;
+	bool resolves;		     /* the server is one whose REALPATH follows symlinks */
 	char *home;		     /* owned; NULL: the server has not said */
 	char *known[GATE_KNOWN_MAX]; /* owned; real paths that the server named last */
 	size_t next_known;
@@ -93,10 +94,19 @@ bool gate_is_within(const char *path, const struct gate_prefixes *p);
 bool gate_is_above(const char *path, const struct gate_prefixes *p);
 /*
  * The path as the server will take it, absolute and normalised, into real of GATE_REAL_MAX bytes. NULL, or why it cannot be
- * judged.
+ * judged. by_text: ".." takes the name before it away whatever that is, for a path of which nothing but its own name is told.
  */
 #define GATE_REAL_MAX (2 * GATE_PATH_MAX + 2)
-const char *gate_real_path(const struct gate *g, const uint8_t *path, size_t path_len, char *real);
+const char *gate_real_path(
+    const struct gate *g, const uint8_t *path, size_t path_len, bool by_text, char *real);
+/* The server has named this path, absolute and normalised, or one below it. */
+bool gate_is_told(const struct gate *g, const char *path);
+/* The folder that relative paths begin in is path, or lies below it, or is not known. */
+bool gate_holds_home(const struct gate *g, const char *path);
+/* Whether a relative path is the folder that it begins in: "", ".", "./", "././.". */
+bool gate_is_home(const uint8_t *path, size_t path_len);
+/* Take what VERSION says of extensions, of which c is the rest behind the number. */
+void gate_take_version(struct gate *g, struct fxp_cursor *c);
 /*
  * Remember a real path of the server's, of which c is the NAME behind its id; it is absolute and normalised, or it is not
  * believed. 0; -ENOMEM.

@@ -39,9 +39,8 @@ gate_is_above(const char *path, const struct gate_prefixes *p)
 	return false;
 }
 
-/* The server has said that no component of path is a symlink: it is on the way to a real path. */
-static bool
-is_real(const struct gate *g, const char *path)
+bool
+gate_is_told(const struct gate *g, const char *path)
 {
 	if (g->home != NULL && is_below(g->home, path))
 		return true;
@@ -51,14 +50,40 @@ is_real(const struct gate *g, const char *path)
 	return strcmp(path, "/") == 0;
 }
 
+/*
+ * Another file can be renamed to this name, or to one above it. Not to that of the only prefix: what could take its place lies in
+ * it.
+ */
+static bool
+can_change(const struct gate *g, const char *path)
+{
+	const struct gate_prefixes *p = &g->rule.writes;
+
+	if (!g->rule.write || !gate_is_within(path, p))
+		return false;
+	return p->n != 1 || strcmp(path, p->list[0]) != 0;
+}
+
+/*
+ * No component of path is a symlink: the server has said so, and nobody who is held to this rule can have put one there since,
+ * on this channel or another. Where they may write, a link that was on the host can be renamed to any name.
+ */
+static bool
+is_real(const struct gate *g, const char *path)
+{
+	if (strcmp(path, "/") == 0)
+		return true;
+	return g->resolves && gate_is_told(g, path) && !can_change(g, path);
+}
+
 /* One component more at the end of real; ".." takes one away, if it is known what is above. */
 static const char *
-add_component(const struct gate *g, char *real, size_t *len, const char *p, size_t n)
+add_component(const struct gate *g, bool by_text, char *real, size_t *len, const char *p, size_t n)
 {
 	if (n == 0 || (n == 1 && p[0] == '.'))
 		return NULL;
 	if (n == 2 && p[0] == '.' && p[1] == '.') {
-		if (!is_real(g, *len == 0 ? "/" : real))
+		if (!by_text && !is_real(g, *len == 0 ? "/" : real))
 			return "a path with .. behind a name is not judged";
 		while (*len > 0 && real[--*len] != '/')
 			continue;
@@ -73,7 +98,7 @@ add_component(const struct gate *g, char *real, size_t *len, const char *p, size
 }
 
 const char *
-gate_real_path(const struct gate *g, const uint8_t *path, size_t path_len, char *real)
+gate_real_path(const struct gate *g, const uint8_t *path, size_t path_len, bool by_text, char *real)
 {
 	const char *p = (const char *)path, *end = p + path_len, *why = NULL;
 	size_t len = 0;
@@ -96,12 +121,62 @@ gate_real_path(const struct gate *g, const uint8_t *path, size_t path_len, char 
 		const char *slash = memchr(p, '/', (size_t)(end - p));
 		size_t n = (size_t)((slash != NULL ? slash : end) - p);
 
-		why = add_component(g, real, &len, p, n);
+		why = add_component(g, by_text, real, &len, p, n);
 		p += slash != NULL ? n + 1 : n;
 	}
 	if (len == 0)
 		memcpy(real, "/", 2);
 	return why;
+}
+
+bool
+gate_holds_home(const struct gate *g, const char *path)
+{
+	return g->home == NULL || is_below(g->home, path);
+}
+
+bool
+gate_is_home(const uint8_t *path, size_t path_len)
+{
+	for (size_t i = 0; i < path_len; i++)
+		if (path[i] != (i % 2 == 0 ? '.' : '/'))
+			return false;
+	return true;
+}
+
+/* OpenSSH's server follows every symlink in REALPATH; others only tidy the text up. These names tell it from them. */
+void
+gate_take_version(struct gate *g, struct fxp_cursor *c)
+{
+	bool lsetstat = false, fstatvfs = false;
+	const uint8_t *name;
+	size_t len;
+
+	while (c->left > 0 && !c->bad && !c->cut) {
+		name = fxp_get_str(c, &len);
+		lsetstat = lsetstat || fxp_is(name, len, "lsetstat@openssh.com");
+		fstatvfs = fstatvfs || fxp_is(name, len, "fstatvfs@openssh.com");
+		(void)fxp_get_str(c, &len); /* its version */
+	}
+	g->resolves = lsetstat && fstatvfs;
+}
+
+/* Absolute, and every component a name. */
+static bool
+is_normal(const char *path)
+{
+	if (path[0] != '/')
+		return false;
+	for (const char *p = path + 1; *p != '\0';) {
+		size_t n = strcspn(p, "/");
+
+		if (n == 0 || (p[0] == '.' && (n == 1 || (n == 2 && p[1] == '.'))))
+			return false;
+		p += n;
+		if (*p == '/' && *++p == '\0')
+			return false;
+	}
+	return true;
 }
 
 int
@@ -112,13 +187,11 @@ gate_learn(struct gate *g, enum gate_reason what, struct fxp_cursor *c)
 	const uint8_t *p = fxp_get_str(c, &len);
 	char *copy, **to;
 
-	if (n != 1 || c->bad || c->cut || len == 0 || len > GATE_PATH_MAX || p[0] != '/' ||
-	    memchr(p, 0, len) != NULL)
+	if (n != 1 || c->bad || c->cut || len > GATE_PATH_MAX || memchr(p, 0, len) != NULL)
 		return 0;
 	if ((copy = strndup((const char *)p, len)) == NULL)
 		return -ENOMEM;
-	if (strstr(copy, "//") != NULL || strstr(copy, "/../") != NULL ||
-	    strstr(copy, "/./") != NULL || (len > 1 && p[len - 1] == '/')) {
+	if (!is_normal(copy)) {
 		free(copy);
 		return 0;
 	}

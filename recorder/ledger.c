@@ -1,10 +1,12 @@
 /* One table of frames, one function per frame that has more rules than the table can say. */
 #include "config.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/str.h"
 #include "recorder/event.h"
 #include "recorder/ledger.h"
 
@@ -20,6 +22,7 @@ struct channel {
 	bool refused, cut;
 	bool program; /* the front has asked for one: there is never a second on a channel */
 	bool early;   /* it sent data before it did */
+	uint32_t n_env;
 	bool eof[2], closed[2]; /* by side: what it has sent */
 	int64_t credit[2];	/* bytes of data that the side may still send */
 	uint32_t requested[2];	/* number of the side's last request */
@@ -33,6 +36,8 @@ struct ledger {
 	uint32_t highest[2];		    /* number that the side opened last */
 	uint32_t requested[2], answered[2]; /* global requests */
 	bool ended[2];
+	char **env; /* owned, and each of them: names and patterns of what crosses */
+	size_t n_env;
 };
 
 /* A frame under judgement. */
@@ -58,8 +63,25 @@ ledger_free(struct ledger *l)
 {
 	if (l == NULL)
 		return;
+	for (size_t i = 0; i < l->n_env; i++)
+		free(l->env[i]);
+	free(l->env);
 	free(l->channels);
 	free(l);
+}
+
+int
+ledger_let_env(struct ledger *l, const char *pattern)
+{
+	char **env = reallocarray(l->env, l->n_env + 1, sizeof(*env));
+
+	if (env == NULL)
+		return -ENOMEM;
+	l->env = env;
+	if ((env[l->n_env] = strdup(pattern)) == NULL)
+		return -ENOMEM;
+	l->n_env++;
+	return 0;
 }
 
 static struct channel *
@@ -315,8 +337,8 @@ on_close(struct frame *f)
  * Requests that may cross without being asked about: they prepare or steer what was allowed, and
  * grant nothing.
  */
-static const char *const free_requests[] = { "env", "window-change", "signal", "break",
-	"eow@openssh.com", "xon-xoff", "keepalive@openssh.com" };
+static const char *const free_requests[] = { "window-change", "signal", "break", "eow@openssh.com",
+	"xon-xoff", "keepalive@openssh.com" };
 static const char *const free_globals[] = { "keepalive@openssh.com" };
 
 /* Number, name, want_reply: the head that channel and global requests share. */
@@ -352,13 +374,59 @@ takes_program(struct frame *f)
 	return !had;
 }
 
+/* One of those that cross, and without surprises: programs at the target would read the name as it is. */
+static bool
+env_is_let(const struct ledger *l, const uint8_t *name, size_t len)
+{
+	char text[128];
+
+	if (len == 0 || len >= sizeof(text) || memchr(name, '\0', len) != NULL ||
+	    memchr(name, '=', len) != NULL)
+		return false;
+	memcpy(text, name, len);
+	text[len] = '\0';
+	for (size_t i = 0; i < l->n_env; i++)
+		if (str_match(l->env[i], text))
+			return true;
+	return false;
+}
+
+/*
+ * RFC 4254 section 6.4: string name, string value. Clients ask for several before each program, so they are judged here and not by
+ * policy, a round trip each; what is let through is the same for everybody.
+ */
+static enum ledger_answer
+judge_env(struct frame *f)
+{
+	const uint8_t *name, *value;
+	size_t name_len, value_len, off = 4 + 4 + strlen("env") + 1;
+
+	if (!string_at(f->data, f->len, off, &name, &name_len) ||
+	    !string_at(f->data, f->len, off + 4 + name_len, &value, &value_len) ||
+	    off + 4 + name_len + 4 + value_len != f->len)
+		return broken(f, "malformed env request");
+	f->why = f->ch->n_env == LEDGER_ENV_MAX ? "too many variables" : "not an allowed variable";
+	if (f->ch->n_env == LEDGER_ENV_MAX || !env_is_let(f->l, name, name_len))
+		return LEDGER_DENY;
+	f->ch->n_env++;
+	return LEDGER_PASS;
+}
+
 static enum ledger_answer
 on_request(struct frame *f)
 {
+	enum ledger_answer answer;
+	const uint8_t *name;
+	size_t len;
+
 	if (!takes_program(f))
 		return broken(f, "a second program on a channel");
-	return take_request(f, &f->ch->requested[f->side], free_requests,
+	answer = take_request(f, &f->ch->requested[f->side], free_requests,
 	    sizeof(free_requests) / sizeof(free_requests[0]));
+	if (answer == LEDGER_ASK && f->side == LEDGER_FRONT && name_at(f, 4, &name, &len) &&
+	    name_is(name, len, "env"))
+		return judge_env(f);
+	return answer;
 }
 
 static enum ledger_answer
@@ -522,7 +590,7 @@ ledger_judge(struct ledger *l, enum ledger_side side, uint16_t type, uint32_t ch
 		answer = judge_channel(&f, rule->about);
 	if (answer == LEDGER_PASS && rule->judge != NULL)
 		answer = rule->judge(&f);
-	if (answer == LEDGER_BROKEN)
+	if (answer == LEDGER_BROKEN || answer == LEDGER_DENY)
 		*ret_why = f.why;
 	return answer;
 }

@@ -20,11 +20,14 @@
  */
 #define LEDGER_SLACK 65536
 
+#define LEDGER_ENV_MAX 128u /* environment variables that cross on one channel */
+
 enum ledger_side { LEDGER_FRONT = 0, LEDGER_BACK = 1 };
 
 enum ledger_answer {
 	LEDGER_PASS,  /* record it and send it on */
 	LEDGER_ASK,   /* record it, ask policy, hold its sender until then */
+	LEDGER_DENY,  /* record it and answer it with failure; it goes nowhere */
 	LEDGER_DROP,  /* record it; its channel was refused meanwhile, so it goes nowhere */
 	LEDGER_BROKEN /* the sender broke a rule: end the leg */
 };
@@ -33,9 +36,14 @@ struct ledger;
 
 struct ledger *ledger_new(void); /* NULL: out of memory */
 void ledger_free(struct ledger *l);
+/*
+ * Let environment variables of these names cross ("LANG", "LC_*"; lib/str.h): one name or pattern more. Without one none
+ * does. pattern: copied. 0; -ENOMEM.
+ */
+int ledger_let_env(struct ledger *l, const char *pattern) MUST_CHECK;
 
 /*
- * Judge a frame of this side and take note of it. ret_why: for LEDGER_BROKEN a static text. Running
+ * Judge a frame of this side and take note of it. ret_why: for LEDGER_BROKEN and LEDGER_DENY a static text. Running
  * out of memory counts as broken too: a leg without its ledger cannot go on.
  */
 enum ledger_answer ledger_judge(struct ledger *l, enum ledger_side side, uint16_t type,

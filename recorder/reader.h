@@ -12,8 +12,8 @@
 #include "recorder/store.h"
 
 #define READER_ARGS_MAX 16	     /* arguments behind the verb */
-#define READER_ITEM_MAX (32u << 20)  /* bytes of one JSON text */
-#define READER_FILES_MAX (16u << 20) /* bytes of text about files of one session */
+#define READER_ITEM_MAX (64u << 20)  /* bytes of one JSON text */
+#define READER_FILES_MAX (32u << 20) /* bytes of text about files of one session */
 #define READER_FINDINGS_MAX 1000u    /* findings that are told one by one; the rest is counted */
 
 struct reader {

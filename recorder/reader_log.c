@@ -15,28 +15,33 @@
 #include "recorder/sess.h"
 #include "recorder/verify.h"
 
-/* Whether the event names id in one of the fields that tell where it belongs. */
+/* Whether one of the fields that tell where an event belongs is id, or a long text that begins with it. */
+static bool
+reader_field_is(const struct json_node *n, const char *id)
+{
+	const char *s = json_str(n, NULL);
+	char number[24];
+
+	if (n == NULL)
+		return false;
+	if (s == NULL) {
+		(void)snprintf(number, sizeof(number), "%llu",
+		    (unsigned long long)json_u64(n, UINT64_MAX));
+		s = number;
+	}
+	return strcmp(s, id) == 0 || (strlen(id) >= 8 && str_starts(s, id));
+}
+
+/* What happened behind ssh -J is the outer login's, too. */
 static bool
 reader_event_is_of(const struct json_node *root, const char *id)
 {
-	static const char *const fields[] = { "reference", "session", "id", "connection", "conn",
-		"leg" };
-	char number[24];
-	bool found = false;
+	static const char *const fields[] = { "ref", "session", "id", "conn", "leg" };
+	const struct json_node *jump = json_get(root, "jump");
+	bool found = jump != NULL && reader_field_is(json_get(jump, "ref"), id);
 
-	for (size_t i = 0; !found && i < sizeof(fields) / sizeof(fields[0]); i++) {
-		const struct json_node *n = json_get(root, fields[i]);
-		const char *s = json_str(n, NULL);
-
-		if (n == NULL)
-			continue;
-		if (s == NULL) {
-			(void)snprintf(number, sizeof(number), "%llu",
-			    (unsigned long long)json_u64(n, UINT64_MAX));
-			s = number;
-		}
-		found = strcmp(s, id) == 0 || (strlen(id) >= 8 && str_starts(s, id));
-	}
+	for (size_t i = 0; !found && i < sizeof(fields) / sizeof(fields[0]); i++)
+		found = reader_field_is(json_get(root, fields[i]), id);
 	return found;
 }
 

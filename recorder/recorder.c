@@ -138,10 +138,22 @@ commit(struct recorder *rec)
 	}
 }
 
+/*
+ * Bytes that wait for the next commit: to be written, or to be let go by it. Of files' contents only hashes are written, and
+ * yet all of it waits here.
+ */
+static size_t
+waiting(const struct recorder *rec)
+{
+	size_t pending = chain_pending(rec->chain), held = release_bytes(rec->out);
+
+	return pending > held ? pending : held;
+}
+
 void
 recorder_relieve(struct recorder *rec)
 {
-	if (!rec->failed && chain_pending(rec->chain) >= COMMIT_BYTES)
+	if (!rec->failed && waiting(rec) >= COMMIT_BYTES)
 		commit(rec);
 }
 
@@ -158,12 +170,12 @@ recorder_after_pass(void *arg)
 	if (rec->failed || !chain_is_dirty(rec->chain))
 		return false;
 	now = clock_boot_ns();
-	if (rec->fresh && chain_pending(rec->chain) < COMMIT_BYTES &&
+	if (rec->fresh && waiting(rec) < COMMIT_BYTES &&
 	    now - rec->pending_since_ns < COMMIT_DRAIN_NS) {
 		rec->fresh = false;
 		return true;
 	}
-	wait = commit_wait(&rec->commit, now, chain_pending(rec->chain));
+	wait = commit_wait(&rec->commit, now, waiting(rec));
 	if (wait == 0)
 		commit(rec);
 	else if (!loop_timer_armed(rec->commit_timer))
@@ -396,9 +408,8 @@ open_leg(struct recorder *rec, struct ipc_msg *msg, const char **ret_why)
 	*ret_why = "the session cannot be recorded: its description was refused";
 	if (b == NULL)
 		return r;
-	if ((r = buf_get_u32(b, &conn)) == 0 && (r = buf_get_str(b, &meta, &len)) == 0 &&
-	    (r = buf_end(b)) == 0)
-		r = leg_open(rec, msg->id, conn, meta, len, msg->fds, ret_why);
+	if ((r = buf_get_u32(b, &conn)) == 0 && (r = buf_get_str(b, &meta, &len)) == 0)
+		r = leg_open(rec, msg->id, conn, meta, len, b, msg->fds, ret_why);
 	buf_free(b);
 	return r;
 }
@@ -482,7 +493,8 @@ on_stop(void *arg, struct ipc_msg *msg)
 }
 
 static const struct ipc_rule broker_rules[] = {
-	{ REC_OPEN, "open", 8, 8 + REC_META_MAX, 2, IPC_ANY_STATE, on_open },
+	{ REC_OPEN, "open", 12, 12 + REC_META_MAX + REC_ENV_MAX *(4 + REC_ENV_LEN), 2,
+	    IPC_ANY_STATE, on_open },
 	{ REC_KILL, "kill", 8, 4096, 0, IPC_ANY_STATE, on_kill },
 	{ REC_AUDIT, "audit", 2, REC_AUDIT_MAX, 0, IPC_ANY_STATE, on_audit },
 	{ REC_POLICY_EDGE, "policy-edge", 0, 0, 1, IPC_ANY_STATE, on_policy_edge },

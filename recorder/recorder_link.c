@@ -298,6 +298,15 @@ audit_refused(struct end *e, const uint8_t *data, size_t len)
 }
 
 void
+leg_audit_refused(struct end *e, const char *what, const char *why)
+{
+	if (e->leg->n_refused >= LINK_REFUSED_MAX)
+		return;
+	e->leg->n_refused++;
+	audit_leg(e->leg, "request.refused", e, "what", what, strlen(what), why);
+}
+
+void
 leg_audit(struct leg *leg, const char *event, const char *key, const char *text)
 {
 	if (leg->n_noted >= LINK_REFUSED_MAX)
@@ -344,7 +353,7 @@ pass_stream(struct end *e, struct stream *s, const struct ipc_msg *msg)
 
 /* Record a frame that was judged, and send it on if it may. */
 static int
-pass(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer)
+pass(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer, const char *why)
 {
 	struct leg *leg = e->leg;
 	struct stream *s = stream_find(leg, msg->id);
@@ -360,6 +369,8 @@ pass(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer)
 		return r;
 	if (answer == LEDGER_ASK)
 		return leg_hold(e, msg->type, msg->id, msg->data, msg->len);
+	if (answer == LEDGER_DENY)
+		return leg_deny(e, msg->id, msg->data, msg->len, why);
 	if (answer == LEDGER_PASS)
 		return send_later(leg_opposite(e), msg->type, msg->id, msg->data, msg->len);
 	return 0;
@@ -380,7 +391,7 @@ on_frame(void *arg, struct ipc_msg *msg)
 	answer = ledger_judge(leg->ledger, e->side, msg->type, msg->id, msg->data, msg->len, &why);
 	if (answer == LEDGER_BROKEN)
 		return violation(e, why);
-	if ((r = pass(e, msg, answer)) != 0) {
+	if ((r = pass(e, msg, answer, why)) != 0) {
 		if (!leg->rec->failed)
 			leg_end(leg, LINK_END_INTERNAL,
 			    "the session was ended: the recorder is out of memory", "");
@@ -469,9 +480,25 @@ end_open(struct end *e, int fd)
 	return ipc_new(e->leg->rec->loop, fd, &conf, &e->ipc);
 }
 
+/* u32 n, n strings: what REC_OPEN ends with. */
+static int
+take_env(struct ledger *l, struct buf *b)
+{
+	char pattern[REC_ENV_LEN + 1];
+	uint32_t n;
+	int r = buf_get_u32(b, &n);
+
+	if (r == 0 && n > REC_ENV_MAX)
+		return ERR_LIMIT;
+	for (uint32_t i = 0; r == 0 && i < n; i++)
+		if ((r = buf_get_cstr(b, pattern, sizeof(pattern))) == 0)
+			r = ledger_let_env(l, pattern);
+	return r != 0 ? r : buf_end(b);
+}
+
 int
 leg_open(struct recorder *rec, uint32_t id, uint32_t conn, const void *meta, size_t meta_len,
-    int fds[2], const char **ret_why)
+    struct buf *env, int fds[2], const char **ret_why)
 {
 	struct leg *leg = calloc(1, sizeof(*leg));
 	int r = -ENOMEM;
@@ -484,7 +511,7 @@ leg_open(struct recorder *rec, uint32_t id, uint32_t conn, const void *meta, siz
 	leg->conn = conn;
 	for (int i = 0; i < 2; i++)
 		leg->ends[i] = (struct end){ .leg = leg, .side = (enum ledger_side)i };
-	if ((leg->ledger = ledger_new()) == NULL ||
+	if ((leg->ledger = ledger_new()) == NULL || (r = take_env(leg->ledger, env)) != 0 ||
 	    (r = loop_timer_new(rec->loop, on_deadline, leg, &leg->deadline)) != 0)
 		goto fail;
 	for (int i = 0; i < 2; i++) {

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/buf.h"
 #include "lib/err.h"
 #include "lib/ipc.h"
 #include "recorder/event.h"
@@ -73,11 +74,11 @@ struct leg {
 TAILQ_HEAD(leg_list, leg);
 
 /*
- * Begin a leg. fds: front's and back's link, taken on success. *ret_why: a line for the user on
- * failure. 0; negative.
+ * Begin a leg. env: the rest of REC_OPEN, what it says of environment variables. fds: front's and back's link, taken on
+ * success. *ret_why: a line for the user on failure. 0; negative.
  */
 int leg_open(struct recorder *rec, uint32_t id, uint32_t conn, const void *meta, size_t meta_len,
-    int fds[2], const char **ret_why) MUST_CHECK;
+    struct buf *env, int fds[2], const char **ret_why) MUST_CHECK;
 /* NULL: no such leg. */
 struct leg *leg_find(struct recorder *rec, uint32_t id);
 /*
@@ -96,6 +97,9 @@ struct leg_verdict {
 /* Carry it out. Answers to nothing that was asked are passed over. */
 void leg_verdict(
     struct recorder *rec, uint32_t id, uint32_t ask, const struct leg_verdict *verdict);
+/* A request that the ledger has denied, recorded: say so in the record, and answer it. Errors as leg_record(). */
+int leg_deny(
+    struct end *e, uint32_t channel, const uint8_t *data, size_t len, const char *why) MUST_CHECK;
 /* Policy is gone: everything that it was asked is denied. */
 void leg_deny_all(struct recorder *rec, const char *text);
 /* Send what is durable. item->to is a struct end. */
@@ -128,6 +132,8 @@ int leg_record(struct leg *leg, enum event_way way, uint8_t type, uint32_t chann
 int leg_send(
     struct end *from, uint16_t type, uint32_t channel, const void *data, size_t len) MUST_CHECK;
 enum event_way leg_way_from(const struct end *e);
+/* The audit event of a request that e sent and that did not cross; a flood of them is none of audit events. */
+void leg_audit_refused(struct end *e, const char *what, const char *why);
 /* One audit event about the leg with one more field; a flood of them is not a flood of audit events. */
 void leg_audit(struct leg *leg, const char *event, const char *key, const char *text);
 /* A line for the user about what was just refused on a channel. Errors as leg_record(). */

@@ -7,7 +7,9 @@
  * Descriptor 3: the broker edge. Its working directory is the state directory, and DIR is relative to it, so that the
  * folders above need not let the recorder's uid in.
  */
-#define REC_SID_LEN 16u	    /* bytes of a session id; random; shown as 32 hex digits */
+#define REC_SID_LEN 16u /* bytes of a session id; random; shown as 32 hex digits */
+#define REC_ENV_MAX 64u
+#define REC_ENV_LEN 63u
 #define REC_META_MAX 16384u /* bytes of a session's metadata */
 #define REC_AUDIT_MAX 8192u /* bytes of one audit event (a JSON object on one line, ASCII) */
 
@@ -16,8 +18,11 @@ enum rec_type {
 	REC_READY =
 	    1, /* recorder: store open and recovered; string text ("" or what recovery did) */
 	REC_HEALTH = 2, /* recorder: u8 enum rec_health, string why and what to do */
-	REC_OPEN =
-	    3, /* broker, 2 fds (front's link, back's link): u32 conn, string metadata (TLV below) */
+	/*
+	 * broker, 2 fds (front's link, back's link): u32 conn, string metadata (TLV below), u32 n (at most REC_ENV_MAX) + n
+	 * strings (at most REC_ENV_LEN bytes): names and patterns of environment variables that the client may send
+	 */
+	REC_OPEN = 3,
 	REC_OPENED = 4,	       /* recorder: sid: the opening record and its leaf are durable */
 	REC_REFUSED = 5,       /* recorder: string one line for the user */
 	REC_KILL = 6,	       /* broker: string one line for the user, string who (uid or name) */

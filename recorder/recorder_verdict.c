@@ -2,10 +2,12 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/buf.h"
+#include "lib/str.h"
 #include "policy/policy_proto.h"
 #include "recorder/recorder.h"
 #include "recorder/recorder_link.h"
@@ -55,11 +57,11 @@ out:
 
 /* Verdicts. */
 
-/* The mark that says in the record what policy answered. */
+/* The mark that says in the record what policy, or the ledger, answered. */
 static int
-mark_verdict(struct end *e, uint8_t verdict, const uint8_t *text, size_t text_len)
+mark_verdict(
+    struct end *e, const struct held *h, uint8_t verdict, const uint8_t *text, size_t text_len)
 {
-	const struct held *h = &e->held;
 	struct buf *b = buf_new(EVENT_DATA_MAX);
 	const uint8_t *asked;
 	size_t asked_len;
@@ -117,9 +119,8 @@ leg_tell(struct leg *leg, uint32_t channel, const char *what, const char *text)
 
 /* The failure that the other end would have answered: number, zero. */
 static int
-answer_failure(struct end *e, uint8_t reply_type)
+answer_failure(struct end *e, const struct held *h, uint8_t reply_type)
 {
-	const struct held *h = &e->held;
 	const uint8_t *name;
 	uint8_t answer[5];
 	size_t name_len;
@@ -130,6 +131,41 @@ answer_failure(struct end *e, uint8_t reply_type)
 	memcpy(answer, h->data, 4);
 	answer[4] = 0;
 	return leg_say(e, reply_type, h->channel, answer, sizeof(answer));
+}
+
+/* "env NAME" is what was refused. */
+static void
+audit_denied(struct end *e, const struct held *h, const char *why)
+{
+	struct buf *b = buf_view(h->data, h->len);
+	const uint8_t *asked, *name;
+	size_t asked_len, name_len;
+	char what[160];
+
+	if (b != NULL && buf_skip(b, 4) == 0 && buf_get_str(b, &asked, &asked_len) == 0 &&
+	    buf_skip(b, 1) == 0 && buf_get_str(b, &name, &name_len) == 0) {
+		(void)snprintf(what, sizeof(what), "%.*s ", (int)(asked_len < 32 ? asked_len : 32),
+		    (const char *)asked);
+		str_escape(
+		    what + strlen(what), sizeof(what) - strlen(what), (const char *)name, name_len);
+		leg_audit_refused(e, what, why);
+	}
+	buf_free(b);
+}
+
+/* Every client sends some variables that do not cross, so the user hears nothing of it. */
+int
+leg_deny(struct end *e, uint32_t channel, const uint8_t *data, size_t len, const char *why)
+{
+	/* Both functions only read it. */
+	const struct held h = { .type = LINK_REQUEST,
+		.channel = channel,
+		.data = (uint8_t *)(uintptr_t)data,
+		.len = len };
+	int r = mark_verdict(e, &h, POL_DENY, (const uint8_t *)why, strlen(why));
+
+	audit_denied(e, &h, why);
+	return r != 0 ? r : answer_failure(e, &h, LINK_REPLY);
 }
 
 static int
@@ -158,10 +194,10 @@ deny(struct end *e, const uint8_t *text, size_t text_len)
 		return deny_open(e, text, text_len);
 	case LINK_GLOBAL: /* its failure says nothing of why */
 		r = e->side == LEDGER_FRONT ? note_verdict(e, POL_DENY, text, text_len) : 0;
-		return r != 0 ? r : answer_failure(e, LINK_GLOBAL_REPLY);
+		return r != 0 ? r : answer_failure(e, &e->held, LINK_GLOBAL_REPLY);
 	default:
 		if (e->side == LEDGER_BACK)
-			return answer_failure(e, LINK_REPLY);
+			return answer_failure(e, &e->held, LINK_REPLY);
 		return note_verdict(e, POL_DENY, text, text_len);
 	}
 }
@@ -211,7 +247,7 @@ apply(struct end *e, const struct leg_verdict *v)
 	const struct held *h = &e->held;
 	int r;
 
-	if ((r = mark_verdict(e, v->verdict, v->text, v->text_len)) != 0)
+	if ((r = mark_verdict(e, h, v->verdict, v->text, v->text_len)) != 0)
 		return r;
 	/* The channel was closed meanwhile, on both sides. */
 	if (ledger_is_cut(e->leg->ledger, h->channel))

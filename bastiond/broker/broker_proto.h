@@ -25,7 +25,7 @@ enum brk_fd {
 /* broker <-> front. id: the connection; for LINK and REFUSED the leg. */
 enum brk_front_type {
 	/* broker, first: u32 n + n strings: host key blobs (the plain key, then perhaps a certificate of it), u32 channels limit, u64 keepalive interval in ns (0 off), u32 keepalives missed
-	 * before the client counts as gone, u64 rekey bytes (0 default), u64 ns for a client to answer CLOSE, u32 n + n strings: env name patterns let through */
+	 * before the client counts as gone, u64 rekey bytes (0 default), u64 ns for a client to answer CLOSE */
 	BRK_FRONT_START = 1,
 	BRK_FRONT_LINK = 2, /* broker, 1 fd: the link of a leg; legs follow a login on their own */
 	BRK_FRONT_REFUSED = 3, /* broker: string one line for the user: there will be no link */

@@ -214,16 +214,6 @@ conn_on_timer(void *arg)
 }
 
 static int
-conn_put_words(struct buf *b, const struct settings_words *words)
-{
-	int r = buf_put_u32(b, (uint32_t)words->n);
-
-	for (size_t i = 0; r == 0 && i < words->n; i++)
-		r = buf_put_cstr(b, words->text[i]);
-	return r;
-}
-
-static int
 conn_put_keys(struct buf *b, const struct conn_host_keys *keys)
 {
 	int r = buf_put_u32(b, (uint32_t)keys->n);
@@ -245,7 +235,7 @@ conn_send_start(struct conn *c, const struct conn_host_keys *keys)
 	    (r = buf_put_u64(b, s->keepalive_ns)) == 0 &&
 	    (r = buf_put_u32(b, (uint32_t)s->keepalive_missed)) == 0 &&
 	    (r = buf_put_u64(b, s->rekey_bytes)) == 0 &&
-	    (r = buf_put_u64(b, s->close_wait_ns)) == 0 && (r = conn_put_words(b, &s->env)) == 0)
+	    (r = buf_put_u64(b, s->close_wait_ns)) == 0)
 		r = ipc_send_buf(c->edge, BRK_FRONT_START, c->id, b);
 	buf_free(b);
 	return r;
@@ -435,7 +425,6 @@ conn_new(struct wiring *w, const struct wiring_peer *peer)
 	net_port_text(c->source, sizeof(c->source), &peer->source, peer->source_port);
 	LIST_INSERT_HEAD(&w->conns[c->id % WIRING_BUCKETS], c, by_id);
 	w->n_conns++;
-	limits_enter(w->limits, &peer->source, &c->ticket);
 	return c;
 }
 
@@ -467,6 +456,7 @@ wiring_accept(struct wiring *w, int fd, const struct wiring_peer *peer, const ch
 	}
 	if ((c = conn_new(w, peer)) == NULL)
 		return -ENOMEM;
+	limits_enter(w->limits, w->settings, &peer->source, &c->ticket);
 	conn_tune_socket(fd);
 	if ((r = conn_start(c, fd)) != 0) {
 		conn_free(c);

@@ -22,6 +22,7 @@
 #include "lib/ipc.h"
 #include "lib/log.h"
 #include "lib/str.h"
+#include "recorder/recorder_proto.h"
 
 #define CONTROL_IDLE 0u
 #define CONTROL_BUSY 1u
@@ -264,6 +265,13 @@ control_read_durable(void *arg, bool ok)
 		       : "the recorder stopped before this view was noted: try again");
 }
 
+/* The log is asked about other things, too: a login by its reference, a connection. Then the view is none of a session. */
+static bool
+control_names_session(const char *verb, const char *about)
+{
+	return about == NULL || strcmp(verb, "log") != 0 || strlen(about) == 2 * REC_SID_LEN;
+}
+
 static int
 control_on_read(void *arg, struct ipc_msg *msg)
 {
@@ -283,7 +291,7 @@ control_on_read(void *arg, struct ipc_msg *msg)
 	e = json_event("record.viewed");
 	json_put_str(e, "by", cl->who);
 	json_put_str(e, "what", args[0]);
-	json_put_str(e, "session", about);
+	json_put_str(e, control_names_session(args[0], about) ? "session" : "about", about);
 	r = wiring_audit_wait(cl->control->conf.wiring, e, control_read_durable, cl);
 	if (r != 0)
 		control_say(cl, 3,

@@ -78,7 +78,7 @@ jump_refusal(struct conn *parent)
 		return "The bastion's policy was restarted: please connect again";
 	LIST_FOREACH (c, &parent->jumps, of_parent)
 		n++;
-	v = limits_check_jump(w->limits, w->settings, &parent->peer.source, n, WIRING_LEGS_MAX);
+	v = limits_check_jump(w->limits, w->settings, n, WIRING_LEGS_MAX);
 	return v != LIMITS_OK ? limits_text(v) : NULL;
 }
 
@@ -95,7 +95,7 @@ jump_new(struct conn *parent, uint32_t number)
 	c->parent = parent;
 	c->w->n_jumps++;
 	LIST_INSERT_HEAD(&parent->jumps, c, of_parent);
-	limits_logged_in(c->w->limits, &c->ticket); /* somebody has */
+	limits_enter_jump(c->w->limits, &c->ticket);
 	loop_timer_arm(c->timer, c->w->settings->grace_ns);
 	return c;
 }

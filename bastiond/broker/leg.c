@@ -227,15 +227,26 @@ leg_new(struct conn *c, const struct leg_order *o)
 	return l;
 }
 
+static int
+leg_put_words(struct buf *b, const struct settings_words *words)
+{
+	int r = buf_put_u32(b, (uint32_t)words->n);
+
+	for (size_t i = 0; r == 0 && i < words->n; i++)
+		r = buf_put_cstr(b, words->text[i]);
+	return r;
+}
+
 /* REC_OPEN with the recorder's ends of both links; the other ends stay with us. */
 static int
 leg_ask_recorder(struct leg *l, const uint8_t *meta, size_t meta_len)
 {
 	int front[2] = { -1, -1 }, back[2] = { -1, -1 }, r = -ENOMEM;
-	struct buf *b = buf_new(meta_len + 8);
+	struct buf *b = buf_new(IPC_MAX);
 
 	if (b == NULL || (r = buf_put_u32(b, l->conn->id)) != 0 ||
-	    (r = buf_put_str(b, meta, meta_len)) != 0 || (r = ipc_pair(front)) != 0 ||
+	    (r = buf_put_str(b, meta, meta_len)) != 0 ||
+	    (r = leg_put_words(b, &l->w->settings->env)) != 0 || (r = ipc_pair(front)) != 0 ||
 	    (r = ipc_pair(back)) != 0)
 		goto out;
 	r = ipc_send_fds(l->w->recorder.edge, REC_OPEN, l->id, buf_ptr(b), buf_len(b),

@@ -112,7 +112,7 @@ limits_drop_startup(struct limits *l, const struct settings_startups *s, size_t 
 	return l->dice() < percent;
 }
 
-/* What counts for everybody. ret_starting: connections of this source that have not logged in. */
+/* Whether there is room for one more from outside. ret_starting: connections of this source that have not logged in. */
 static enum limits_verdict
 limits_room(
     struct limits *l, const struct settings *s, const struct net_addr *a, size_t *ret_starting)
@@ -123,7 +123,7 @@ limits_room(
 
 	if (l->n_connections >= s->connections)
 		return LIMITS_CONNECTIONS;
-	net_mask(&source, 32, 64);
+	penalty_source(s, &source);
 	LIST_FOREACH (t, limits_bucket_of(l, &source), link)
 		if (net_same(&t->source, &source)) {
 			of_source++;
@@ -162,22 +162,33 @@ limits_check(struct limits *l, const struct settings *s, const struct net_addr *
 }
 
 enum limits_verdict
-limits_check_jump(
-    struct limits *l, const struct settings *s, const struct net_addr *a, size_t n, size_t max)
+limits_check_jump(struct limits *l, const struct settings *s, size_t n, size_t max)
 {
-	size_t starting;
+	enum limits_verdict v = LIMITS_OK;
 
-	return limits_counted(l, n >= max ? LIMITS_JUMPS : limits_room(l, s, a, &starting));
+	if (n >= max)
+		v = LIMITS_JUMPS;
+	else if (l->n_connections >= s->connections)
+		v = LIMITS_CONNECTIONS;
+	return limits_counted(l, v);
 }
 
 void
-limits_enter(struct limits *l, const struct net_addr *a, struct limits_ticket *t)
+limits_enter(
+    struct limits *l, const struct settings *s, const struct net_addr *a, struct limits_ticket *t)
 {
 	*t = (struct limits_ticket){ .source = *a, .counted = true, .startup = true };
-	net_mask(&t->source, 32, 64);
+	penalty_source(s, &t->source);
 	LIST_INSERT_HEAD(limits_bucket_of(l, &t->source), t, link);
 	l->n_connections++;
 	l->n_startups++;
+}
+
+void
+limits_enter_jump(struct limits *l, struct limits_ticket *t)
+{
+	*t = (struct limits_ticket){ .counted = true, .nested = true };
+	l->n_connections++;
 }
 
 void
@@ -196,7 +207,8 @@ limits_leave(struct limits *l, struct limits_ticket *t)
 		return;
 	limits_logged_in(l, t);
 	t->counted = false;
-	LIST_REMOVE(t, link);
+	if (!t->nested)
+		LIST_REMOVE(t, link);
 	l->n_connections--;
 }
 

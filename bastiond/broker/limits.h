@@ -35,6 +35,7 @@ struct limits_ticket {
 	LIST_ENTRY(limits_ticket) link;
 	struct net_addr source; /* masked */
 	bool counted;
+	bool nested;  /* within another: in no list */
 	bool startup; /* not logged in yet */
 };
 
@@ -48,13 +49,16 @@ void limits_set_dice(struct limits *l, unsigned (*dice)(void));
 enum limits_verdict limits_check(
     struct limits *l, const struct settings *s, const struct net_addr *a) MUST_CHECK;
 /*
- * The same for a connection within one from a (ssh -J) that holds n of at most max. Who opens it is logged in: neither chance nor a
- * penalty of others behind that address concerns them.
+ * The same for a connection within one (ssh -J) that holds n of at most max. Who opens it is logged in and was counted: neither
+ * chance nor a penalty of others behind that address concerns them, nor how many that address has.
  */
-enum limits_verdict limits_check_jump(struct limits *l, const struct settings *s,
-    const struct net_addr *a, size_t n, size_t max) MUST_CHECK;
+enum limits_verdict limits_check_jump(
+    struct limits *l, const struct settings *s, size_t n, size_t max) MUST_CHECK;
 /* Count a connection from a, that may come, until limits_leave(). */
-void limits_enter(struct limits *l, const struct net_addr *a, struct limits_ticket *t);
+void limits_enter(
+    struct limits *l, const struct settings *s, const struct net_addr *a, struct limits_ticket *t);
+/* Count one within another, until limits_leave(): it is nobody's startup, and of no source. */
+void limits_enter_jump(struct limits *l, struct limits_ticket *t);
 /* It has logged in. */
 void limits_logged_in(struct limits *l, struct limits_ticket *t);
 /* It is over. A ticket that is not counted is allowed. */

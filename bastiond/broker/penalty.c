@@ -121,6 +121,12 @@ penalty_span(const struct settings *s, enum penalty_kind kind)
 	return spans[kind];
 }
 
+void
+penalty_source(const struct settings *s, struct net_addr *a)
+{
+	net_mask(a, (unsigned)s->source_prefix.v4, (unsigned)s->source_prefix.v6);
+}
+
 bool
 penalty_add(
     struct penalty *p, const struct settings *s, const struct net_addr *a, enum penalty_kind kind)
@@ -132,7 +138,7 @@ penalty_add(
 
 	if (span == 0 || penalty_exempt(s, a))
 		return false;
-	net_mask(&source, 32, 64);
+	penalty_source(s, &source);
 	e = penalty_take(p, &source);
 	if (e->until_ns <= now) {
 		*e = (struct penalty_entry){ .source = source, .until_ns = now };
@@ -154,7 +160,7 @@ penalty_active(
 
 	if (penalty_exempt(s, a))
 		return false;
-	net_mask(&source, 32, 64);
+	penalty_source(s, &source);
 	e = penalty_find(p, &source);
 	if (e == NULL)
 		return false;

@@ -1,7 +1,7 @@
 /*
  * Sources that misbehaved wait: each kind of end adds a span to its source's penalty; once the sum reaches a
- * threshold, connections from there are refused until it has run off. A source is an IPv4 address or an IPv6 /64. The
- * table is of fixed size: where it is full, the penalty that would end soonest is forgotten.
+ * threshold, connections from there are refused until it has run off. A source is an IPv4 address or an IPv6 /64, unless
+ * limits.source_prefix says otherwise. The table is of fixed size: where it is full, the penalty that would end soonest is forgotten.
  */
 #ifndef BASTION_BROKER_PENALTY_H
 #define BASTION_BROKER_PENALTY_H
@@ -40,6 +40,8 @@ bool penalty_active(
     struct penalty *p, const struct settings *s, const struct net_addr *a, uint64_t *ret_left_ns);
 /* Sources with a penalty that has not run off, of those the refused ones. Walks the table: for status. */
 void penalty_count(const struct penalty *p, size_t *ret_known, size_t *ret_refused);
+/* Make of an address what counts as its source. */
+void penalty_source(const struct settings *s, struct net_addr *a);
 /* "crash" ...: static. */
 const char *penalty_kind_name(enum penalty_kind kind);
 

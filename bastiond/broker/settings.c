@@ -318,27 +318,55 @@ take_retain(struct settings_load *l, const struct settings_key *k, const struct 
 	return conf_fail(n, l->err, "{} (removing old recordings is not built in: all are kept)");
 }
 
+/* So many numbers with colons between, the i-th from min to max[i]. */
+static int
+settings_numbers(
+    const char *text, size_t n, uint64_t min, const uint64_t max[], uint64_t *const ret[])
+{
+	char copy[SETTINGS_WORD_SIZE], *rest = copy, *part;
+	size_t i = 0;
+	int r = 0;
+
+	if (str_copy(copy, sizeof(copy), text) != 0)
+		return ERR_FORMAT;
+	while (r == 0 && (part = strsep(&rest, ":")) != NULL)
+		r = i < n ? num_parse(part, min, max[i], ret[i]) : ERR_FORMAT, i++;
+	return r == 0 && i != n ? ERR_FORMAT : r;
+}
+
 static int
 take_startups(struct settings_load *l, const struct settings_key *k, const struct conf_node *n)
 {
 	struct settings_startups v;
 	uint64_t *const parts[] = { &v.begin, &v.rate, &v.full };
 	const uint64_t max[] = { 1000000, 100, 1000000 };
-	char copy[SETTINGS_WORD_SIZE], *rest = copy, *part;
 	const char *text;
-	size_t i = 0;
 	int r = conf_str(n, &text, l->err);
 
 	if (r != 0)
 		return r;
-	if (str_copy(copy, sizeof(copy), text) != 0)
-		copy[0] = '\0';
-	while (r == 0 && (part = strsep(&rest, ":")) != NULL)
-		r = i < N(parts) ? num_parse(part, 1, max[i], parts[i]) : ERR_FORMAT, i++;
-	if (r != 0 || i != N(parts) || v.begin > v.full)
+	if (settings_numbers(text, N(parts), 1, max, parts) != 0 || v.begin > v.full)
 		return conf_fail(n, l->err,
 		    "begin:rate:full, as 100:30:400, rate from 1 to 100, begin not above full");
 	*(struct settings_startups *)settings_at(l, k) = v;
+	return 0;
+}
+
+static int
+take_prefix(struct settings_load *l, const struct settings_key *k, const struct conf_node *n)
+{
+	struct settings_prefix v;
+	uint64_t *const parts[] = { &v.v4, &v.v6 };
+	const uint64_t max[] = { 32, 128 };
+	const char *text;
+	int r = conf_str(n, &text, l->err);
+
+	if (r != 0)
+		return r;
+	if (settings_numbers(text, N(parts), 8, max, parts) != 0)
+		return conf_fail(
+		    n, l->err, "ipv4:ipv6, as 32:64: bits of an address, from 8 to 32 and to 128");
+	*(struct settings_prefix *)settings_at(l, k) = v;
 	return 0;
 }
 
@@ -412,6 +440,7 @@ static const struct settings_key settings_keys[] = {
 	NUMBER("limits", "channels", channels, 1, 1000),
 	NUMBER("limits", "auth_tries", auth_tries, 1, 100),
 	OTHER("limits", "startups", take_startups, startups),
+	OTHER("limits", "source_prefix", take_prefix, source_prefix),
 	SPAN("penalties", "crash", penalties.crash_ns, 0, 86400 * S_NS),
 	SPAN("penalties", "alarm", penalties.alarm_ns, 0, 86400 * S_NS),
 	SPAN("penalties", "auth_failure", penalties.auth_failure_ns, 0, 86400 * S_NS),
@@ -519,6 +548,7 @@ settings_default(struct settings *s, const char *path)
 	s->channels = 10;
 	s->auth_tries = 6;
 	s->startups = (struct settings_startups){ 100, 30, 400 };
+	s->source_prefix = (struct settings_prefix){ 32, 64 };
 	s->penalties.crash_ns = 90 * S_NS;
 	s->penalties.alarm_ns = 90 * S_NS;
 	s->penalties.auth_failure_ns = 5 * S_NS;

@@ -15,7 +15,7 @@
 #define SETTINGS_CA_MAX 16u	  /* files of user CAs */
 #define SETTINGS_METHODS_MAX 8u	  /* ways to log in */
 #define SETTINGS_NETS_MAX 64u	  /* networks in one list */
-#define SETTINGS_ENV_MAX 64u	  /* patterns of environment names */
+#define SETTINGS_ENV_MAX 64u	  /* patterns of environment names; REC_ENV_MAX */
 #define SETTINGS_WORD_SIZE 64u	  /* bytes of a method, a pattern, a service name */
 #define SETTINGS_UNLOCK_SIZE 4200 /* bytes of vault.unlock: a path and what stands before it */
 
@@ -27,6 +27,11 @@ struct settings_listen {
 /* begin: from here on connections are dropped at random, rate percent at first, all at full. */
 struct settings_startups {
 	uint64_t begin, rate, full;
+};
+
+/* What counts as one source: so many leading bits of its address. */
+struct settings_prefix {
+	uint64_t v4, v6;
 };
 
 struct settings_nets {
@@ -65,6 +70,7 @@ struct settings {
 
 	uint64_t connections, per_source, channels, auth_tries;
 	struct settings_startups startups;
+	struct settings_prefix source_prefix;
 
 	struct {
 		uint64_t crash_ns, alarm_ns, auth_failure_ns, no_auth_ns, grace_exceeded_ns;

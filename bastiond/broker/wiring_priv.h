@@ -169,7 +169,7 @@ int wiring_connect(
 
 /* conn.c */
 struct conn *conn_find(struct wiring *w, uint32_t id);
-/* A row, counted, for somebody at peer. Owned by the wiring. NULL: out of memory. */
+/* A row for somebody at peer, which the caller counts (limits.h). Owned by the wiring. NULL: out of memory. */
 struct conn *conn_new(struct wiring *w, const struct wiring_peer *peer);
 /* Why nobody gets in at the moment, static; NULL: somebody does. */
 const char *conn_refusal(const struct wiring *w, const char **ret_name);

@@ -88,27 +88,6 @@ static const struct end_conf end_conf = {
 
 /* The broker's words. */
 
-static int
-take_patterns(struct front *f, struct rd *in)
-{
-	struct rd_str s;
-	uint32_t n;
-
-	if (!rd_u32(in, &n) || n > FRONT_PATTERNS_MAX)
-		return ERR_FORMAT;
-	f->patterns = calloc(n + 1, sizeof(char *));
-	if (f->patterns == NULL)
-		return -ENOMEM;
-	for (; f->n_patterns < n; f->n_patterns++) {
-		if (!rd_str(in, &s))
-			return ERR_FORMAT;
-		f->patterns[f->n_patterns] = strndup((const char *)s.p, s.len);
-		if (f->patterns[f->n_patterns] == NULL)
-			return -ENOMEM;
-	}
-	return rd_end(in) ? 0 : ERR_FORMAT;
-}
-
 static bool
 rd_u64(struct rd *in, uint64_t *ret_v)
 {
@@ -148,10 +127,8 @@ on_start(void *arg, struct ipc_msg *msg)
 
 	if (!read_host_keys(&in, &conf) || !rd_u32(&in, &channels) || !rd_u64(&in, &f->alive_ns) ||
 	    !rd_u32(&in, &f->missed_max) || !rd_u64(&in, &conf.rekey_bytes) ||
-	    !rd_u64(&in, &f->end.close_ns))
+	    !rd_u64(&in, &f->end.close_ns) || !rd_end(&in))
 		return ERR_FORMAT;
-	if ((r = take_patterns(f, &in)) != 0)
-		return r;
 	mux_set_limit(f->end.mux, channels);
 	if ((r = end_start_wire(&f->end, &conf, f->client_fd)) != 0)
 		return r;
@@ -288,9 +265,6 @@ front_done(struct front *f)
 	front_auth_done(f);
 	ipc_free(f->broker);
 	ipc_free(f->policy);
-	for (uint32_t i = 0; i < f->n_patterns; i++)
-		free(f->patterns[i]);
-	free(f->patterns);
 	fd_close(&f->client_fd);
 	fd_close(&f->keys_fd);
 	loop_free(f->loop);

@@ -7,11 +7,9 @@
 #include "lib/ipc.h"
 #include "lib/loop.h"
 
-#define FRONT_ASKS_MAX 8u	 /* login requests of a client that does not wait for answers */
-#define FRONT_ENV_MAX 128u	 /* environment variables on one channel */
-#define FRONT_NAME_MAX 256u	 /* bytes of a host's or person's name, of a reference, and NUL */
-#define FRONT_JUMPS_MAX 64u	 /* connections through one login at the same time */
-#define FRONT_PATTERNS_MAX 1024u /* patterns of environment variables */
+#define FRONT_ASKS_MAX 8u   /* login requests of a client that does not wait for answers */
+#define FRONT_NAME_MAX 256u /* bytes of a host's or person's name, of a reference, and NUL */
+#define FRONT_JUMPS_MAX 64u /* connections through one login at the same time */
 
 struct front_jump;
 
@@ -21,8 +19,6 @@ struct front {
 	struct ipc *broker, *policy;
 	int client_fd; /* until the wire has it */
 	int keys_fd;
-	char **patterns; /* of environment variables that are let through */
-	uint32_t n_patterns;
 	uint64_t alive_ns;
 	uint32_t missed_max;
 	struct buf *asks[FRONT_ASKS_MAX]; /* login requests; policy is looking at the first */

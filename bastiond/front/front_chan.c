@@ -100,40 +100,6 @@ is_time(const struct mux_session *s, enum when when)
 	return false;
 }
 
-/* An allowed name without surprises: programs at the target would read it as it is. */
-static bool
-env_is_allowed(const struct front *f, struct rd_str name)
-{
-	char text[128];
-
-	if (name.len == 0 || name.len >= sizeof(text) || memchr(name.p, '\0', name.len) != NULL ||
-	    memchr(name.p, '=', name.len) != NULL)
-		return false;
-	memcpy(text, name.p, name.len);
-	text[name.len] = '\0';
-	for (uint32_t i = 0; i < f->n_patterns; i++)
-		if (str_match(f->patterns[i], text))
-			return true;
-	return false;
-}
-
-/* Refused variables are common (every client sends some), so the user hears nothing of them. */
-static enum mux_answer
-judge_env(struct front *f, const struct mux_session *s, const struct mux_request *req)
-{
-	struct rd in = rd_over(req->fields.p, req->fields.len);
-	struct rd_str name = { 0 };
-	char what[160] = "env ";
-
-	if (!rd_str(&in, &name))
-		return MUX_REFUSE;
-	if (s->n_env < FRONT_ENV_MAX && env_is_allowed(f, name))
-		return MUX_PASS;
-	str_escape(what + 4, sizeof(what) - 4, name.p, name.len);
-	return refuse(f, s, (struct rd_str){ (const uint8_t *)what, strlen(what) },
-	    s->n_env < FRONT_ENV_MAX ? "not an allowed variable" : "too many variables");
-}
-
 enum mux_answer
 front_may_request(void *arg, const struct mux_session *s, const struct mux_request *req)
 {
@@ -151,5 +117,5 @@ front_may_request(void *arg, const struct mux_session *s, const struct mux_reque
 		return refuse(f, s, req->name, "malformed");
 	if (!is_time(s, row->when))
 		return refuse(f, s, req->name, "not at this time");
-	return rd_is(req->name, "env") ? judge_env(f, s, req) : MUX_PASS;
+	return MUX_PASS;
 }

@@ -54,7 +54,6 @@ struct mux_session {
 	uint32_t id;
 	bool pty;     /* pty-req went over */
 	bool program; /* shell, exec or subsystem went over: nothing that prepares it may follow */
-	uint32_t n_env;
 };
 
 /* A channel request of the peer (RFC 4254 section 5.4). Borrowed. */

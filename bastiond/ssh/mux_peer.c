@@ -362,8 +362,6 @@ note_passed(struct mux_session *s, struct rd_str name)
 		s->program = true;
 	else if (rd_is(name, "pty-req"))
 		s->pty = true;
-	else if (rd_is(name, "env"))
-		s->n_env++;
 }
 
 /* raw: the request from its name on, exactly as it came. */

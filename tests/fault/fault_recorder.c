@@ -142,13 +142,15 @@ talk(struct world *w)
 	open[6] = (uint8_t)(len >> 8);
 	open[7] = (uint8_t)len;
 	memcpy(open + 8, meta, len);
-	say(w->fds[BROKER], REC_OPEN, 1, open, 8 + len, theirs, 2);
+	memcpy(open + 8 + len, "\0\0\0\1\0\0\0\4LC_*", 12);
+	say(w->fds[BROKER], REC_OPEN, 1, open, 8 + len + 12, theirs, 2);
 	close(theirs[0]);
 	close(theirs[1]);
 	pump(w);
 	send_to(w, FRONT, LINK_OPEN, 1, "\0\0\0\7session", 11);
 	send_to(w, BACK, LINK_OPEN_OK, 1, "", 0);
-	send_to(w, FRONT, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\4exec\1\0\0\0\2id", 19);
+	send_to(w, FRONT, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\3env\1\0\0\0\4EVIL\0\0\0\1x", 25);
+	send_to(w, FRONT, LINK_REQUEST, 1, "\0\0\0\2\0\0\0\4exec\1\0\0\0\2id", 19);
 	send_to(w, FRONT, LINK_DATA, 1, "ls\n", 3);
 	send_to(w, BACK, LINK_DATA, 1, "a b c", 5);
 	move_files(w);

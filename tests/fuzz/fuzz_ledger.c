@@ -75,7 +75,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct ledger *l = ledger_new();
 	struct promise p = { 0 };
 
-	must(l != NULL);
+	must(l != NULL && ledger_let_env(l, "LC_*") == 0);
 	while (size >= 5) {
 		int side = data[0] & 1;
 		uint16_t type = data[1];
@@ -90,9 +90,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			len = size;
 		a = ledger_judge(
 		    l, (enum ledger_side)side, type, channel_number(data[-3]), data, len, &why);
-		if (a == LEDGER_BROKEN)
+		if (a == LEDGER_BROKEN || a == LEDGER_DENY)
 			must(why != NULL && strlen(why) > 0);
-		else
+		if (a == LEDGER_PASS && side == LEDGER_FRONT && type == LINK_REQUEST &&
+		    memcmp(data + 4, "\0\0\0\3env", 7) == 0)
+			must(len >= 19 && memcmp(data + 16, "LC_", 3) == 0);
+		if (a != LEDGER_BROKEN)
 			check(&p, side, type, ch, data, len);
 		if (a == LEDGER_ASK && (len & 1) != 0)
 			ledger_refuse(l, channel_number((uint8_t)ch));

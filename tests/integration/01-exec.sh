@@ -3,8 +3,9 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 17
-ok 'a bastion and its target start' rig_up
+plan 20
+rig_narrow() { rig_init && echo 'session: {env: [LANG, "LC_T*"]}' >>"$RIG/b/bastiond.yaml" && rig_target t1 && rig_policy && rig_start; }
+ok 'a bastion and its target start' rig_narrow
 
 is 'output arrives' "$(b_ssh "$(to t1)" 'echo hello')" hello
 for code in 0 1 7 255; do
@@ -22,7 +23,12 @@ is 'half-close: the command goes on after its input ended' \
 # shellcheck disable=SC1010
 is 'no input at all' "$(b_ssh -n "$(to t1)" 'cat; echo done')" done
 is 'an allowed variable crosses' "$(LC_TEST=x b_ssh -o SendEnv=LC_TEST "$(to t1)" 'echo $LC_TEST')" x
-is 'another variable does not' "$(EVIL=x b_ssh -o SetEnv=EVIL=x "$(to t1)" 'echo "[$EVIL]"')" '[]'
+# The target would take it: LC_* is all that it asks for, and ours is narrower.
+is 'another variable does not' "$(LC_EVIL=x b_ssh -o SendEnv=LC_EVIL "$(to t1)" 'echo "[$LC_EVIL]"')" '[]'
+sid=$(last_sid)
+ok 'that session ends' wait_for 10 session_closed "$sid"
+like 'the record says so' "$(ctl export "$sid" --format text)" 'denied env: not an allowed variable'
+is 'and an audit event names it' "$(ctl log | jq -r 'select(.event == "request.refused") | .what')" 'env LC_EVIL'
 
 b_ssh "$(to t1)" 'printf abc; printf de >&2; exit 7' >/dev/null 2>&1
 sid=$(last_sid)

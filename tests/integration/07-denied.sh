@@ -3,7 +3,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 13
+plan 18
 rig_init && rig_target t1 || exit 1
 cp "$RIG/hosts.yaml" "$RIG/hosts.one"
 printf '  t2: {address: 127.0.0.1, port: 1, labels: {env: secret}, key: fleet, host_keys: ["%s"]}\n' \
@@ -50,6 +50,12 @@ events() { ctl log | jq -c 'select(.event == "auth.denied")' | wc -l; }
 is 'each refusal is one audit event' "$(events)" 5
 is 'no session was opened by a refused one' "$(ctl sessions list --json | jq length)" 1
 like 'the reasons are in the log' "$(ctl log | jq -r 'select(.event == "auth.denied") | .reason')" 'host'
+ref=$(ctl log | jq -r 'select(.reason == "unknown-key") | .ref' | head -n 1)
+is 'one login by its reference' "$(ctl log "$ref" | jq -r '.event + " " + .reason' | sort -u)" 'auth.denied unknown-key'
+like 'what the reason means' "$(ctl log "$ref" | jq -r .meaning)" 'no user has this key'
+like 'and what to do' "$(ctl log "$ref" | jq -r .next)" 'policy.yaml'
+is 'a list of all explains nothing' "$(ctl log | jq -r 'select(.meaning) | .event')" ''
+not_ok 'a reference that is none: nothing found' ctl log 0000000000000000
 ok 'everything verifies' ctl verify --all
 
 tap_end

@@ -18,7 +18,7 @@ code() {
 say() { cat "$dir/out" "$dir/err"; }
 
 "$BASTION_BIN/bastion-feed" "$dir/state" >"$dir/ids" <<'SCRIPT'
-audit {"event":"auth.accepted","connection":3,"identity":"alice"}
+audit {"event":"auth.allowed","conn":3,"identity":"alice"}
 open alice root web1
 begin 1
 pty 1 xterm 101 33
@@ -226,7 +226,7 @@ done
 is 'verify: no store at all: not found out' "$(code "$BASTION_BIN/bastionctl" --store "$dir/nothing" verify)" 3
 is 'list: goes on beside a removed session' "$(ctl sessions list --json | jq length)" 3
 rm -rf "$dir/state" && cp -a "$dir/whole" "$dir/state"
-is 'log: JSON lines' "$(ctl log | jq -r .event | sort -u | tr '\n' ' ')" 'auth.accepted recorder.recovery session.closed session.opened '
+is 'log: JSON lines' "$(ctl log | jq -r .event | sort -u | tr '\n' ' ')" 'auth.allowed recorder.recovery session.closed session.opened '
 is 'log: of one session' "$(ctl log "$bob" | jq -r .event | tr '\n' ' ')" 'session.opened session.closed '
 is 'log: of one connection' "$(ctl log 3 | jq -r .identity)" alice
 

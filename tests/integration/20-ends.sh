@@ -4,7 +4,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 69
+plan 67
 
 rig_key "$RIG/alice"
 rig_key "$RIG/fleet"
@@ -61,9 +61,7 @@ is 'half-close: the command goes on after its input ended' \
 	"$(printf "one two" | sha256sum; echo "done")"
 # shellcheck disable=SC1010
 is 'no input at all' "$(b_ssh -n "$(to t1)" 'cat; echo done')" done
-is 'an allowed variable crosses' "$(LC_TEST=x b_ssh -o SendEnv=LC_TEST "$(to t1)" 'echo $LC_TEST')" x
-is 'another variable does not' "$(EVIL=x b_ssh -o SetEnv=EVIL=x "$(to t1)" 'echo "[$EVIL]"')" '[]'
-ok 'and the record knows' grep -q 'front type=30 channel=1 .*env EVIL' "$RIG/link.log"
+is 'a variable crosses' "$(LC_TEST=x b_ssh -o SendEnv=LC_TEST "$(to t1)" 'echo $LC_TEST')" x
 both() { # the same command with and without the bastion
 	b_ssh "$(to t1)" "$1" >"$RIG/via.out" 2>"$RIG/via.err" </dev/null
 	echo $? >>"$RIG/via.out"

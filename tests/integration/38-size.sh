@@ -1,53 +1,66 @@
 #!/bin/sh
-# Bytes by the gigabyte and files by the thousand, each way by each program: the same hashes at the end, and no process of the
-# bastion that grows with them. Here in small; make check-size has 4 GB and 50000 files.
+# Bytes by the gigabyte and files by the thousand, each way by each program: the same hashes at the end, in the record too, and
+# no process of the bastion that grows with them: everything is done in small first, and what a process had then is about
+# all that it may have afterwards. Here the rest is not large either; make check-size has 4 GB and 50000 files.
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-size=${BASTION_SIZE-67108864}
+size=${BASTION_SIZE-100663296}
 files=${BASTION_SIZE_FILES-500}
-# KiB of memory of its own that one process may have at any moment, whatever passes through it: what the windows and
-# queues of its channels add up to, and the program. Pages of the store's file that the kernel keeps are not the program's.
-bounds='bastiond 16384
-front 16384
-back 16384
-recorder 49152
-keys 16384
-policy 16384'
+first_size=33554432
+first_files=100
+# KiB of memory of its own: what one process of the role may have at any moment, whatever passes through it (windows and queues
+# of its channels, and the program), and by how much it may exceed the most that it had when things were small. Pages of
+# the store's file that the kernel keeps are not the program's.
+#   front, back: windows are as full as the other side is slow.
+#   recorder: a commit is of COMMIT_BYTES at most, twice (journal and blocks), in LMDB's pages, which it keeps for
+#   the next; how full the fullest was is chance. And lists of rsync, which go with their channel.
+#   keys: its table of the session ids that were signed for (KEYS_SEEN_SETS, 1 MiB) comes into use page by page.
+bounds='bastiond 8192 512
+front 16384 2048
+back 16384 2048
+recorder 24576 4096
+keys 8192 1536
+policy 8192 512'
 
-plan 26
+plan 36
 
-started() {
-	rig_up && mkdir "$RIG/far" "$RIG/near" && head -c "$size" /dev/urandom >"$RIG/blob" &&
-		sum=$(sha256sum <"$RIG/blob" | cut -d' ' -f1)
+make_blob() { # BYTES
+	head -c "$1" /dev/urandom >"$RIG/blob" && sum=$(sha256sum <"$RIG/blob" | cut -d' ' -f1)
 }
 
-# One line a process and look: role, its own memory, all of it with its share of what others have too (KiB).
+started() {
+	rig_up && mkdir "$RIG/far" "$RIG/near"
+}
+
+# One line a process and look: phase, role, its own memory (KiB).
 watch_memory() {
 	while [ ! -e "$RIG/enough" ]; do
+		read -r phase <"$RIG/phase"
 		for p in $(tree "$bastion_pid"); do
 			role=$({ tr '\0' '\n' <"/proc/$p/cmdline"; } 2>/dev/null | sed -n '1s/.*bastiond-//p; 1s/.*bastiond$/bastiond/p')
-			[ -n "$role" ] && awk -v r="$role" '/^Pss:/ {p = $2} /^Pss_Anon:/ {a = $2} END {if (p != "") print r, a, p}' \
+			[ -n "$role" ] && awk -v r="$phase $role" '/^Pss_Anon:/ {a = $2} END {if (a != "") print r, a}' \
 				"/proc/$p/smaps_rollup" 2>/dev/null
 		done
 		sleep 0.2
 	done >"$RIG/memory"
 }
 
-most() { # ROLE: the most memory of its own that one of these ever had
-	awk -v r="$1" '$1 == r && $2 > m {m = $2} END {print m + 0}' "$RIG/memory"
+most() { # PHASE ROLE: the most memory of its own that one of these had then
+	awk -v p="$1" -v r="$2" '$1 == p && $2 == r && $3 > m {m = $3} END {print m + 0}' "$RIG/memory"
 }
 
 hash_of() { sha256sum <"$1" | cut -d' ' -f1; }
 
 # Says how fast, for those who run it by hand.
-timed() { # NAME COMMAND...
+timed() { # NAME COMMAND...: it moves the blob
 	what=$1
 	shift
 	begin=$(date +%s%N)
 	"$@"
 	result=$?
-	note "$what: $((size / (1 + ($(date +%s%N) - begin) / 1000000) / 1000)) MB/s"
+	took=$((1 + ($(date +%s%N) - begin) / 1000000))
+	note "$what: $took ms, $(($(stat -c %s "$RIG/blob") / took / 1000)) MB/s"
 	return $result
 }
 
@@ -74,39 +87,57 @@ round_trip() { # NAME
 	is "$1 down: the same bytes" "$(hash_of "$RIG/near/blob")" "$sum"
 }
 
+session_before() { # COUNT-FROM-THE-END: its id, once it is closed
+	sid=$(ctl sessions list --json | jq -r --argjson n "$1" 'sort_by(.started_at) | .[-$n].id')
+	wait_for 60 session_closed "$sid" && echo "$sid"
+}
+
 exported() { # STREAM COUNT-FROM-THE-END
-	sid=$(ctl sessions list --json | jq -r --argjson n "$2" 'sort_by(.started_at) | .[-$n].id')
-	wait_for 60 session_closed "$sid" && ctl export "$sid" --format raw --stream "$1" | sha256sum | cut -d' ' -f1
+	ctl export "$(session_before "$2")" --format raw --stream "$1" | sha256sum | cut -d' ' -f1
+}
+
+# What the record of the last two sessions says of files: operations and hashes.
+recorded() {
+	for n in 2 1; do
+		ctl sessions show --json "$(session_before $n)" | jq -r '.files[] | select(.bytes > 0) | "\(.op) \(.bytes) \(.sha256)"'
+	done | tr '\n' ' '
 }
 
 # Mostly holes: a piece in the beginning, one in the middle, one at the end.
 sparse() {
 	rm -f "$RIG/far/blob" "$RIG/near/blob"
-	truncate -s "$size" "$RIG/sparse" || return 1
-	for at in 0 $((size / 8192)) $((size / 4096 - 1)); do
+	bytes=$(stat -c %s "$RIG/blob")
+	rm -f "$RIG/sparse"
+	truncate -s "$bytes" "$RIG/sparse" || return 1
+	for at in 0 $((bytes / 8192)) $((bytes / 4096 - 1)); do
 		dd if="$RIG/blob" of="$RIG/sparse" bs=4096 count=1 seek="$at" conv=notrunc status=none || return 1
 	done
 	b_rsync -S "$RIG/sparse" "127.0.0.1:$RIG/far/blob" && b_scp "$(to t1):$RIG/far/blob" "$RIG/near/blob" &&
 		cmp "$RIG/sparse" "$RIG/far/blob" && cmp "$RIG/sparse" "$RIG/near/blob" &&
-		[ "$(du -k "$RIG/far/blob" | cut -f1)" -lt $((size / 1024 / 2)) ]
+		[ "$(du -k "$RIG/far/blob" | cut -f1)" -lt $((bytes / 1024 / 2)) ]
 }
 
-small_files() {
-	mkdir "$RIG/tree" && (
+small_files() { # COUNT
+	rm -rf "$RIG/tree" && mkdir "$RIG/tree" && (
 		cd "$RIG/tree" || exit 1
-		head -c $((files * 600)) "$RIG/blob" | split -a 5 -b 600 -d - f || exit 1
+		head -c $(($1 * 600)) /dev/urandom | split -a 5 -b 600 -d - f || exit 1
 		i=0
 		for f in f*; do
 			[ $((i % 1000)) != 0 ] || { d=d$((i / 1000)) && mkdir "$d"; }
 			echo "$f" "$d"
 			i=$((i + 1))
-		done | awk '{a[$2] = a[$2] " " $1} END {for (d in a) print "mv" a[d], d}' | sh
-	) && [ "$(find "$RIG/tree" -type f | wc -l)" = "$files" ]
+		done | awk '{a[$2] = a[$2] " " $1} END {for (d in a) print "mv" a[d], d}' | sh &&
+			find . -type f -exec sha256sum {} + | sort >"$RIG/tree.sums"
+	) && [ "$(wc -l <"$RIG/tree.sums")" = "$1" ]
 }
 
 many() { # COMMAND...: it brings the tree to far/tree or near/tree
 	rm -rf "$RIG/far/tree" "$RIG/near/tree"
+	begin=$(date +%s%N)
 	"$@" || return 1
+	end=$(date +%s%N)
+	sid=$(session_before 1) || return 1
+	note "$*: $(((end - begin) / 1000000)) ms, its session was closed $((($(date +%s%N) - end) / 1000000)) ms later"
 	for d in "$RIG/far/tree" "$RIG/near/tree"; do
 		[ ! -d "$d" ] || diff -r "$RIG/tree" "$d" >/dev/null || return 1
 	done
@@ -116,34 +147,79 @@ many_sftp() { printf 'put -r %s %s\n' "$RIG/tree" "$RIG/far/tree" | batch; }
 many_scp() { b_scp -r "$(to t1):$RIG/tree" "$RIG/near/tree"; }
 many_rsync() { b_rsync -a "$RIG/tree" "127.0.0.1:$RIG/far/"; }
 
-ok 'a bastion, its target and something to move' started
+# The record of the last session names each file of the tree once, with its hash.
+all_named() { # OPERATION
+	begin=$(date +%s%N)
+	ctl sessions show --json "$(session_before 1)" >"$RIG/show.json" || return 1
+	note "sessions show: $((($(date +%s%N) - begin) / 1000000)) ms, $(wc -c <"$RIG/show.json") bytes"
+	jq -r --arg op "$1" '.files[] | select(.op == $op and .status == 0) | "\(.sha256)  \(.path | sub("^.*tree/"; "./"))"' \
+		"$RIG/show.json" | sort | cmp - "$RIG/tree.sums"
+}
+
+# Everything once, so that each process has had what it needs.
+in_small() {
+	make_blob "$first_size" && small_files "$first_files" || return 1
+	for program in exec sftp scp rsync; do
+		rm -f "$RIG/far/blob" "$RIG/near/blob"
+		"${program}_up" && "${program}_down" && [ "$(hash_of "$RIG/near/blob")" = "$sum" ] || return 1
+	done
+	sparse && many many_sftp && many many_scp && many many_rsync && session_before 1 >/dev/null
+}
+
+bounded() { # ROLE KIB
+	got=$(most main "$1")
+	note "$1: $got KiB of its own at most, of $2"
+	[ "$got" != 0 ] && [ "$got" -le "$2" ]
+}
+
+flat() { # ROLE KIB
+	was=$(most first "$1")
+	got=$(most main "$1")
+	note "$1: $got KiB, and $was in small"
+	[ "$was" != 0 ] && [ "$got" -le $((was + $2)) ]
+}
+
+verified() { ctl verify --all >/dev/null; }
+
+ok 'a bastion and its target' started
+echo first >"$RIG/phase"
 watch_memory &
 watcher=$!
 rig_pids="$rig_pids $watcher"
+ok 'everything in small' in_small
+echo main >"$RIG/phase"
+ok 'something to move' make_blob "$size"
 round_trip exec
 is 'exec: the record has what went up' "$(exported in 2)" "$sum"
 is 'exec: and what came down' "$(exported out 1)" "$sum"
-round_trip sftp
-round_trip scp
-round_trip rsync
+for program in sftp scp rsync; do
+	round_trip $program
+	is "$program: the record has the hash of both" "$(recorded)" "put $size $sum get $size $sum "
+done
 ok 'a sparse file, by rsync -S and scp -O' sparse
-ok "$files small files" small_files
+whole=$(hash_of "$RIG/sparse")
+is 'sparse: the record has the hash of both' "$(recorded)" "put $size $whole get $size $whole "
+ok "$files small files" small_files "$files"
 ok 'sftp moves them' many many_sftp
+ok 'sftp: each is in the record' all_named put
 ok 'scp -O moves them' many many_scp
+ok 'scp: each is in the record' all_named get
 ok 'rsync moves them' many many_rsync
+ok 'rsync: each is in the record' all_named put
 touch "$RIG/enough"
 wait "$watcher"
-bounded() {
-	while read -r role limit; do
-		got=$(most "$role")
-		note "$role: $got KiB of its own at most, of $limit"
-		if [ "$got" = 0 ] || [ "$got" -gt "$limit" ]; then return 1; fi
-	done <<-BOUNDS
-		$bounds
-	BOUNDS
+all() { # COMMAND NUMBER-OF-FIELD
+	echo "$bounds" | (
+		good=0
+		while read -r role limit more; do
+			[ "$2" = 2 ] && limit=$more
+			"$1" "$role" "$limit" || good=1
+		done
+		exit $good
+	)
 }
-ok 'no process ever had more memory than its bound' bounded
-verified() { ctl verify --all >/dev/null; }
+ok 'no process had more memory than its bound' all bounded 1
+ok 'no process grew with what passed through it' all flat 2
 ok 'everything verifies' verified
 
 tap_end

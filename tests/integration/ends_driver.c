@@ -538,9 +538,7 @@ send_front_start(struct conn *c)
 		die("start", -ENOMEM);
 	NEED(buf_put_u32(b, 1) | buf_put_str(b, c->d->key_blob, sizeof(c->d->key_blob)) |
 	     buf_put_u32(b, 8) | buf_put_u64(b, 60 * CLOCK_NS_PER_S) | buf_put_u32(b, 3) |
-	     buf_put_u64(b, 0) | buf_put_u64(b, 30 * CLOCK_NS_PER_S) | buf_put_u32(b, 2) |
-	     buf_put_cstr(b, "LC_*") |
-	     buf_put_cstr(b, "LANG"));
+	     buf_put_u64(b, 0) | buf_put_u64(b, 30 * CLOCK_NS_PER_S));
 	NEED(ipc_send_buf(c->broker, BRK_FRONT_START, c->id, b));
 	buf_free(b);
 }

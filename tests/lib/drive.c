@@ -117,7 +117,7 @@ drive_open(struct drive *d, uint32_t id, struct drive_leg *ret_leg)
 	if (buf_put_u8(meta, REC_META_IDENTITY) != 0 || buf_put_cstr(meta, "alice") != 0 ||
 	    buf_put_u8(meta, REC_META_HOST) != 0 || buf_put_cstr(meta, "web1") != 0 ||
 	    buf_put_u32(payload, id) != 0 ||
-	    buf_put_str(payload, buf_ptr(meta), buf_len(meta)) != 0)
+	    buf_put_str(payload, buf_ptr(meta), buf_len(meta)) != 0 || buf_put_u32(payload, 0) != 0)
 		die("metadata");
 	must(ipc_plain_send(d->broker, REC_OPEN, id, buf_ptr(payload), buf_len(payload), theirs, 2),
 	    "open");

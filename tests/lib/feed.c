@@ -306,8 +306,10 @@ do_deny(struct feed *f, char **w)
 {
 	struct buf *b = feed_buf(f);
 
-	feed_must(
-	    f, "deny", w[1] == NULL ? ERR_FORMAT : buf_put_u8(b, EVENT_FRONT) | buf_put_u8(b, 2));
+	feed_must(f, "deny",
+	    w[1] == NULL
+		? ERR_FORMAT
+		: buf_put_u8(b, EVENT_FRONT) | buf_put_u8(b, LINK_REQUEST) | buf_put_u8(b, 2));
 	feed_must(f, "deny", buf_put_cstr(b, w[1]) | buf_put_cstr(b, "no rule allows it"));
 	feed_append(f, EVENT_TO_FRONT, EVENT_VERDICT, feed_number(f, w[0]), b);
 	b = feed_buf(f);

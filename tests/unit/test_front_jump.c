@@ -41,8 +41,8 @@ start(struct world *w, const char *host)
 	fds.policy = end_rig_edge(&w->policy);
 	fds.keys = end_rig_edge(&w->keys);
 	assert_int_equal(front_init(&w->f, &fds), 0);
-	end_rig_say(w->f.loop, w->broker, BRK_FRONT_START, -1, "ussuuuuuuuuu", 2u, "key", "cert",
-	    4u, 0u, 0u, 0u, 0u, 0u, 0u, 0u, 0u);
+	end_rig_say(w->f.loop, w->broker, BRK_FRONT_START, -1, "ussuuuuuuuu", 2u, "key", "cert", 4u,
+	    0u, 0u, 0u, 0u, 0u, 0u, 0u);
 	wire_fake_says("bsss", SSH_USERAUTH_REQUEST, "alice", "ssh-connection", "none");
 	turn(w);
 	end_rig_say(w->f.loop, w->policy, POL_AUTH_REPLY, -1, "bsssu", POL_AUTH_SUCCESS, "alice",

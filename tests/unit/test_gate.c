@@ -90,14 +90,34 @@ feed(struct gated *t, const struct stream *s, size_t step)
 	return 0;
 }
 
+/* A server that only tidies the text of a path up when it is asked for the real one. */
 static struct stream *
-hello(void)
+hello_text(void)
 {
 	struct stream *s = stream_new();
 
 	stream_sftp(s, F, FXP_INIT, "u", U(3));
 	stream_sftp(s, B, FXP_VERSION_IS, "uss", U(3), "posix-rename@openssh.com", "1");
 	return s;
+}
+
+static struct stream *
+hello(void)
+{
+	struct stream *s = stream_new();
+
+	stream_sftp(s, F, FXP_INIT, "u", U(3));
+	stream_sftp(s, B, FXP_VERSION_IS, "ussssss", U(3), "posix-rename@openssh.com", "1",
+	    "fstatvfs@openssh.com", "2", "lsetstat@openssh.com", "1");
+	return s;
+}
+
+/* The client asks for a path and the server says what it really is. */
+static void
+ask_real(struct stream *s, const char *path, const char *real)
+{
+	stream_sftp(s, F, FXP_REALPATH, "us", U(901), path);
+	stream_sftp(s, B, FXP_NAME, "uussn", U(901), U(1), real, "drwx");
 }
 
 /* The server says where relative paths begin. */
@@ -371,6 +391,7 @@ test_a_rename_makes_nothing_readable(void **state)
 	(void)state;
 	assert_false(crosses(drop_box, s, FXP_RENAME, "uss", "/srv/in/a", "/srv/out/a", 0));
 	assert_true(crosses(drop_box, s, FXP_RENAME, "uss", "/srv/in/a", "/srv/in/b", 0));
+	go_home(s, "/home/u");
 	assert_true(crosses(drop_box, s, FXP_RENAME, "uss", "/srv/out/a", "/srv/in/b", 0));
 	/* A folder that comes to stand above the prefix brings what lies in it. */
 	assert_false(crosses(deep_drop_box, s, FXP_RENAME, "uss", "/srv/in", "/srv/a", 0));
@@ -397,19 +418,182 @@ test_relative_paths_wait_for_the_servers_word(void **state)
 	stream_free(s);
 }
 
+/* A rule with paths to read, and none to write in. */
+static struct gated *
+shelf(void)
+{
+	return held_to(true, false, "/srv", NULL);
+}
+
+static struct gated *
+writable_shelf(void)
+{
+	return held_to(true, true, "/srv", "/srv/in");
+}
+
+static struct gated *
+two_writable_shelves(void)
+{
+	return held_to(true, true, "/srv", "/srv/in /srv/other");
+}
+
+static struct gated *
+writable_anywhere(void)
+{
+	return held_to(true, true, "/srv", NULL);
+}
+
+static bool
+opens(struct gated *(*make)(void), const struct stream *before, const char *path)
+{
+	return crosses(make, before, FXP_OPEN, "usun", path, "", FXP_F_READ);
+}
+
 static void
 test_dots_are_taken_off_real_paths_only(void **state)
 {
 	struct stream *s = hello();
 
 	(void)state;
-	assert_false(crosses(prefixed, s, FXP_OPEN, "usun", "/srv/in/a/../f", "", FXP_F_READ));
-	stream_sftp(s, F, FXP_REALPATH, "us", U(5), "/srv/in/a/");
-	stream_sftp(s, B, FXP_NAME, "uussn", U(5), U(1), "/srv/in/a", "drwx");
-	assert_true(crosses(prefixed, s, FXP_OPEN, "usun", "/srv/in/a/../f", "", FXP_F_READ));
-	assert_false(crosses(prefixed, s, FXP_OPEN, "usun", "/srv/in/b/../f", "", FXP_F_READ));
+	assert_false(opens(shelf, s, "/srv/in/a/../f"));
+	ask_real(s, "/srv/in/a/", "/srv/in/a");
+	assert_true(opens(shelf, s, "/srv/in/a/../f"));
+	assert_true(opens(shelf, s, "/srv/in/a/.././../f"));
+	assert_false(opens(shelf, s, "/srv/in/b/../f"));
+	assert_false(opens(shelf, s, "/srv/in/a/../../../etc/f"));
+	stream_free(s);
+}
+
+static void
+test_a_path_with_dots_in_it_is_no_real_one(void **state)
+{
+	static const char *const answers[] = { "/srv/link/..", "/srv/link/.", "/srv/link/../b",
+		"/srv/link/./b", "/srv//link/b", "/srv/link/", "srv/link", "", "//srv/link",
+		"/srv/link//" };
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(answers); i++) {
+		struct stream *s = hello();
+
+		ask_real(s, "/srv/link/x", answers[i]);
+		if (opens(shelf, s, "/srv/link/../f"))
+			fail_msg("%s", answers[i]);
+		stream_free(s);
+	}
+}
+
+/* Behind another server's answer there may be a link: /srv/link -> /data/pub, and then /srv/link/../f is /data/f. */
+static void
+test_dots_need_a_server_that_follows_links(void **state)
+{
+	static const char *const names[][2] = { { "lsetstat@openssh.com", "x" },
+		{ "x", "fstatvfs@openssh.com" },
+		{ "lsetstat@openssh.co", "fstatvfs@openssh.com" } };
+	struct stream *s = hello_text();
+
+	(void)state;
+	ask_real(s, "/srv/link", "/srv/link");
+	assert_false(opens(shelf, s, "/srv/link/../f"));
+	assert_true(opens(shelf, s, "/srv/link/f"));
+	assert_true(opens(shelf, s, "/../srv/f"));
+	stream_free(s);
+	for (size_t i = 0; i < N_OF(names); i++) {
+		s = stream_new();
+		stream_sftp(s, F, FXP_INIT, "u", U(3));
+		stream_sftp(
+		    s, B, FXP_VERSION_IS, "ussss", U(3), names[i][0], "1", names[i][1], "1");
+		ask_real(s, "/srv/link", "/srv/link");
+		assert_false(opens(shelf, s, "/srv/link/../f"));
+		stream_free(s);
+	}
+}
+
+/*
+ * A link that is on the host, /srv/in/link -> /data/pub, can be renamed to a name that was a folder's when the server was asked, on
+ * this channel or on another one.
+ */
+static void
+test_dots_are_not_taken_off_where_names_can_change(void **state)
+{
+	struct stream *s = hello();
+
+	(void)state;
+	ask_real(s, "/srv/in/a", "/srv/in/a");
+	ask_real(s, "/srv/out/a", "/srv/out/a");
+	assert_true(opens(shelf, s, "/srv/in/a/../f"));
+	assert_false(opens(writable_shelf, s, "/srv/in/a/../f"));
+	assert_true(opens(writable_shelf, s, "/srv/in/../f"));
+	assert_false(opens(two_writable_shelves, s, "/srv/in/../f"));
+	assert_false(opens(writable_anywhere, s, "/srv/in/../f"));
+	assert_true(opens(writable_shelf, s, "/srv/out/a/../f"));
+	stream_free(s);
+}
+
+/* The answer to REALPATH says whether something is there. */
+static void
+test_real_paths_are_told_like_names(void **state)
+{
+	static const struct {
+		const char *path;
+		bool crosses;
+	} rows[] = {
+		{ "", true },
+		{ ".", true },
+		{ "././", true },
+		{ "/home/u", true },
+		{ "/home/u/..", true },
+		{ "..", true },
+		{ "/", true },
+		{ "/srv", true },
+		{ "/srv/in/../out", true },
+		{ "pub/x", true },
+		{ "pub/..", true },
+		{ "x", false },
+		{ "/root/.ssh/id_rsa", false },
+		{ "/srv/../root", false },
+		{ "../../root", false },
+		{ "...", false },
+	};
+	struct stream *s = hello();
+
+	(void)state;
+	go_home(s, "/home/u");
+	for (size_t i = 0; i < N_OF(rows); i++) {
+		const char *path = rows[i].path;
+
+		if (crosses(prefixed, s, FXP_REALPATH, "us", path, "", 0) != rows[i].crosses)
+			fail_msg("%s", path);
+		if (crosses(prefixed, s, FXP_EXTENDED, "usss", "expand-path@openssh.com", path,
+			0) != rows[i].crosses)
+			fail_msg("expand-path: %s", path);
+	}
+	assert_true(crosses(read_only, s, FXP_REALPATH, "us", "/root", "", 0));
+	assert_true(
+	    crosses(read_only, s, FXP_EXTENDED, "usss", "expand-path@openssh.com", "~root/x", 0));
 	assert_false(
-	    crosses(prefixed, s, FXP_OPEN, "usun", "/srv/in/a/../../../etc/f", "", FXP_F_READ));
+	    crosses(prefixed, s, FXP_EXTENDED, "usss", "expand-path@openssh.com", "~root/x", 0));
+	assert_false(crosses(prefixed, s, FXP_EXTENDED, "usss", "expand-path@openssh.com", "~", 0));
+	stream_free(s);
+}
+
+/* /home/u can be read, and relative paths are judged as below it: it stays there. */
+static struct gated *
+movable_home(void)
+{
+	return held_to(true, true, "/home", "/home /drop");
+}
+
+static void
+test_the_folder_of_relative_paths_stays_readable(void **state)
+{
+	struct stream *s = hello();
+
+	(void)state;
+	assert_false(crosses(movable_home, s, FXP_RENAME, "uss", "/home/u", "/drop/z", 0));
+	go_home(s, "/home/u");
+	assert_false(crosses(movable_home, s, FXP_RENAME, "uss", "/home/u", "/drop/z", 0));
+	assert_true(crosses(movable_home, s, FXP_RENAME, "uss", "/home/u", "/home/v", 0));
+	assert_true(crosses(movable_home, s, FXP_RENAME, "uss", "/home/u/f", "/drop/z", 0));
 	stream_free(s);
 }
 
@@ -734,6 +918,11 @@ main(void)
 		cmocka_unit_test(test_a_rename_makes_nothing_readable),
 		cmocka_unit_test(test_relative_paths_wait_for_the_servers_word),
 		cmocka_unit_test(test_dots_are_taken_off_real_paths_only),
+		cmocka_unit_test(test_a_path_with_dots_in_it_is_no_real_one),
+		cmocka_unit_test(test_dots_need_a_server_that_follows_links),
+		cmocka_unit_test(test_dots_are_not_taken_off_where_names_can_change),
+		cmocka_unit_test(test_real_paths_are_told_like_names),
+		cmocka_unit_test(test_the_folder_of_relative_paths_stays_readable),
 		cmocka_unit_test(test_no_other_answer_names_the_home),
 		cmocka_unit_test(test_attributes_are_set_through_handles_for_writing_only),
 		cmocka_unit_test(test_a_handle_that_is_closed_before_it_is_told_is_not_for_writing),

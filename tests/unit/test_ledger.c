@@ -15,8 +15,12 @@
 static int
 setup(void **state)
 {
-	*state = ledger_new();
-	return *state == NULL ? -1 : 0;
+	struct ledger *l = ledger_new();
+
+	if (l == NULL || ledger_let_env(l, "LANG") != 0 || ledger_let_env(l, "LC_*") != 0)
+		return -1;
+	*state = l;
+	return 0;
 }
 
 static int
@@ -60,7 +64,7 @@ test_a_whole_session_passes(void **state)
 	PASS(F, LINK_NOTE, 0, "\1\0\0\0\0\0\0\0\0", 9);
 	PASS(F, LINK_OPEN, 1, SESSION);
 	PASS(F, LINK_WINDOW, 1, "\0\0\0\1", 4);
-	PASS(F, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\3env\0\0\0\0\1A\0\0\0\1B", 22);
+	PASS(F, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\3env\0\0\0\0\4LANG\0\0\0\1B", 25);
 	PASS(B, LINK_NOTE, 0, "\3", 1);
 	PASS(B, LINK_WINDOW, 1, "\0\0\0\1", 4);
 	PASS(B, LINK_OPEN_OK, 1, "", 0);
@@ -82,8 +86,8 @@ static void
 test_what_needs_a_verdict(void **state)
 {
 	struct ledger *l = *state;
-	static const char *const pass[] = { "env", "window-change", "signal", "break",
-		"eow@openssh.com", "xon-xoff", "keepalive@openssh.com" };
+	static const char *const pass[] = { "window-change", "signal", "break", "eow@openssh.com",
+		"xon-xoff", "keepalive@openssh.com" };
 	static const char *const ask[] = { "shell", "exec", "subsystem", "pty-req", "x11-req",
 		"auth-agent-req@openssh.com", "ENV", "env2", "en", "unheard-of@example.com" };
 	struct buf *b = buf_new(200);
@@ -109,6 +113,83 @@ test_what_needs_a_verdict(void **state)
 	PASS(F, LINK_GLOBAL, 0, "\0\0\0\2\0\0\0\25keepalive@openssh.com\1", 30);
 	ASK(B, LINK_GLOBAL, 0, "\0\0\0\1\0\0\0\27hostkeys-00@openssh.com\0", 32);
 	buf_free(b);
+}
+
+/* Request number n of this side for a variable. */
+static enum ledger_answer
+ask_env(struct ledger *l, enum ledger_side side, uint32_t n, const void *name, size_t name_len,
+    const char *more)
+{
+	struct buf *b = buf_new(16384);
+	enum ledger_answer answer;
+
+	assert_int_equal(buf_put_u32(b, n) | buf_put_cstr(b, "env") | buf_put_u8(b, 1), 0);
+	assert_int_equal(buf_put_str(b, name, name_len) | buf_put_cstr(b, "value"), 0);
+	assert_int_equal(buf_put(b, more, strlen(more)), 0);
+	answer = judge(l, side, LINK_REQUEST, 1, buf_ptr(b), buf_len(b));
+	buf_free(b);
+	return answer;
+}
+
+static void
+test_variables_cross_by_name(void **state)
+{
+	static const struct {
+		const char *name;
+		size_t len;
+		enum ledger_answer want;
+	} rows[] = {
+		{ "LANG", 4, LEDGER_PASS },
+		{ "LC_ALL", 6, LEDGER_PASS },
+		{ "LC_", 3, LEDGER_PASS },
+		{ "LANGUAGE", 8, LEDGER_DENY },
+		{ "LAN", 3, LEDGER_DENY },
+		{ "lang", 4, LEDGER_DENY },
+		{ "LD_PRELOAD", 10, LEDGER_DENY },
+		{ "", 0, LEDGER_DENY },
+		{ "LC_=", 4, LEDGER_DENY },
+		{ "LC_A\0B", 6, LEDGER_DENY },
+		{ "LANG\0", 5, LEDGER_DENY },
+	};
+	struct ledger *l = *state;
+	char name[200];
+	uint32_t n = 0;
+
+	open_session(l, 1);
+	for (size_t i = 0; i < N_OF(rows); i++)
+		if (ask_env(l, F, ++n, rows[i].name, rows[i].len, "") != rows[i].want)
+			fail_msg("%s", rows[i].name);
+	assert_string_equal(why, "not an allowed variable");
+	memset(name, 'x', sizeof(name));
+	memcpy(name, "LC_", 3);
+	assert_int_equal(ask_env(l, F, ++n, name, 127, ""), LEDGER_PASS);
+	assert_int_equal(ask_env(l, F, ++n, name, 128, ""), LEDGER_DENY);
+	/* Nobody asks the client for a variable; policy knows no such request either. */
+	assert_int_equal(ask_env(l, B, 1, "LANG", 4, ""), LEDGER_ASK);
+	/* A number that was denied is used up like any other. */
+	assert_int_equal(ask_env(l, F, n, "LANG", 4, ""), LEDGER_BROKEN);
+	assert_int_equal(ask_env(l, F, ++n, "LANG", 4, "x"), LEDGER_BROKEN);
+	BROKEN(F, LINK_REQUEST, 1, "\0\0\1\0\0\0\0\3env\1\0\0\0\4LANG", 20);
+	BROKEN(F, LINK_REQUEST, 1, "\0\0\1\1\0\0\0\3env\1\0\0\0\4LANG\0\0\0\2x", 25);
+	BROKEN(F, LINK_REQUEST, 1, "\0\0\1\2\0\0\0\3env\1", 12);
+}
+
+static void
+test_variables_have_a_limit(void **state)
+{
+	struct ledger *l = *state, *none = ledger_new();
+	uint32_t n = 0;
+
+	open_session(l, 1);
+	for (unsigned i = 0; i < LEDGER_ENV_MAX; i++) {
+		assert_int_equal(ask_env(l, F, ++n, "NO", 2, ""), LEDGER_DENY);
+		assert_int_equal(ask_env(l, F, ++n, "LANG", 4, ""), LEDGER_PASS);
+	}
+	assert_int_equal(ask_env(l, F, ++n, "LANG", 4, ""), LEDGER_DENY);
+	assert_string_equal(why, "too many variables");
+	open_session(none, 1);
+	assert_int_equal(ask_env(none, F, 1, "LANG", 4, ""), LEDGER_DENY);
+	ledger_free(none);
 }
 
 static void
@@ -323,7 +404,7 @@ test_lengths_have_both_ends(void **state)
 	BROKEN(F, LINK_OPEN, 2, "\0\0\0\2x", 5);
 	BROKEN(F, LINK_OPEN, 2, "\0\0\0\1\n", 5);
 	BROKEN(F, LINK_OPEN, 2, "\377\377\377\377x", 5);
-	BROKEN(F, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\3env", 11);
+	BROKEN(F, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\5break", 13);
 	BROKEN(F, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\2\0\0\1", 11);
 }
 
@@ -334,9 +415,9 @@ test_requests_and_replies_count_up(void **state)
 
 	open_session(l, 1);
 	BROKEN(B, LINK_REPLY, 1, "\0\0\0\1\1", 5);
-	BROKEN(F, LINK_REQUEST, 1, "\0\0\0\0\0\0\0\3env\1", 12);
-	PASS(F, LINK_REQUEST, 1, "\0\0\0\5\0\0\0\3env\1", 12);
-	BROKEN(F, LINK_REQUEST, 1, "\0\0\0\5\0\0\0\3env\1", 12);
+	BROKEN(F, LINK_REQUEST, 1, "\0\0\0\0\0\0\0\5break\1", 14);
+	PASS(F, LINK_REQUEST, 1, "\0\0\0\5\0\0\0\5break\1", 14);
+	BROKEN(F, LINK_REQUEST, 1, "\0\0\0\5\0\0\0\5break\1", 14);
 	BROKEN(B, LINK_REPLY, 1, "\0\0\0\6\1", 5);
 	BROKEN(F, LINK_REPLY, 1, "\0\0\0\5\1", 5);
 	PASS(B, LINK_REPLY, 1, "\0\0\0\5\1", 5);
@@ -416,7 +497,7 @@ test_a_channel_runs_one_program(void **state)
 
 	open_session(l, 1);
 	ASK(F, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\11subsystem\1\0\0\0\4sftp", 26);
-	PASS(F, LINK_REQUEST, 1, "\0\0\0\2\0\0\0\3env\0", 12);
+	PASS(F, LINK_REQUEST, 1, "\0\0\0\2\0\0\0\5break\0", 14);
 	BROKEN(F, LINK_REQUEST, 1, "\0\0\0\3\0\0\0\4exec\1\0\0\0\2ls", 19);
 	open_session(l, 2);
 	ASK(F, LINK_REQUEST, 2, "\0\0\0\1\0\0\0\5shell\1", 14);
@@ -449,6 +530,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_a_whole_session_passes),
 		T(test_what_needs_a_verdict),
+		T(test_variables_cross_by_name),
+		T(test_variables_have_a_limit),
 		T(test_frames_that_a_side_may_not_send),
 		T(test_channel_numbers_belong_to_their_side_and_are_not_used_twice),
 		T(test_nothing_on_a_channel_that_is_not_there),

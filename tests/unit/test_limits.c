@@ -65,7 +65,7 @@ enter(const char *text, struct limits_ticket *t)
 	assert_int_equal(net_parse(text, &a), 0);
 	*t = (struct limits_ticket){ 0 };
 	if ((v = limits_check(limits, conf, &a)) == LIMITS_OK)
-		limits_enter(limits, &a, t);
+		limits_enter(limits, conf, &a, t);
 	return v;
 }
 
@@ -109,6 +109,46 @@ test_per_source_counts_all_of_a_64(void **state)
 	assert_int_equal(enter("2001:db8::4", &tickets[3]), LIMITS_PER_SOURCE);
 	limits_leave(limits, &tickets[0]);
 	assert_int_equal(enter("2001:db8::4", &tickets[3]), LIMITS_OK);
+}
+
+static void
+test_per_source_counts_by_the_prefix_that_is_set(void **state)
+{
+	(void)state;
+	conf->per_source = 1;
+	conf->source_prefix = (struct settings_prefix){ 24, 48 };
+	assert_int_equal(enter("192.0.2.1", &tickets[0]), LIMITS_OK);
+	assert_int_equal(enter("192.0.2.254", &tickets[1]), LIMITS_PER_SOURCE);
+	assert_int_equal(enter("192.0.3.1", &tickets[1]), LIMITS_OK);
+	assert_int_equal(enter("2001:db8::1", &tickets[2]), LIMITS_OK);
+	assert_int_equal(enter("2001:db8:0:1::3", &tickets[3]), LIMITS_PER_SOURCE);
+	assert_int_equal(enter("2001:db8:1::3", &tickets[3]), LIMITS_OK);
+}
+
+static void
+test_connections_within_one_are_not_of_its_source(void **state)
+{
+	(void)state;
+	conf->per_source = 2;
+	conf->connections = 5;
+	conf->startups = (struct settings_startups){ 1, 100, 1 };
+	assert_int_equal(enter("192.0.2.1", &tickets[0]), LIMITS_OK);
+	limits_logged_in(limits, &tickets[0]);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(limits_check_jump(limits, conf, i, 4), LIMITS_OK);
+		limits_enter_jump(limits, &tickets[1 + i]);
+	}
+	assert_int_equal(limits_startups(limits), 0);
+	assert_int_equal(limits_connections(limits), 4);
+	assert_int_equal(limits_check_jump(limits, conf, 4, 4), LIMITS_JUMPS);
+	assert_int_equal(enter("192.0.2.1", &tickets[4]), LIMITS_OK);
+	assert_int_equal(limits_check_jump(limits, conf, 3, 4), LIMITS_CONNECTIONS);
+	limits_leave(limits, &tickets[1]);
+	limits_leave(limits, &tickets[1]);
+	assert_int_equal(limits_connections(limits), 4);
+	limits_logged_in(limits, &tickets[4]);
+	assert_int_equal(enter("192.0.2.1", &tickets[5]), LIMITS_PER_SOURCE);
+	assert_int_equal(limits_check_jump(limits, conf, 2, 4), LIMITS_OK);
 }
 
 static void
@@ -209,6 +249,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_total, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_per_source_counts_all_of_a_64, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_per_source_counts_by_the_prefix_that_is_set, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_connections_within_one_are_not_of_its_source, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_logged_in_ones_are_no_startups, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -152,6 +152,19 @@ test_a_source_is_an_address_or_a_64(void **state)
 }
 
 static void
+test_a_source_is_what_the_prefix_says(void **state)
+{
+	(void)state;
+	conf->source_prefix = (struct settings_prefix){ 24, 48 };
+	assert_true(charge("2001:db8:0:1::1", PENALTY_CRASH));
+	assert_true(refused("2001:db8:0:2::1"));
+	assert_false(refused("2001:db8:1::1"));
+	assert_true(charge("192.0.2.1", PENALTY_CRASH));
+	assert_true(refused("192.0.2.0"));
+	assert_false(refused("192.0.3.1"));
+}
+
+static void
 test_exempt_sources_are_not_charged(void **state)
 {
 	(void)state;
@@ -211,6 +224,8 @@ main(void)
 		    test_slow_failures_do_not_add_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_a_source_is_an_address_or_a_64, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_a_source_is_what_the_prefix_says, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_exempt_sources_are_not_charged, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_span_of_zero_is_off, set_up, tear_down),

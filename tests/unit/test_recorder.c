@@ -284,8 +284,10 @@ ask_open(struct world *w, uint32_t leg)
 	payload[6] = (uint8_t)(meta_len >> 8);
 	payload[7] = (uint8_t)meta_len;
 	memcpy(payload + 8, meta, meta_len);
+	memcpy(payload + 8 + meta_len, "\0\0\0\1\0\0\0\4LC_*", 12);
 	assert_int_equal(
-	    ipc_plain_send(w->fds[BROKER], REC_OPEN, leg, payload, 8 + meta_len, theirs, 2), 0);
+	    ipc_plain_send(w->fds[BROKER], REC_OPEN, leg, payload, 8 + meta_len + 12, theirs, 2),
+	    0);
 	close(theirs[0]);
 	close(theirs[1]);
 }
@@ -532,7 +534,7 @@ static void
 test_bad_metadata_is_refused(void **state)
 {
 	struct world *w = *state;
-	static const uint8_t bad[] = "\0\0\0\3\0\0\0\6\1\0\0\0\1\n";
+	static const uint8_t bad[] = "\0\0\0\3\0\0\0\6\1\0\0\0\1\n\0\0\0\0";
 	int theirs[2];
 
 	want(w, BROKER, REC_READY);
@@ -544,6 +546,60 @@ test_bad_metadata_is_refused(void **state)
 	close(theirs[1]);
 	want(w, BROKER, REC_REFUSED);
 	assert_int_equal(chain_failed(w->rig->chain), 0);
+}
+
+/* What stands at the end of REC_OPEN. */
+static void
+open_with(struct world *w, uint32_t leg, const struct buf *env)
+{
+	struct buf *b = buf_new(16384);
+	int theirs[2];
+
+	assert_int_equal(buf_put_u32(b, 3) | buf_put_u32(b, 0), 0);
+	assert_int_equal(buf_put(b, buf_ptr(env), buf_len(env)), 0);
+	w->fds[FRONT] = edge(&theirs[0]);
+	w->fds[BACK] = edge(&theirs[1]);
+	assert_int_equal(
+	    ipc_plain_send(w->fds[BROKER], REC_OPEN, leg, buf_ptr(b), buf_len(b), theirs, 2), 0);
+	close(theirs[0]);
+	close(theirs[1]);
+	buf_free(b);
+}
+
+static void
+test_lists_of_variables_that_are_not_taken(void **state)
+{
+	struct world *w = *state;
+	struct buf *b = buf_new(16384);
+	char name[REC_ENV_LEN + 2] = { 0 };
+
+	want(w, BROKER, REC_READY);
+	assert_int_equal(buf_put_u32(b, REC_ENV_MAX + 1), 0);
+	for (unsigned i = 0; i <= REC_ENV_MAX; i++)
+		assert_int_equal(buf_put_cstr(b, "A"), 0);
+	open_with(w, 1, b);
+	want(w, BROKER, REC_REFUSED);
+	buf_reset(b);
+	assert_int_equal(buf_put_u32(b, 2) | buf_put_cstr(b, "A"), 0);
+	open_with(w, 1, b);
+	want(w, BROKER, REC_REFUSED);
+	buf_reset(b);
+	memset(name, 'x', REC_ENV_LEN + 1);
+	assert_int_equal(buf_put_u32(b, 1) | buf_put_cstr(b, name), 0);
+	open_with(w, 1, b);
+	want(w, BROKER, REC_REFUSED);
+	buf_reset(b);
+	assert_int_equal(buf_put_u32(b, 0) | buf_put_u8(b, 0), 0);
+	open_with(w, 1, b);
+	want(w, BROKER, REC_REFUSED);
+	buf_reset(b);
+	assert_int_equal(buf_put_u32(b, REC_ENV_MAX), 0);
+	name[REC_ENV_LEN] = '\0';
+	for (unsigned i = 0; i < REC_ENV_MAX; i++)
+		assert_int_equal(buf_put_cstr(b, name), 0);
+	open_with(w, 1, b);
+	want(w, BROKER, REC_OPENED);
+	buf_free(b);
 }
 
 /* Verdicts. */
@@ -589,6 +645,56 @@ test_an_allowed_request_crosses_after_the_answer(void **state)
 	want_nothing(w, BACK);
 	answer_as(w, POL_ALLOW, "", NULL, 0);
 	want_data(w, BACK, LINK_REQUEST, 1, EXEC);
+	see(w, &seen);
+	assert_non_null(find_event(&seen, EVENT_TO_FRONT, EVENT_VERDICT));
+	assert_null(find_event(&seen, EVENT_TO_FRONT, LINK_NOTE));
+}
+
+/* Request n for a variable, with reply. */
+static size_t
+put_env(uint8_t dst[64], uint8_t n, const char *name)
+{
+	size_t len = strlen(name);
+
+	memcpy(dst, "\0\0\0\0\0\0\0\3env\1\0\0\0", 15);
+	dst[3] = n;
+	dst[15] = (uint8_t)len;
+	memcpy(dst + 16, name, len);
+	memcpy(dst + 16 + len, "\0\0\0\1v", 5);
+	return 16 + len + 5;
+}
+
+static void
+test_variables_cross_without_being_asked_about_or_not_at_all(void **state)
+{
+	struct world *w = *state;
+	uint8_t one[64], two[64], three[64];
+	size_t one_len = put_env(one, 1, "LC_A"), two_len = put_env(two, 2, "EVIL\n"),
+	       three_len = put_env(three, 3, "LC_B");
+
+	open_leg(w);
+	give_policy(w);
+	open_channel(w);
+	send_to(w, FRONT, LINK_REQUEST, 1, one, one_len);
+	send_to(w, FRONT, LINK_REQUEST, 1, two, two_len);
+	send_to(w, FRONT, LINK_REQUEST, 1, three, three_len);
+	want_data(w, BACK, LINK_REQUEST, 1, one, one_len);
+	want_data(w, BACK, LINK_REQUEST, 1, three, three_len);
+	want_data(w, FRONT, LINK_REPLY, 1, "\0\0\0\2\0", 5);
+	/* The target answers the others, in its own time. */
+	send_to(w, BACK, LINK_REPLY, 1, "\0\0\0\1\1", 5);
+	want_data(w, FRONT, LINK_REPLY, 1, "\0\0\0\1\1", 5);
+	/* Nobody waits for an answer to this one. */
+	three[3] = 4;
+	three[11] = 0;
+	three[16] = 'X';
+	send_to(w, FRONT, LINK_REQUEST, 1, three, three_len);
+	want_nothing(w, FRONT);
+	want_nothing(w, BACK);
+	want_nothing(w, POLICY);
+	assert_true(audited(w, "request.refused"));
+	assert_true(audited(w, "env EVIL\\\\"));
+	assert_true(audited(w, "env XC_B"));
 	see(w, &seen);
 	assert_non_null(find_event(&seen, EVENT_TO_FRONT, EVENT_VERDICT));
 	assert_null(find_event(&seen, EVENT_TO_FRONT, LINK_NOTE));
@@ -1285,6 +1391,43 @@ test_content_that_is_kept_is_marked(void **state)
 	assert_memory_equal(ev[1].data, "secret content", 14);
 }
 
+/* Next to nothing of it is written, but all of it is held until a commit. */
+static void
+test_content_that_waits_makes_a_commit(void **state)
+{
+	enum { PIECE = 32768, PIECES = COMMIT_BYTES / PIECE };
+	/* WRITE 2 to handle "h" at 0: COMMIT_BYTES, which are to follow. */
+	static const uint8_t head[] = "\0\x20\0\x16\6\0\0\0\2\0\0\0\1h\0\0\0\0\0\0\0\0\0\x20\0";
+	struct stream *s = put_stream();
+	struct world *w = *state;
+	uint8_t *data = calloc(1, PIECE);
+	unsigned before;
+
+	assert_int_equal(COMMIT_BYTES, 0x200000);
+	assert_non_null(data);
+	open_sftp(w, POL_FILES_HASH, POL_FILES_READ | POL_FILES_WRITE);
+	for (size_t i = 0; i < 4; i++)
+		carry(w, s->steps[i].way == EVENT_FRONT ? FRONT : BACK, s, i);
+	settle(w);
+	/* No commit is made for its being time. */
+	w->rec.commit = (struct commit){ .at_ns = UINT64_MAX };
+	before = commits.n;
+	send_to(w, FRONT, LINK_DATA, 1, head, sizeof(head));
+	for (size_t i = 0; i < PIECES; i++) {
+		assert_int_equal(commits.n, before);
+		assert_true(chain_pending(w->rec.chain) < PIECE);
+		send_to(w, FRONT, LINK_DATA, 1, data, PIECE);
+		pass(w);
+	}
+	settle(w);
+	assert_int_equal(commits.n, before + 1);
+	assert_true(release_bytes(w->rec.out) < PIECE);
+	want_data(w, BACK, LINK_DATA, 1, head, sizeof(head));
+	want_data(w, BACK, LINK_DATA, 1, data, PIECE);
+	stream_free(s);
+	free(data);
+}
+
 /* The back keeps it for the program, so it would be the first that the target reads: requests that no rule was held against. */
 static void
 test_sftp_behind_data_is_denied(void **state)
@@ -1532,7 +1675,9 @@ main(void)
 		T(test_a_failed_commit_releases_nothing_and_is_not_tried_again),
 		T(test_a_second_session_is_refused_while_the_store_has_failed),
 		T(test_bad_metadata_is_refused),
+		T(test_lists_of_variables_that_are_not_taken),
 		T(test_an_allowed_request_crosses_after_the_answer),
+		T(test_variables_cross_without_being_asked_about_or_not_at_all),
 		T(test_the_sender_is_held_and_the_other_direction_flows),
 		T(test_a_denied_request_does_not_cross_and_the_front_is_told),
 		T(test_a_replaced_request_crosses_in_its_new_form_and_both_are_recorded),
@@ -1566,6 +1711,7 @@ main(void)
 		T(test_the_end_of_the_broker_is_an_orderly_stop),
 		T(test_content_crosses_and_its_hash_is_recorded),
 		T(test_content_that_is_kept_is_marked),
+		T(test_content_that_waits_makes_a_commit),
 		T(test_sftp_behind_data_is_denied),
 		T(test_a_file_that_is_open_at_the_end_is_told),
 		T(test_a_refused_request_is_rewritten_and_told),

@@ -98,6 +98,15 @@ static const struct {
 					      "all are kept), found a map" },
 	{ "limits: {connections: 0}", "etc/b.yaml:1:23: limits.connections: expected an integer "
 				      "from 1 to 100000, found \"0\"" },
+	{ "limits: {source_prefix: 33:64}",
+	    "etc/b.yaml:1:25: limits.source_prefix: expected ipv4:ipv6, as 32:64: bits of an "
+	    "address, from 8 to 32 and to 128, found \"33:64\"" },
+	{ "limits: {source_prefix: 24:7}",
+	    "etc/b.yaml:1:25: limits.source_prefix: expected ipv4:ipv6, as 32:64: bits of an "
+	    "address, from 8 to 32 and to 128, found \"24:7\"" },
+	{ "limits: {source_prefix: 24}",
+	    "etc/b.yaml:1:25: limits.source_prefix: expected ipv4:ipv6, as 32:64: bits of an "
+	    "address, from 8 to 32 and to 128, found \"24\"" },
 	{ "limits: {startups: 10:30}", "etc/b.yaml:1:20: limits.startups: expected "
 				       "begin:rate:full, as 100:30:400, rate from 1 to "
 				       "100, begin not above full, found \"10:30\"" },
@@ -203,6 +212,8 @@ test_an_empty_file_has_all_defaults(void **state)
 	assert_true(s->stall_timeout_ns == 30 * CLOCK_NS_PER_S);
 	assert_int_equal(s->connections, 2000);
 	assert_int_equal(s->per_source, 64);
+	assert_int_equal(s->source_prefix.v4, 32);
+	assert_int_equal(s->source_prefix.v6, 64);
 	assert_int_equal(s->channels, 10);
 	assert_int_equal(s->auth_tries, 6);
 	assert_false(s->identity_from_pam || s->groups_from_pam || s->explain);
@@ -231,7 +242,8 @@ test_every_key_reaches_its_field(void **state)
 	    "  pam: {service: sshd, identity_from_pam: true, groups_from_pam: true, timeout: 9s},\n"
 	    "  explain: true, grace: 10s}\n"
 	    "recording: {durability: process, stall_timeout: 10s, auditors: [], retain: {}}\n"
-	    "limits: {connections: 5, per_source: 4, channels: 3, auth_tries: 2, startups: "
+	    "limits: {connections: 5, per_source: 4, channels: 3, auth_tries: 2, source_prefix: "
+	    "24:56, startups: "
 	    "1:50:9}\n"
 	    "penalties: {crash: 1s, alarm: 2s, auth_failure: 3s, no_auth: 0s, grace_exceeded: 4s, "
 	    "from: 5s, max: 6s,\n"
@@ -263,6 +275,8 @@ test_every_key_reaches_its_field(void **state)
 	assert_true(s->stall_timeout_ns == 10 * CLOCK_NS_PER_S);
 	assert_int_equal(
 	    s->connections * 1000 + s->per_source * 100 + s->channels * 10 + s->auth_tries, 5432);
+	assert_int_equal(s->source_prefix.v4, 24);
+	assert_int_equal(s->source_prefix.v6, 56);
 	assert_int_equal(s->startups.begin, 1);
 	assert_int_equal(s->startups.rate, 50);
 	assert_int_equal(s->startups.full, 9);
