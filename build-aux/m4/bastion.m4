@@ -48,6 +48,25 @@ AC_DEFUN([BASTION_LIBRARIES], [
     [AC_MSG_ERROR([liblmdb not found: install liblmdb-dev])])
 ])
 
+# pam_bastion_oidc.so, and where PAM looks for modules.
+AC_DEFUN([BASTION_OIDC], [
+  AC_ARG_WITH([oidc],
+    [AS_HELP_STRING([--without-oidc], [do not build pam_bastion_oidc.so (which needs libcurl and libqrencode)])],
+    [bastion_oidc=$withval], [bastion_oidc=yes])
+  AC_ARG_WITH([pamdir],
+    [AS_HELP_STRING([--with-pamdir=DIR], [where PAM modules are installed @<:@LIBDIR/security@:>@])],
+    [pamdir=$withval], [pamdir='${libdir}/security'])
+  AC_SUBST([pamdir])
+  AS_IF([test "x$bastion_oidc" != xno], [
+    PKG_CHECK_MODULES([CURL], [libcurl >= 7.85])
+    PKG_CHECK_MODULES([QRENCODE], [libqrencode >= 4.0])
+    AC_CHECK_HEADER([security/pam_modules.h], [], [AC_MSG_ERROR([security/pam_modules.h not found: install libpam0g-dev])])
+    AC_CHECK_LIB([pam], [pam_syslog], [AC_SUBST([PAM_LIBS], [-lpam])],
+      [AC_MSG_ERROR([libpam not found: install libpam0g-dev])])
+  ])
+  AM_CONDITIONAL([OIDC], [test "x$bastion_oidc" != xno])
+])
+
 # The wire stands before functions inside libssh; only a static libssh lets it.
 AC_DEFUN([BASTION_LIBSSH], [
   PKG_CHECK_MODULES([LIBSSH], [libssh >= 0.10.6])
@@ -110,6 +129,9 @@ AC_DEFUN([BASTION_FLAGS], [
     FUZZ_CFLAGS="-fsanitize=fuzzer-no-link" FUZZ_LDFLAGS="-fsanitize=fuzzer"])
   AS_IF([test "x$bastion_coverage" = xyes], [
     HARDEN_CFLAGS="$HARDEN_CFLAGS --coverage -O0" HARDEN_LDFLAGS="$HARDEN_LDFLAGS --coverage"])
+  # Sanitizers' symbols come from the program that loads a module.
+  AS_IF([test -z "$bastion_sanitizer"], [MODULE_LDFLAGS=-Wl,-z,defs])
+  AC_SUBST([MODULE_LDFLAGS])
   AC_SUBST([WARN_CFLAGS])
   AC_SUBST([HARDEN_CFLAGS])
   AC_SUBST([HARDEN_LDFLAGS])
