@@ -205,7 +205,7 @@ done <<'EOT'
 /.well-known/openid-configuration issuer not.set.up the provider calls itself https://localhost/other
 /.well-known/openid-configuration endpoint cannot.be.used token_endpoint is not an https URL
 /device/auth 500 does.not.answer device authorization: HTTP status 503
-/device/auth cut does.not.answer device authorization: 
+/device/auth cut does.not.answer device authorization:
 /device/auth garbage cannot.be.used device authorization: the answer is not JSON
 EOT
 no_fault
