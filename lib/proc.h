@@ -23,7 +23,8 @@ struct proc_spec {
 	const int *
 	    fds; /* borrowed; become PROC_FD_FIRST, PROC_FD_FIRST+1, ...; -1 leaves that number closed */
 	size_t n_fds;
-	uid_t uid; /* used when we are root and uid is not 0 */
+	bool group; /* for who watches it: with its end that of its process group is wanted */
+	uid_t uid;  /* used when we are root and uid is not 0 */
 	gid_t gid;
 };
 

@@ -214,11 +214,26 @@ broker_add_folder(
 	(*n)++;
 }
 
+/* What modules of PAM may reach besides what every program may. */
+static void
+broker_add_pam(const struct settings *s, struct sandbox_path *paths, size_t *n)
+{
+	if (s->pam_confdir[0] != '\0')
+		paths[(*n)++] = (struct sandbox_path){ .path = s->pam_confdir };
+	for (size_t i = 0; i < s->pam_read.n; i++)
+		paths[(*n)++] = (struct sandbox_path){ .path = s->pam_read.path[i] };
+	for (size_t i = 0; i < s->pam_write.n; i++)
+		paths[(*n)++] =
+		    (struct sandbox_path){ .path = s->pam_write.path[i], .write = true };
+	for (size_t i = 0; i < s->pam_run.n; i++)
+		paths[(*n)++] = (struct sandbox_path){ .path = s->pam_run.path[i], .exec = true };
+}
+
 /* Files get replaced by renaming, so their folders are what stays readable for a reload. */
 static int
 broker_close_sandbox(const struct settings *s, const char *libexec)
 {
-	struct sandbox_path paths[BROKER_PATHS + 2];
+	struct sandbox_path paths[BROKER_PATHS + 3 + 3 * SETTINGS_PATHS_MAX];
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
 	char(*folders)[PATH_MAX] = calloc(BROKER_PATHS, PATH_MAX);
 	size_t n = 0;
@@ -237,6 +252,7 @@ broker_close_sandbox(const struct settings *s, const char *libexec)
 		paths[n++] = (struct sandbox_path){ .path = credentials };
 	paths[n++] = (struct sandbox_path){ .path = s->state, .write = true };
 	paths[n++] = (struct sandbox_path){ .path = libexec, .exec = true };
+	broker_add_pam(s, paths, &n);
 	if ((r = privilege_drop()) == 0)
 		r = sandbox_enter(SANDBOX_BROKER, paths, n);
 	free(folders);

@@ -40,6 +40,7 @@ conn_free(struct conn *c)
 		jump_parent_gone(jump);
 	while ((l = LIST_FIRST(&c->legs)) != NULL)
 		leg_front_gone(l);
+	auth_conn_gone(c->w, c->id);
 	if (c->parent != NULL)
 		LIST_REMOVE(c, of_parent);
 	LIST_REMOVE(c, by_id);

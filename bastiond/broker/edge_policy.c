@@ -209,6 +209,35 @@ policy_on_jumped(void *arg, struct ipc_msg *msg)
 }
 
 static int
+policy_on_want_auth(void *arg, struct ipc_msg *msg)
+{
+	struct service *s = arg;
+	struct buf *b = buf_view(msg->data, msg->len);
+	uint32_t attempt, via;
+	int r = -ENOMEM;
+
+	if (b != NULL && (r = buf_get_u32(b, &attempt)) == 0 && (r = buf_get_u32(b, &via)) == 0 &&
+	    (r = buf_end(b)) == 0)
+		r = auth_want(s->conf.arg, msg->id, attempt, via);
+	buf_free(b);
+	return r;
+}
+
+static int
+policy_on_stop_auth(void *arg, struct ipc_msg *msg)
+{
+	struct service *s = arg;
+	struct buf *b = buf_view(msg->data, msg->len);
+	uint32_t attempt;
+	int r = -ENOMEM;
+
+	if (b != NULL && (r = buf_get_u32(b, &attempt)) == 0 && (r = buf_end(b)) == 0)
+		auth_stop(s->conf.arg, msg->id, attempt);
+	buf_free(b);
+	return r;
+}
+
+static int
 policy_on_status(void *arg, struct ipc_msg *msg)
 {
 	struct service *s = arg;
@@ -226,6 +255,8 @@ static const struct ipc_rule policy_rules[] = {
 	{ POL_JUMPED, "jumped", 5, 16384, 0, IPC_ANY_STATE, policy_on_jumped },
 	{ POL_NO_SHELL, "no-shell", 4, 1024, 0, IPC_ANY_STATE, policy_on_no_shell },
 	{ POL_END_LEG, "end-leg", 4, 4 + POLICY_LINE_SIZE, 0, IPC_ANY_STATE, policy_on_end_leg },
+	{ POL_WANT_AUTH, "want-auth", 8, 8, 0, IPC_ANY_STATE, policy_on_want_auth },
+	{ POL_STOP_AUTH, "stop-auth", 4, 4, 0, IPC_ANY_STATE, policy_on_stop_auth },
 	{ POL_STATUS_REPLY, "status-reply", 0, IPC_MAX, 0, IPC_ANY_STATE, policy_on_status },
 };
 
@@ -261,6 +292,7 @@ policy_down(void *arg, const char *what)
 	struct wiring *w = arg;
 
 	policy_end_reload(w, false, "bastiond-policy ended while it loaded");
+	auth_policy_down(w);
 	leg_policy_down(w);
 	conn_policy_down(w);
 	wiring_service_down(w, &w->policy, what);

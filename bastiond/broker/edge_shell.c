@@ -129,6 +129,7 @@ shell_on_sessions(void *arg, struct ipc_msg *msg)
 void
 shell_forget(struct leg *l)
 {
+	auth_shell_gone(l->w, l->id);
 	if (l->asks_sessions)
 		wiring_audit_forget(l->w, l);
 	l->asks_sessions = false;

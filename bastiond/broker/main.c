@@ -80,7 +80,7 @@ main_complain(const char *text)
 static int
 main_find_programs(struct broker_parts *parts)
 {
-	char text[PATH_MAX + 256], auth[PATH_MAX];
+	char text[PATH_MAX + 256];
 	const char *missing = "?";
 	int r = proc_libexec_dir(parts->libexec, sizeof(parts->libexec));
 
@@ -92,9 +92,7 @@ main_find_programs(struct broker_parts *parts)
 		    err_str(r));
 		return main_complain(text);
 	}
-	parts->about.has_auth =
-	    str_format(auth, sizeof(auth), "%s/bastiond-auth", parts->libexec) == 0 &&
-	    access(auth, X_OK) == 0;
+	parts->about.has_auth = parts->programs.fd[PROGRAM_AUTH] >= 0;
 	return 0;
 }
 
@@ -168,7 +166,13 @@ main_load(const char *file, struct broker_parts *parts)
 	struct conf_err err = { "" };
 	int r = settings_load(file, &parts->about, &parts->settings, &err);
 
-	return r == 0 ? 0 : main_complain(err.text[0] != '\0' ? err.text : err_str(r));
+	if (r != 0)
+		return main_complain(err.text[0] != '\0' ? err.text : err_str(r));
+	if (parts->settings->has_pam_user) {
+		parts->programs.uid[PROGRAM_AUTH] = parts->settings->pam_uid;
+		parts->programs.gid[PROGRAM_AUTH] = parts->settings->pam_gid;
+	}
+	return 0;
 }
 
 /* Everything that can fail while there is still a terminal to say it on. 0; 1 after a complaint. */

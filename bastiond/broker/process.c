@@ -17,11 +17,12 @@ struct process {
 	int pidfd;
 	struct loop_io *io;
 	bool killed;
+	bool group; /* as of struct proc_spec */
 	process_fn ended;
 	void *arg;
 };
 
-const struct process_ops process_real = { proc_spawn, proc_kill, proc_collect };
+const struct process_ops process_real = { proc_spawn, proc_kill, proc_collect, proc_kill_group };
 
 static void
 process_on_end(void *arg, uint32_t revents)
@@ -30,6 +31,9 @@ process_on_end(void *arg, uint32_t revents)
 	int status;
 
 	(void)revents;
+	/* Before it is collected: its number, and so its group's, is nobody else's yet. Mostly there is nobody left. */
+	if (p->group)
+		(void)!p->ops->kill_group(p->pid, SIGKILL);
 	if (p->ops->collect(p->pid, &status) != 0)
 		return; /* not yet: the loop comes back */
 	p->ended(p->arg, status);
@@ -45,7 +49,9 @@ process_start(struct loop *l, const struct process_ops *ops, const struct proc_s
 
 	if (p == NULL)
 		return r;
-	*p = (struct process){ .ops = ops, .pidfd = -1, .ended = ended, .arg = arg };
+	*p = (struct process){
+		.ops = ops, .pidfd = -1, .group = spec->group, .ended = ended, .arg = arg
+	};
 	if ((r = ops->spawn(spec, &p->pid, &p->pidfd)) != 0)
 		goto out;
 	if ((r = loop_add(l, p->pidfd, EPOLLIN, process_on_end, p, &p->io)) != 0) {
@@ -71,6 +77,8 @@ process_kill(struct process *p, int signo)
 		return;
 	if (signo == SIGKILL)
 		p->killed = true;
+	if (signo == SIGKILL && p->group)
+		(void)!p->ops->kill_group(p->pid, signo); /* none yet, when it has just begun */
 	if ((r = p->ops->kill(p->pidfd, signo)) != 0 && r != -ESRCH)
 		log_err("process.kill_failed pid=%d signal=%d reason=\"%s\"", (int)p->pid, signo,
 		    err_str(r));

@@ -9,10 +9,11 @@
 #include "lib/proc.h"
 
 struct process_ops {
-	/* As proc_spawn(), proc_kill() and proc_collect(). */
+	/* As proc_spawn(), proc_kill(), proc_collect() and proc_kill_group(). */
 	int (*spawn)(const struct proc_spec *spec, pid_t *ret_pid, int *ret_pidfd);
 	int (*kill)(int pidfd, int signo);
 	int (*collect)(pid_t pid, int *ret_status);
+	int (*kill_group)(pid_t pid, int signo);
 };
 extern const struct process_ops process_real;
 

@@ -1,6 +1,7 @@
 /* Names, uids and descriptors of the programs. */
 #include "config.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -21,6 +22,7 @@ static const struct {
 	[PROGRAM_POLICY] = { "bastiond-policy", "bastiond-policy", 61705 },
 	[PROGRAM_READER] = { "bastiond-reader", "bastiond-recorder", 61703 },
 	[PROGRAM_SHELL] = { "bastiond-shell", "bastiond-shell", 61706 },
+	[PROGRAM_AUTH] = { "bastiond-auth", "bastiond-auth", 61707 },
 };
 
 const char *
@@ -53,6 +55,8 @@ programs_open(struct programs *p, const char *dir, const char **ret_missing)
 	for (size_t i = 0; r == 0 && i < PROGRAM_N; i++) {
 		programs_find_user(p, (enum program)i);
 		r = proc_open(dir, program_table[i].name, &p->fd[i]);
+		if (r == -ENOENT && i == PROGRAM_AUTH)
+			r = 0;
 		if (r != 0)
 			*ret_missing = program_table[i].name;
 	}

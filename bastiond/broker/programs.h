@@ -17,6 +17,7 @@ enum program {
 	PROGRAM_POLICY,
 	PROGRAM_READER,
 	PROGRAM_SHELL,
+	PROGRAM_AUTH, /* may be missing: configure --without-pam */
 	PROGRAM_N
 };
 
@@ -27,7 +28,7 @@ struct programs {
 };
 
 /*
- * Open all of dir's. As root each gets the uid of its user where there is one, else its fixed number; otherwise ours.
+ * Open all of dir's; bastiond-auth where it is installed. As root each gets the uid of its user where there is one, else its fixed number; otherwise ours.
  * *ret_missing: on failure the program's name. 0; -errno.
  */
 int programs_open(struct programs *p, const char *dir, const char **ret_missing) MUST_CHECK;

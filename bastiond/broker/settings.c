@@ -1,7 +1,10 @@
 /* One table of keys; a section of the file is a row whose value is a map. */
 #include "config.h"
 
+#include <sys/stat.h>
+
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,6 +235,57 @@ take_service(struct settings_load *l, const struct settings_key *k, const struct
 	return r;
 }
 
+static int
+take_folder(struct settings_load *l, const struct settings_key *k, const struct conf_node *n)
+{
+	char *dst = settings_at(l, k);
+	int r = settings_path(l, n, dst);
+	struct stat st;
+
+	if (r == 0 && (stat(dst, &st) != 0 || !S_ISDIR(st.st_mode)))
+		r = conf_fail(n, l->err, "a folder that is there");
+	return r;
+}
+
+static int
+take_paths(struct settings_load *l, const struct settings_key *k, const struct conf_node *n)
+{
+	struct settings_paths *paths = settings_at(l, k);
+	int r = settings_list(l, n, 0, SETTINGS_PATHS_MAX);
+
+	paths->n = 0;
+	for (size_t i = 0; r == 0 && i < conf_n(n); i++) {
+		const struct conf_node *at = conf_at(n, i);
+
+		if ((r = settings_path(l, at, paths->path[i])) == 0 &&
+		    access(paths->path[i], F_OK) != 0)
+			r = conf_fail(at, l->err, "a path that is there (%s)", err_str(-errno));
+		paths->n++;
+	}
+	return r;
+}
+
+static int
+take_user(struct settings_load *l, const struct settings_key *k, const struct conf_node *n)
+{
+	const struct passwd *pw;
+	const char *name;
+	int r = conf_str(n, &name, l->err);
+
+	(void)k;
+	if (r != 0)
+		return r;
+	if ((pw = getpwnam(name)) == NULL)
+		return conf_fail(n, l->err, "a user of this system");
+	if (geteuid() != 0 && pw->pw_uid != geteuid())
+		return conf_fail(n, l->err,
+		    "the user who starts bastiond (only root starts programs for others)");
+	l->s->has_pam_user = true;
+	l->s->pam_uid = pw->pw_uid;
+	l->s->pam_gid = pw->pw_gid;
+	return 0;
+}
+
 /* One method, appended to dst behind a comma where something stands there already. */
 static int
 settings_method(struct settings_load *l, const struct conf_node *n, char *dst)
@@ -428,6 +482,11 @@ static const struct settings_key settings_keys[] = {
 	OTHER("login.pam", "service", take_service, pam_service),
 	OTHER("login.pam", "identity_from_pam", take_bool, identity_from_pam),
 	OTHER("login.pam", "groups_from_pam", take_bool, groups_from_pam),
+	OTHER("login.pam", "confdir", take_folder, pam_confdir),
+	PLAIN("login.pam", "user", take_user),
+	OTHER("login.pam", "read", take_paths, pam_read),
+	OTHER("login.pam", "write", take_paths, pam_write),
+	OTHER("login.pam", "run", take_paths, pam_run),
 	SPAN("login.pam", "timeout", pam_timeout_ns, S_NS, 3600 * S_NS),
 	OTHER("login", "explain", take_bool, explain),
 	SPAN("login", "grace", grace_ns, S_NS, 3600 * S_NS),
@@ -439,6 +498,7 @@ static const struct settings_key settings_keys[] = {
 	NUMBER("limits", "per_source", per_source, 1, 100000),
 	NUMBER("limits", "channels", channels, 1, 1000),
 	NUMBER("limits", "auth_tries", auth_tries, 1, 100),
+	NUMBER("limits", "auth_processes", auth_processes, 1, 10000),
 	OTHER("limits", "startups", take_startups, startups),
 	OTHER("limits", "source_prefix", take_prefix, source_prefix),
 	SPAN("penalties", "crash", penalties.crash_ns, 0, 86400 * S_NS),
@@ -547,6 +607,7 @@ settings_default(struct settings *s, const char *path)
 	s->per_source = 64;
 	s->channels = 10;
 	s->auth_tries = 6;
+	s->auth_processes = 64;
 	s->startups = (struct settings_startups){ 100, 30, 400 };
 	s->source_prefix = (struct settings_prefix){ 32, 64 };
 	s->penalties.crash_ns = 90 * S_NS;
@@ -613,6 +674,33 @@ settings_load(const char *path, const struct settings_about *about, struct setti
 	return r;
 }
 
+static bool
+settings_same_paths(const struct settings_paths *a, const struct settings_paths *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->path[i], b->path[i]) != 0)
+			return false;
+	return true;
+}
+
+/* What the broker's sandbox lets modules reach is said once, at the start; likewise whose uid they have. */
+static const char *
+settings_pam_needs_restart(const struct settings *a, const struct settings *b)
+{
+	if (strcmp(a->pam_confdir, b->pam_confdir) != 0)
+		return "login.pam.confdir";
+	if (a->has_pam_user != b->has_pam_user || a->pam_uid != b->pam_uid ||
+	    a->pam_gid != b->pam_gid)
+		return "login.pam.user";
+	if (!settings_same_paths(&a->pam_read, &b->pam_read))
+		return "login.pam.read";
+	if (!settings_same_paths(&a->pam_write, &b->pam_write))
+		return "login.pam.write";
+	return settings_same_paths(&a->pam_run, &b->pam_run) ? NULL : "login.pam.run";
+}
+
 const char *
 settings_needs_restart(const struct settings *a, const struct settings *b)
 {
@@ -626,5 +714,5 @@ settings_needs_restart(const struct settings *a, const struct settings *b)
 		return "vault.unlock";
 	if (a->penalties.sources != b->penalties.sources)
 		return "penalties.sources";
-	return NULL;
+	return settings_pam_needs_restart(a, b);
 }

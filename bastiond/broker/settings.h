@@ -2,6 +2,8 @@
 #ifndef BASTION_BROKER_SETTINGS_H
 #define BASTION_BROKER_SETTINGS_H
 
+#include <sys/types.h>
+
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +18,7 @@
 #define SETTINGS_METHODS_MAX 8u	  /* ways to log in */
 #define SETTINGS_NETS_MAX 64u	  /* networks in one list */
 #define SETTINGS_ENV_MAX 64u	  /* patterns of environment names; REC_ENV_MAX */
+#define SETTINGS_PATHS_MAX 8u	  /* paths in one list of login.pam */
 #define SETTINGS_WORD_SIZE 64u	  /* bytes of a method, a pattern, a service name */
 #define SETTINGS_UNLOCK_SIZE 4200 /* bytes of vault.unlock: a path and what stands before it */
 
@@ -45,6 +48,11 @@ struct settings_words {
 	size_t n;
 };
 
+struct settings_paths {
+	char path[SETTINGS_PATHS_MAX][PATH_MAX];
+	size_t n;
+};
+
 enum settings_durability { SETTINGS_STRICT, SETTINGS_PROCESS };
 
 /* Spans are in nanoseconds, paths as seen from the process that loads the file. No pointers: copied and freed as one. */
@@ -62,13 +70,19 @@ struct settings {
 	struct settings_words methods;
 	char pam_service[SETTINGS_WORD_SIZE];
 	bool identity_from_pam, groups_from_pam, explain;
-	uint64_t pam_timeout_ns; /* of one conversation */
+	uint64_t pam_timeout_ns;    /* of one conversation */
+	char pam_confdir[PATH_MAX]; /* "": the system's */
+	bool has_pam_user;	    /* else the role's own */
+	uid_t pam_uid;
+	gid_t pam_gid;
+	struct settings_paths pam_read, pam_write,
+	    pam_run; /* for modules, besides /usr, /lib and /etc */
 	uint64_t grace_ns;
 
 	enum settings_durability durability;
 	uint64_t stall_timeout_ns;
 
-	uint64_t connections, per_source, channels, auth_tries;
+	uint64_t connections, per_source, channels, auth_tries, auth_processes;
 	struct settings_startups startups;
 	struct settings_prefix source_prefix;
 

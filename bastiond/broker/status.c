@@ -175,6 +175,7 @@ status_make(const struct status_ask *a)
 	json_put_u64(j, "connections", w->n_conns - w->n_jumps);
 	json_put_u64(j, "jumps", w->n_jumps);
 	json_put_u64(j, "legs", w->n_legs);
+	json_put_u64(j, "auths", w->n_auths);
 	json_put(j, "children", status_children(w));
 	json_put(j, "limits", status_limits(w));
 	json_put(j, "recorder", status_of_recorder(w, a->answers[0]));

@@ -57,6 +57,7 @@ wiring_free(struct wiring *w)
 		while (!LIST_EMPTY(&w->legs[i]))
 			leg_free(LIST_FIRST(&w->legs[i]));
 	}
+	auth_free_all(w);
 	reader_free(w);
 	status_free(w);
 	audit_free(w);
@@ -229,6 +230,7 @@ wiring_stop_rest(struct wiring *w)
 	w->phase = WIRING_STOPS_REST;
 	conn_kill_all(w);
 	leg_kill_all(w);
+	auth_kill_all(w);
 	reader_kill_all(w);
 	service_stop(&w->policy, WIRING_KILL_NS);
 	service_stop(&w->keys, WIRING_KILL_NS);
@@ -282,6 +284,6 @@ bool
 wiring_stopped(const struct wiring *w)
 {
 	return w->phase == WIRING_STOPS_REST && w->n_conns == 0 && w->n_legs == 0 &&
-	       w->keys.state == SERVICE_STOPPED && w->policy.state == SERVICE_STOPPED &&
-	       w->recorder.state == SERVICE_STOPPED;
+	       w->n_auths == 0 && w->keys.state == SERVICE_STOPPED &&
+	       w->policy.state == SERVICE_STOPPED && w->recorder.state == SERVICE_STOPPED;
 }

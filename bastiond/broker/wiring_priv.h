@@ -19,6 +19,8 @@
 #define WIRING_KILL_NS (2 * CLOCK_NS_PER_S) /* from BRK_FRONT_CLOSE to SIGKILL */
 #define WIRING_LINGER_NS                                                                           \
 	(10 * CLOCK_NS_PER_S) /* a back may take this long to end after its session */
+#define AUTH_OVERTIME_NS                                                                           \
+	(2 * CLOCK_NS_PER_S) /* bastiond-auth knows its time from policy, and says so by itself */
 #define WIRING_STOP_NS                                                                             \
 	(15 * CLOCK_NS_PER_S)	     /* the recorder may take this long to end all sessions */
 #define WIRING_AUDIT_MAX 512u	     /* events that wait for a recorder */
@@ -104,6 +106,18 @@ struct audit_event {
 	char text[];
 };
 
+/* A conversation with PAM, from POL_WANT_AUTH until its process is dead. */
+struct auth {
+	LIST_ENTRY(auth) link;
+	struct wiring *w;
+	uint32_t conn, attempt, via; /* as of POL_WANT_AUTH */
+	unsigned policy_generation;
+	struct process *process;
+	struct ipc *edge; /* NULL: it was told to end, or ends */
+	struct loop_timer *timer;
+	const char *why; /* it was made to end, static; NULL: it ends by itself */
+};
+
 struct status_ask;
 struct reader;
 
@@ -146,6 +160,8 @@ struct wiring {
 	uint32_t last_ask;
 	LIST_HEAD(, reader) readers;
 	size_t n_readers;
+	LIST_HEAD(, auth) auths;
+	size_t n_auths;
 
 	char own[WIRING_OWN_MAX][NET_PORT_TEXT_SIZE];
 	size_t n_own;
@@ -253,6 +269,19 @@ void shell_refuse_leg(struct leg *shell, uint32_t leg, const char *line);
 int shell_start(struct leg *l, process_fn ended, void (*gone)(void *arg, int err)) MUST_CHECK;
 /* Nobody waits for what it asked. */
 void shell_forget(struct leg *l);
+
+/* edge_auth.c */
+/* POL_WANT_AUTH: an edge, or the word that there is none. 0; negative: policy broke a rule. */
+int auth_want(struct wiring *w, uint32_t conn, uint32_t attempt, uint32_t via) MUST_CHECK;
+/* POL_STOP_AUTH; one that is over is nobody's. */
+void auth_stop(struct wiring *w, uint32_t conn, uint32_t attempt);
+/* Nobody is left to talk to. */
+void auth_conn_gone(struct wiring *w, uint32_t conn);
+void auth_shell_gone(struct wiring *w, uint32_t leg);
+void auth_policy_down(struct wiring *w);
+void auth_kill_all(struct wiring *w);
+/* Free without ceremony, at the very end. */
+void auth_free_all(struct wiring *w);
 
 /* edge_policy.c, edge_keys.c, edge_recorder.c: what each service's edge accepts and its part in the life of the others */
 int edge_policy_init(struct wiring *w) MUST_CHECK;

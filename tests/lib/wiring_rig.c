@@ -126,7 +126,22 @@ fake_collect(pid_t pid, int *ret_status)
 	return -ECHILD;
 }
 
-static const struct process_ops fake_ops = { fake_spawn, fake_kill, fake_collect };
+/* Also after its end, as long as it was not collected. */
+static int
+fake_kill_group(pid_t pid, int signo)
+{
+	for (struct fake *f = rig_now->fakes; f != NULL; f = f->next)
+		if (f->pid == pid) {
+			assert_int_equal(signo, SIGKILL);
+			f->group_killed = true;
+			rig_now->n_groups_killed++;
+			return 0;
+		}
+	fail_msg("the group of a process that was collected, or never was");
+	return -ESRCH;
+}
+
+static const struct process_ops fake_ops = { fake_spawn, fake_kill, fake_collect, fake_kill_group };
 
 static void
 rig_on_changed(void *arg)
@@ -147,6 +162,7 @@ rig_begin(struct rig *r)
 	rig_now = r;
 	for (size_t i = 0; i < PROGRAM_N; i++)
 		r->programs.fd[i] = -1;
+	r->programs.fd[PROGRAM_AUTH] = STDIN_FILENO; /* it is installed; nothing is started by it */
 	assert_int_equal(loop_new(&r->loop), 0);
 }
 

@@ -26,6 +26,7 @@ struct fake {
 	int status;
 	bool told_kill; /* SIGKILL was sent: it ends at once */
 	bool stubborn;	/* SIGKILL is only noted */
+	bool group_killed;
 };
 
 /* A message as a peer got it; fds are owned by the rig until the next message. */
@@ -43,7 +44,7 @@ struct rig {
 	struct wiring *w;
 	struct programs programs;
 	struct fake *fakes; /* newest first; ended ones too, until they were collected */
-	unsigned n_changed;
+	unsigned n_changed, n_groups_killed;
 	uint32_t last_leg; /* the highest that this test's policy has granted */
 	int fail_spawn;	   /* so many starts fail from now on */
 	bool tolerant;	   /* faults are injected: peers may find their edges closed */

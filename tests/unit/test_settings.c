@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,6 +87,22 @@ static const struct {
 					    "of a PAM service, found \"../su\"" },
 	{ "login: {pam: {identity_from_pam: yes}}",
 	    "etc/b.yaml:1:34: login.pam.identity_from_pam: expected true or false, found \"yes\"" },
+	{ "login: {pam: {confdir: /dev/null}}", "etc/b.yaml:1:24: login.pam.confdir: expected a "
+						"folder that is there, found \"/dev/null\"" },
+	{ "login: {pam: {confdir: gone}}", "etc/b.yaml:1:24: login.pam.confdir: expected a folder "
+					   "that is there, found \"gone\"" },
+	{ "login: {pam: {user: no-such-user-here}}",
+	    "etc/b.yaml:1:21: login.pam.user: expected a user of this system, found "
+	    "\"no-such-user-here\"" },
+	{ "login: {pam: {write: [/tmp, gone]}}",
+	    "etc/b.yaml:1:29: login.pam.write[1]: expected a path that is there (No such file or "
+	    "directory), found \"gone\"" },
+	{ "login: {pam: {run: /bin}}",
+	    "etc/b.yaml:1:20: login.pam.run: expected a list, found \"/bin\"" },
+	{ "login: {pam: {timeout: 0s}}", "etc/b.yaml:1:24: login.pam.timeout: expected a time "
+					 "such as 30s, 10m or 8h from 1s to 1h, found \"0s\"" },
+	{ "limits: {auth_processes: 0}", "etc/b.yaml:1:26: limits.auth_processes: expected an "
+					 "integer from 1 to 10000, found \"0\"" },
 	{ "login: {grace: 120}", "etc/b.yaml:1:16: login.grace: expected a time such as 30s, 10m "
 				 "or 8h from 1s to 1h, found \"120\"" },
 	{ "recording: {durability: best-effort}", "etc/b.yaml:1:25: recording.durability: expected "
@@ -172,6 +189,7 @@ test_too_many_entries_are_refused(void **state)
 		{ "session: {env: [", "A", "]}", SETTINGS_ENV_MAX },
 		{ "targets: {denied: [", "10.0.0.0/8", "]}", SETTINGS_NETS_MAX },
 		{ "penalties: {exempt: [", "10.0.0.0/8", "]}", SETTINGS_NETS_MAX },
+		{ "login: {pam: {read: [", "/dev/null", "]}}", SETTINGS_PATHS_MAX },
 	};
 
 	(void)state;
@@ -216,6 +234,11 @@ test_an_empty_file_has_all_defaults(void **state)
 	assert_int_equal(s->source_prefix.v6, 64);
 	assert_int_equal(s->channels, 10);
 	assert_int_equal(s->auth_tries, 6);
+	assert_int_equal(s->auth_processes, 64);
+	assert_string_equal(s->pam_service, "bastiond");
+	assert_string_equal(s->pam_confdir, "");
+	assert_false(s->has_pam_user);
+	assert_int_equal(s->pam_read.n + s->pam_write.n + s->pam_run.n, 0);
 	assert_false(s->identity_from_pam || s->groups_from_pam || s->explain);
 	assert_true(s->pam_timeout_ns == 300 * CLOCK_NS_PER_S);
 	assert_true(s->penalties.crash_ns == 90 * CLOCK_NS_PER_S);
@@ -239,10 +262,12 @@ test_every_key_reaches_its_field(void **state)
 	    "listen: [\"0.0.0.0:22\"]\nstate: /var/lib/b\npolicy: /dev/null\n"
 	    "login: {user_ca: [/dev/null], revoked: /dev/zero, methods: [[publickey, "
 	    "keyboard-interactive], publickey],\n"
-	    "  pam: {service: sshd, identity_from_pam: true, groups_from_pam: true, timeout: 9s},\n"
+	    "  pam: {service: sshd, identity_from_pam: true, groups_from_pam: true, timeout: 9s,\n"
+	    "    confdir: /tmp, read: [/usr], write: [/tmp, /dev], run: [/bin/sh]},\n"
 	    "  explain: true, grace: 10s}\n"
 	    "recording: {durability: process, stall_timeout: 10s, auditors: [], retain: {}}\n"
-	    "limits: {connections: 5, per_source: 4, channels: 3, auth_tries: 2, source_prefix: "
+	    "limits: {connections: 5, per_source: 4, channels: 3, auth_tries: 2, auth_processes: "
+	    "7, source_prefix: "
 	    "24:56, startups: "
 	    "1:50:9}\n"
 	    "penalties: {crash: 1s, alarm: 2s, auth_failure: 3s, no_auth: 0s, grace_exceeded: 4s, "
@@ -270,6 +295,14 @@ test_every_key_reaches_its_field(void **state)
 	assert_string_equal(s->pam_service, "sshd");
 	assert_true(s->identity_from_pam && s->groups_from_pam && s->explain);
 	assert_true(s->pam_timeout_ns == 9 * CLOCK_NS_PER_S);
+	assert_string_equal(s->pam_confdir, "/tmp");
+	assert_int_equal(s->pam_read.n, 1);
+	assert_string_equal(s->pam_read.path[0], "/usr");
+	assert_int_equal(s->pam_write.n, 2);
+	assert_string_equal(s->pam_write.path[1], "/dev");
+	assert_int_equal(s->pam_run.n, 1);
+	assert_string_equal(s->pam_run.path[0], "/bin/sh");
+	assert_int_equal(s->auth_processes, 7);
 	assert_true(s->grace_ns == 10 * CLOCK_NS_PER_S);
 	assert_int_equal(s->durability, SETTINGS_PROCESS);
 	assert_true(s->stall_timeout_ns == 10 * CLOCK_NS_PER_S);
@@ -302,6 +335,31 @@ test_every_key_reaches_its_field(void **state)
 	free(s);
 }
 
+/* Only root starts programs as somebody else; everybody may name themselves. */
+static void
+test_whose_uid_modules_have(void **state)
+{
+	const struct passwd *me = getpwuid(geteuid());
+	struct settings *s = NULL;
+	char text[256], err[512];
+
+	(void)state;
+	if (me != NULL) {
+		snprintf(text, sizeof(text), "login: {pam: {user: %s}}", me->pw_name);
+		assert_int_equal(parse(text, &with_auth, &s, err), 0);
+		assert_true(s->has_pam_user);
+		assert_int_equal(s->pam_uid, geteuid());
+		assert_int_equal(s->pam_gid, me->pw_gid);
+		free(s);
+	}
+	assert_int_equal(parse("login: {pam: {user: daemon}}", &with_auth, &s, err),
+	    geteuid() == 0 ? 0 : ERR_FORMAT);
+	if (geteuid() == 0)
+		free(s);
+	else
+		assert_non_null(strstr(err, "only root starts programs for others"));
+}
+
 static void
 test_what_needs_a_new_start(void **state)
 {
@@ -313,6 +371,11 @@ test_what_needs_a_new_start(void **state)
 		{ "recording: {stall_timeout: 1s}", "recording.stall_timeout" },
 		{ "vault: {unlock: passphrase}", "vault.unlock" },
 		{ "penalties: {sources: 8}", "penalties.sources" },
+		{ "login: {pam: {confdir: /tmp}}", "login.pam.confdir" },
+		{ "login: {pam: {read: [/tmp]}}", "login.pam.read" },
+		{ "login: {pam: {write: [/tmp]}}", "login.pam.write" },
+		{ "login: {pam: {run: [/tmp]}}", "login.pam.run" },
+		{ "login: {pam: {service: sshd, timeout: 9s}}\nlimits: {auth_processes: 1}", NULL },
 		{ "listen: [\"127.0.0.1:1\"]\nlimits: {connections: 1}\nlogin: {grace: 1s}", NULL },
 	};
 	struct settings *a = NULL, *b = NULL;
@@ -373,6 +436,7 @@ main(void)
 		cmocka_unit_test(test_too_many_entries_are_refused),
 		cmocka_unit_test(test_an_empty_file_has_all_defaults),
 		cmocka_unit_test(test_every_key_reaches_its_field),
+		cmocka_unit_test(test_whose_uid_modules_have),
 		cmocka_unit_test(test_what_needs_a_new_start),
 		cmocka_unit_test(test_a_file_that_is_not_there),
 		cmocka_unit_test(test_a_file_is_read),

@@ -21,7 +21,10 @@
 static struct rig rig;
 static uint32_t seed;
 static bool opened[LEGS]; /* legs that this test's recorder has opened */
-static unsigned n_links, n_backs, n_durable, n_jumped;
+static unsigned n_links, n_backs, n_durable, n_jumped, n_talks, n_heard;
+/* Conversations with PAM that the policy of this generation has wanted, and those that it knows to be over. */
+static uint32_t n_wanted, n_gone;
+static unsigned wanted_generation;
 
 static uint32_t
 dice(uint32_t n)
@@ -91,6 +94,9 @@ drain(struct fake *f, size_t at)
 			assert_true(opened[msg.id % LEGS]);
 			n_links++;
 		}
+		n_talks += strcmp(f->name, "bastiond-front") == 0 && msg.type == BRK_FRONT_AUTH;
+		if (strcmp(f->name, "bastiond-policy") == 0 && msg.type == POL_AUTH_GONE)
+			n_gone++, n_heard++;
 		n_jumped += strcmp(f->name, "bastiond-front") == 0 && msg.type == BRK_FRONT_JUMPED;
 		if (strcmp(f->name, "bastiond-back") == 0) {
 			assert_true(opened[msg.id % LEGS]);
@@ -318,6 +324,47 @@ step_peer_misbehaves(void)
 }
 
 static void
+step_want_auth(void)
+{
+	struct conn *c = some_conn();
+	uint32_t via = dice(6) == 0 ? dice(4) : 0;
+	uint8_t data[8] = { 0 };
+
+	if (!service_is_ready(&rig.w->policy))
+		return;
+	if (wanted_generation != rig.w->policy.generation)
+		n_wanted = n_gone = 0; /* this one has wanted nothing */
+	wanted_generation = rig.w->policy.generation;
+	n_wanted++;
+	data[2] = (uint8_t)(n_wanted >> 8);
+	data[3] = (uint8_t)n_wanted;
+	data[7] = (uint8_t)via;
+	rig_send(&rig, rig_fake(&rig, "policy")->fds[0], POL_WANT_AUTH,
+	    c != NULL && dice(10) != 0 ? c->id : 77777, data, sizeof(data));
+}
+
+static void
+step_stop_auth(void)
+{
+	struct conn *c = some_conn();
+	uint8_t data[4] = { 0 };
+
+	data[2] = (uint8_t)(n_wanted >> 8);
+	data[3] = (uint8_t)n_wanted;
+	if (c != NULL && service_is_ready(&rig.w->policy))
+		rig_send(&rig, rig_fake(&rig, "policy")->fds[0], POL_STOP_AUTH, c->id, data, 4);
+}
+
+static void
+step_end_auth(void)
+{
+	struct fake *f = some_fake("auth");
+
+	if (f != NULL)
+		rig_end(&rig, f, some_status());
+}
+
+static void
 step_kill_session(void)
 {
 	struct leg *l = some_leg();
@@ -338,7 +385,8 @@ static const struct {
 	{ step_jump_answers, 14 }, { step_recorder_answers, 16 }, { step_end_one, 8 },
 	{ step_end_service, 4 }, { step_service_answers, 10 }, { step_time, 4 }, { step_failed, 3 },
 	{ step_audit, 4 }, { step_health, 2 }, { step_spawn_fails, 2 }, { step_peer_misbehaves, 4 },
-	{ step_kill_session, 2 }, { drain_all, 12 } };
+	{ step_kill_session, 2 }, { step_want_auth, 10 }, { step_stop_auth, 3 },
+	{ step_end_auth, 5 }, { drain_all, 12 } };
 
 static void
 one_step(void)
@@ -356,6 +404,24 @@ one_step(void)
 		at -= steps[i].weight;
 	}
 	rig_run(&rig);
+}
+
+/* What policy has wanted and has not heard of runs; everything else was told once. */
+static void
+check_auths(void)
+{
+	const struct auth *a;
+	uint32_t running = 0;
+
+	assert_int_equal(rig.w->n_auths, rig_count(&rig, "auth"));
+	assert_true(rig.w->n_auths <= rig.w->settings->auth_processes);
+	if (!service_is_ready(&rig.w->policy) || wanted_generation != rig.w->policy.generation)
+		return;
+	drain(rig_fake(&rig, "policy"), 0);
+	LIST_FOREACH (a, &rig.w->auths, link)
+		running += a->policy_generation == wanted_generation;
+	if (service_is_ready(&rig.w->policy))
+		assert_int_equal(n_wanted, n_gone + running);
 }
 
 static void
@@ -392,6 +458,7 @@ check(void)
 			assert_true(l->back == NULL || opened[l->id % LEGS]);
 		}
 	}
+	check_auths();
 	assert_int_equal(conns, rig.w->n_conns);
 	assert_int_equal(jumps, rig.w->n_jumps);
 	assert_int_equal(fronts, rig_count(&rig, "front"));
@@ -408,6 +475,7 @@ no_penalties(struct settings *s)
 {
 	assert_int_equal(net_prefix_parse("0.0.0.0/0", &s->penalties.exempt.prefix[0]), 0);
 	s->connections = 16;
+	s->auth_processes = 8;
 }
 
 static void
@@ -417,6 +485,7 @@ test_any_order_of_events(void **state)
 	for (uint32_t run = 1; run <= RUNS; run++) {
 		seed = run * 7919;
 		memset(opened, 0, sizeof(opened));
+		wanted_generation = 0;
 		rig_open(&rig, no_penalties);
 		rig_start(&rig);
 		for (unsigned i = 0; i < STEPS; i++) {
@@ -442,6 +511,8 @@ test_any_order_of_events(void **state)
 	assert_true(n_backs > 50);
 	assert_true(n_durable > 10);
 	assert_true(n_jumped > 40);
+	assert_true(n_talks > 50);
+	assert_true(n_heard > 50);
 }
 
 int
