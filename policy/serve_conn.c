@@ -36,8 +36,8 @@ serve_conn_where(const struct serve_conn *c)
 		c->through_ref };
 }
 
-static void
-conn_event(struct serve_conn *c, const char *event, const char *reason, const char *detail)
+void
+serve_conn_event(struct serve_conn *c, const char *event, const char *reason, const char *detail)
 {
 	struct audit_conn w = serve_conn_where(c);
 	char *text = NULL;
@@ -52,7 +52,7 @@ conn_event(struct serve_conn *c, const char *event, const char *reason, const ch
 void
 serve_conn_alarm(struct serve_conn *c, const char *reason, const char *detail)
 {
-	conn_event(c, "front.alarm", reason, detail);
+	serve_conn_event(c, "front.alarm", reason, detail);
 	serve_charge(c->s, c->id, POL_FAILURE_ALARM);
 }
 
@@ -505,7 +505,7 @@ serve_conn_gone(struct serve *s, uint32_t id)
 	if (c == NULL)
 		return;
 	if (c->auth.offered && !c->auth.over)
-		conn_event(c, "auth.abandoned", "offered-only", c->auth.offered_fingerprint);
+		serve_conn_event(c, "auth.abandoned", "offered-only", c->auth.offered_fingerprint);
 	serve_conn_remove(s, c);
 }
 

@@ -119,6 +119,9 @@ void serve_charge(struct serve *s, uint32_t conn, unsigned failure);
 int serve_conn_add(struct serve *s, struct ipc_msg *msg) MUST_CHECK;
 void serve_conn_gone(struct serve *s, uint32_t id);
 struct serve_conn *serve_conn_find(struct serve *s, uint32_t id);
+/* Something about it, for the record and the log. reason: a word, or what the vault says; detail may be NULL. */
+void serve_conn_event(
+    struct serve_conn *c, const char *event, const char *reason, const char *detail);
 /* Its front lied: for the record, and the broker charges its source and ends it. reason: a word. */
 void serve_conn_alarm(struct serve_conn *c, const char *reason, const char *detail);
 /* The vault named the session id of a connection, known or not yet. */

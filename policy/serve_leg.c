@@ -219,6 +219,7 @@ on_alarm(void *arg, struct ipc_msg *msg)
 	struct serve *s = arg;
 	struct buf *b = buf_view(msg->data, msg->len);
 	char what[KEYS_TEXT_SIZE], number[24], *text = NULL;
+	struct serve_conn *conn;
 	const struct leg *leg;
 	uint8_t front = 0;
 	size_t len = 0;
@@ -231,12 +232,17 @@ on_alarm(void *arg, struct ipc_msg *msg)
 	buf_free(b);
 	if (r != 0)
 		return r;
-	leg = front != 0 ? NULL : serve_leg_find(s, msg->id);
-	(void)snprintf(number, sizeof(number), "%u", msg->id);
-	r = leg != NULL ? audit_leg(leg, "keys.alarm", "what", what, clock_wall_ns(), &text, &len)
-			: audit_plain("keys.alarm", front != 0 ? "conn" : "leg", number, "what",
-			      what, clock_wall_ns(), &text, &len);
-	serve_audit(s, r, text, len);
+	if (front != 0 && (conn = serve_conn_find(s, msg->id)) != NULL) {
+		serve_conn_event(conn, "keys.alarm", what, NULL);
+	} else if (front == 0 && (leg = serve_leg_find(s, msg->id)) != NULL) {
+		r = audit_leg(leg, "keys.alarm", "reason", what, clock_wall_ns(), &text, &len);
+		serve_audit(s, r, text, len);
+	} else {
+		(void)snprintf(number, sizeof(number), "%u", msg->id);
+		r = audit_plain("keys.alarm", front != 0 ? "conn" : "leg", number, "reason", what,
+		    clock_wall_ns(), &text, &len);
+		serve_audit(s, r, text, len);
+	}
 	/* A back that lies is in the hands of its target: the person at the other end is not charged with it. */
 	serve_charge(s, msg->id, front != 0 ? POL_FAILURE_ALARM : 0);
 	return 0;

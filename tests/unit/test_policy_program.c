@@ -1063,13 +1063,13 @@ test_what_the_vault_tells(void **state)
 	MUST(buf_put_u8(b, 0));
 	MUST(buf_put_cstr(b, "another user"));
 	MUST(ipc_plain_send(rig->vault, POL_KEYS_ALARM, 1, buf_ptr(b), buf_len(b), NULL, 0));
-	event_with(rig, "keys.alarm", "what", "another user");
+	event_with(rig, "keys.alarm", "reason", "another user");
 	/* A back is in the hands of its target, not of who logged in. */
 	buf_reset(b);
 	MUST(buf_put_u8(b, 1));
 	MUST(buf_put_cstr(b, "another hash"));
 	MUST(ipc_plain_send(rig->vault, POL_KEYS_ALARM, f.id, buf_ptr(b), buf_len(b), NULL, 0));
-	event_with(rig, "keys.alarm", "what", "another hash");
+	event_with(rig, "keys.alarm", "reason", "another hash");
 	expect_failed(rig, &f, POL_FAILURE_ALARM);
 	buf_reset(b);
 	MUST(buf_put_cstr(b, "SHA256:x"));
