@@ -104,9 +104,12 @@ enum pol_failure { POL_FAILURE_AUTH = 1, POL_FAILURE_TRIES = 2, POL_FAILURE_ALAR
  * u32 n + n strings: host CA blobs, u64 connect timeout in ns.
  */
 
+/* Bytes of a login request (RFC 4253 section 6.1): a front ends the connection of a client that sends a longer one. */
+#define POL_REQUEST_MAX 35000u
+
 /* front <-> policy: one request at a time, answered once; a second one before the answer ends the edge. */
 enum pol_front_type {
-	/* front: SSH_MSG_USERAUTH_REQUEST exactly as it came, type byte first (RFC 4252 section 5) */
+	/* front: SSH_MSG_USERAUTH_REQUEST exactly as it came, type byte first (RFC 4252 section 5); POL_REQUEST_MAX bytes at most */
 	POL_AUTH_REQUEST = 32,
 	/*
 	 * policy: u8 enum pol_auth, then

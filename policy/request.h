@@ -7,8 +7,9 @@
 #include <stdint.h>
 
 #include "lib/err.h"
+#include "policy/policy_proto.h"
 
-#define REQUEST_MAX 35000u /* bytes of one message (RFC 4253 section 6.1) */
+#define REQUEST_MAX POL_REQUEST_MAX /* bytes of one message */
 #define REQUEST_NAME_SIZE 128u
 
 /* Pointers lead into the message. */

@@ -34,7 +34,7 @@ add_ask(struct front *f, const uint8_t *msg, size_t len)
 {
 	struct buf *b;
 
-	if (len > IPC_MAX || f->n_asks == FRONT_ASKS_MAX) {
+	if (len > POL_REQUEST_MAX || f->n_asks == FRONT_ASKS_MAX) {
 		end_disconnect(&f->end, SSH_DISCONNECT_PROTOCOL_ERROR, "too much at once");
 		return;
 	}
