@@ -467,7 +467,7 @@ judge_listen_on(struct judge *j, const struct forward *f, const char *what)
 	if ((r = need_forward(j, MODEL_REMOTE_FORWARD, f, what)) != 0 ||
 	    j->out->verdict == POL_DENY)
 		return r;
-	r = listens_add(&j->leg->listens, f);
+	r = listens_add(&j->leg->listens, f, j->want_reply != 0 ? j->number : 0);
 	return r == ERR_LIMIT
 		   ? deny(j, "at most %u remote forwards at a time are possible", LISTENS_MAX)
 		   : r;

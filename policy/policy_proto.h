@@ -103,9 +103,12 @@ enum pol_rec_type {
 	    49, /* policy: u32 ask number, u8 enum pol_verdict, string text for the user and the record,
 			   * string replacement payload (REPLACE only), string terms ("" or as below,
 			   * at most POL_TERMS_MAX bytes) */
-	POL_AUDIT = 50 /* policy, id 0: the event's JSON */
+	POL_AUDIT = 50, /* policy, id 0: the event's JSON */
+	/* recorder: the target's answer to a global request that was allowed: LINK_GLOBAL_REPLY's payload */
+	POL_ANSWERED = 51
 };
 
+#define POL_ANSWERED_MAX 9u /* bytes: number, success, a port */
 #define POL_TERMS_MAX 16384u /* bytes */
 
 enum pol_verdict { POL_ALLOW = 1, POL_DENY = 2, POL_REPLACE = 3 };

@@ -160,8 +160,29 @@ on_ask(void *arg, struct ipc_msg *msg)
 	return r;
 }
 
+/* RFC 4254 section 7.1: a port follows where one was to be picked; else nothing. */
+static int
+on_answered(void *arg, struct ipc_msg *msg)
+{
+	struct leg *leg = serve_leg_find(arg, msg->id);
+	struct buf *b = buf_view(msg->data, msg->len);
+	uint32_t number, port = 0;
+	uint8_t success;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_u32(b, &number)) == 0 && (r = buf_get_u8(b, &success)) == 0 &&
+	    (buf_len(b) == 0 || ((r = buf_get_u32(b, &port)) == 0 && (r = buf_end(b)) == 0)) &&
+	    leg != NULL)
+		listens_answered(&leg->listens, number, success != 0, port);
+	buf_free(b);
+	return r;
+}
+
 static const struct ipc_rule recorder_rules[] = {
 	{ POL_ASK, "ask", 15, IPC_MAX, 0, IPC_ANY_STATE, on_ask },
+	{ POL_ANSWERED, "answered", 5, POL_ANSWERED_MAX, 0, IPC_ANY_STATE, on_answered },
 };
 
 static void

@@ -10,6 +10,7 @@
 #include "lib/json.h"
 #include "lib/log.h"
 #include "lib/str.h"
+#include "policy/policy_proto.h"
 #include "recorder/recorder.h"
 #include "recorder/recorder_link.h"
 #include "recorder/sess.h"
@@ -376,6 +377,18 @@ pass(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer, const 
 	return 0;
 }
 
+/* Which port a target listens on is known from its answer: policy, which allowed it, is told. */
+static void
+tell_answer(struct end *e, const uint8_t *data, size_t len)
+{
+	struct ipc *policy = e->leg->rec->policy;
+
+	if (e->side != LEDGER_BACK || len > POL_ANSWERED_MAX || policy == NULL)
+		return;
+	if (ipc_send(policy, POL_ANSWERED, e->leg->id, data, len) != 0)
+		log_debug("link.answer_unheard leg=%u", e->leg->id);
+}
+
 /* A frame of an end. Negative ends that edge. */
 static int
 on_frame(void *arg, struct ipc_msg *msg)
@@ -401,6 +414,8 @@ on_frame(void *arg, struct ipc_msg *msg)
 		take_end(e, msg->data, msg->len);
 	else if (msg->type == LINK_NOTE && msg->data[0] == LINK_NOTE_REFUSED)
 		audit_refused(e, msg->data, msg->len);
+	else if (msg->type == LINK_GLOBAL_REPLY)
+		tell_answer(e, msg->data, msg->len);
 	recorder_relieve(leg->rec);
 	return 0;
 }

@@ -846,6 +846,25 @@ test_a_denied_global_request_is_answered_by_the_recorder(void **state)
 }
 
 static void
+test_policy_hears_what_the_target_answered(void **state)
+{
+	struct world *w = *state;
+	static const uint8_t global[] = "\0\0\0\1\0\0\0\15tcpip-forward\1\0\0\0\0\0\0\0\0";
+	static const uint8_t reply[] = "\0\0\0\1\1\0\0\234\101";
+
+	open_leg(w);
+	give_policy(w);
+	send_to(w, FRONT, LINK_GLOBAL, 0, global, sizeof(global) - 1);
+	want(w, POLICY, POL_ASK);
+	answer_as(w, POL_ALLOW, "", NULL, 0);
+	want_data(w, BACK, LINK_GLOBAL, 0, global, sizeof(global) - 1);
+	want_nothing(w, POLICY);
+	send_to(w, BACK, LINK_GLOBAL_REPLY, 0, reply, sizeof(reply) - 1);
+	want_data(w, POLICY, POL_ANSWERED, 1, reply, sizeof(reply) - 1);
+	want_data(w, FRONT, LINK_GLOBAL_REPLY, 0, reply, sizeof(reply) - 1);
+}
+
+static void
 test_an_answer_to_nothing_is_passed_over(void **state)
 {
 	struct world *w = *state;
@@ -1670,6 +1689,7 @@ main(void)
 		T(test_without_policy_everything_that_needs_it_is_denied),
 		T(test_what_was_asked_is_denied_when_policy_dies),
 		T(test_a_denied_channel_is_refused_and_what_follows_on_it_dropped),
+		T(test_policy_hears_what_the_target_answered),
 		T(test_a_denied_global_request_is_answered_by_the_recorder),
 		T(test_an_answer_to_nothing_is_passed_over),
 		T(test_an_audit_event_of_policy_is_kept),
