@@ -468,6 +468,7 @@ serve_free(struct serve *s)
 	serve_events_free(s);
 	ipc_free(s->keys);
 	ipc_free(s->recorder);
+	buf_free(s->asked);
 	ipc_free(s->broker);
 	set_free(s->set);
 	set_free(s->next);

@@ -898,6 +898,68 @@ test_verdicts(void **state)
 	fd_close(&f.fd);
 }
 
+/* A command of so many bytes, cut at its end, as the recorder asks about it: POL_ASK, then POL_ASK_MORE. */
+static void
+ask_long(struct rig *rig, size_t len, size_t cut, enum pol_verdict want)
+{
+	struct buf *frame = buf_new(LINK_REQUEST_MAX), *b = buf_new(IPC_MAX);
+	char *command = calloc(1, len + 1);
+	const uint8_t *p;
+	struct ipc_msg msg;
+	size_t left, n = LINK_REQUEST_PART;
+
+	memset(command, 'x', len);
+	MUST(buf_put_u32(frame, 1) | buf_put_cstr(frame, "exec") | buf_put_u8(frame, 1) |
+	     buf_put_cstr(frame, command));
+	p = buf_ptr(frame);
+	left = buf_len(frame) - cut;
+	MUST(buf_put_u32(b, 7) | buf_put_u32(b, 3) | buf_put_u8(b, 0) |
+	     buf_put_u16(b, LINK_REQUEST) | buf_put_str(b, p, n));
+	MUST(ipc_plain_send(rig->recorder, POL_ASK, 1, buf_ptr(b), buf_len(b), NULL, 0));
+	while (n == LINK_REQUEST_PART) {
+		p += n;
+		left -= n;
+		n = left < LINK_REQUEST_PART ? left : LINK_REQUEST_PART;
+		MUST(ipc_plain_send(rig->recorder, POL_ASK_MORE, 1, p, n, NULL, 0));
+	}
+	if (want == POL_DENY)
+		json_node_free(event(rig, "channel.denied"));
+	msg = expect(rig->recorder, POL_VERDICT, 1);
+	assert_memory_equal(msg.data, "\0\0\0\7", 4);
+	assert_int_equal(msg.data[4], want);
+	free(command);
+	buf_free(frame);
+	buf_free(b);
+}
+
+static void
+test_long_questions(void **state)
+{
+	struct rig *rig = *state;
+	struct front f;
+
+	load_usual(rig);
+	f = log_in(rig, 1);
+	ask_long(rig, LINK_REQUEST_PART - 17, 0, POL_ALLOW);
+	ask_long(rig, LINK_REQUEST_PART, 0, POL_ALLOW);
+	ask_long(rig, 100000, 0, POL_ALLOW);
+	ask_long(rig, LINK_REQUEST_MAX - 17, 0, POL_ALLOW);
+	/* To the last byte. */
+	ask_long(rig, 100000, 1, POL_DENY);
+	ask_long(rig, LINK_REQUEST_PART, 17, POL_DENY);
+	fd_close(&f.fd);
+}
+
+static void
+test_a_piece_of_no_question_ends_the_edge(void **state)
+{
+	struct rig *rig = *state;
+
+	load_usual(rig);
+	MUST(ipc_plain_send(rig->recorder, POL_ASK_MORE, 1, "x", 1, NULL, 0));
+	expect_closed(rig->recorder);
+}
+
 static void
 test_a_forced_command(void **state)
 {
@@ -1697,6 +1759,8 @@ main(void)
 		T(test_an_offer_that_stays_one),
 		T(test_without_a_recorder),
 		T(test_verdicts),
+		T(test_long_questions),
+		T(test_a_piece_of_no_question_ends_the_edge),
 		T(test_a_forced_command),
 		T(test_host_certificates),
 		T(test_what_the_vault_tells),
