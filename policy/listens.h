@@ -14,8 +14,9 @@
 struct listen_on {
 	char *where; /* the address as the client wrote it, or a socket's path; owned */
 	bool path;
-	uint32_t port;	/* 0: one that the target picks, and has not told */
-	uint32_t asked; /* number of the request, until it is answered; 0: it was, or nobody wants that */
+	uint32_t port; /* 0: one that the target picks, and has not told */
+	uint32_t
+	    asked; /* number of the request, until it is answered; 0: it was, or nobody wants that */
 };
 
 /* All zero at first. */

@@ -567,8 +567,8 @@ test_a_port_that_the_target_picked(void **state)
 	listens_answered(&leg.listens, NUMBER, true, 40002);
 	assert_int_equal(leg.listens.n, 2);
 	STEPS(&leg, s,
-	    ((const struct step[]){ { false, LINK_GLOBAL, "cancel-tcpip-forward", "localhost 40002",
-					POL_ALLOW, "" },
+	    ((const struct step[]){
+		{ false, LINK_GLOBAL, "cancel-tcpip-forward", "localhost 40002", POL_ALLOW, "" },
 		{ true, LINK_OPEN, "forwarded-tcpip", "localhost 40001 - 4", POL_ALLOW,
 		    "forward hash  |" } }));
 	assert_int_equal(leg.listens.n, 1);
