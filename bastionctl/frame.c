@@ -203,9 +203,13 @@ static int
 text_req_string(struct frame_cursor *b, const char *name, char *dst, size_t size)
 {
 	char s[FRAME_PART_SIZE];
-	int r = frame_get_text(b, s, sizeof(s));
+	uint32_t len;
 
-	return r != 0 ? r : frame_say(dst, size, name, ": ", s);
+	if (frame_get_u32(b, &len) != 0 || (len > b->len && b->len < FRAME_PART_SIZE))
+		return ERR_FORMAT;
+	/* Of a request in several frames this is the first: more than is shown. */
+	str_escape(s, sizeof(s), b->p, len < b->len ? len : b->len);
+	return frame_say(dst, size, name, ": ", s);
 }
 
 static int
@@ -274,6 +278,13 @@ text_request(struct frame_cursor *b, const char *what, char *dst, size_t size)
 		(void)snprintf(dst, size, "%s%s (%zu bytes)", what, name, b->len);
 	else
 		(void)frame_say(dst, size, what, name, "");
+	return 0;
+}
+
+static int
+text_more(struct frame_cursor *b, const char *what, char *dst, size_t size)
+{
+	(void)snprintf(dst, size, "%s (%zu bytes)", what, b->len);
 	return 0;
 }
 
@@ -451,6 +462,7 @@ static const struct {
 	{ LINK_EOF, "end of input", text_fixed, "end of output" },
 	{ LINK_CLOSE, "closed by the client", text_fixed, "closed by the target" },
 	{ LINK_REQUEST, "", text_request, NULL },
+	{ LINK_MORE, "more of that request", text_more, NULL },
 	{ LINK_REPLY, "request", text_reply, NULL },
 	{ LINK_EXIT_STATUS, "exit status", text_u32, NULL },
 	{ LINK_EXIT_SIGNAL, "killed by signal ", text_string, NULL },

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/str.h"
@@ -272,13 +273,20 @@ judge_shell(struct judge *j)
 static int
 judge_exec(struct judge *j)
 {
-	char command[ASK_COMMAND_MAX];
+	const uint8_t *p;
+	char *command;
+	size_t len;
+	int r;
 
-	if (buf_get_cstr(j->b, command, sizeof(command)) != 0 || buf_end(j->b) != 0)
+	if (buf_get_str(j->b, &p, &len) != 0 || buf_end(j->b) != 0 || memchr(p, '\0', len) != NULL)
 		return deny(j, "malformed exec request");
 	if (j->leg->force_command != NULL)
 		return run_forced(j);
-	return run(j, command, cross_as_asked);
+	if ((command = strndup((const char *)p, len)) == NULL)
+		return -ENOMEM;
+	r = run(j, command, cross_as_asked);
+	free(command);
+	return r;
 }
 
 static int
@@ -469,7 +477,7 @@ judge_listen_on(struct judge *j, const struct forward *f, const char *what)
 	if ((r = need_forward(j, MODEL_REMOTE_FORWARD, f, what)) != 0 ||
 	    j->out->verdict == POL_DENY)
 		return r;
-	r = listens_add(&j->leg->listens, f);
+	r = listens_add(&j->leg->listens, f, j->want_reply != 0 ? j->number : 0);
 	return r == ERR_LIMIT
 		   ? deny(j, "at most %u remote forwards at a time are possible", LISTENS_MAX)
 		   : r;

@@ -17,8 +17,7 @@
 
 #define ASK_TEXT_SIZE 256u
 #define ASK_NAME_SIZE 128u
-#define ASK_FRAME_MAX 36000u   /* bytes of a replacement */
-#define ASK_COMMAND_MAX 65536u /* bytes of a command and its NUL: any that fits into a frame */
+#define ASK_FRAME_MAX 36000u /* bytes of a replacement */
 
 /* A frame that waits. Borrowed for the call. */
 struct ask {

@@ -20,12 +20,20 @@ find(const struct listens *l, const struct forward *f)
 	return LISTENS_MAX;
 }
 
-int
-listens_add(struct listens *l, const struct forward *f)
+static void
+drop(struct listens *l, size_t i)
 {
+	free(l->v[i].where);
+	l->v[i] = l->v[--l->n];
+}
+
+int
+listens_add(struct listens *l, const struct forward *f, uint32_t asked)
+{
+	bool picks = f->host != NULL && f->port == 0 && asked != 0;
 	char *where;
 
-	if (find(l, f) != LISTENS_MAX)
+	if (!picks && find(l, f) != LISTENS_MAX)
 		return 0;
 	if (l->n == LISTENS_MAX)
 		return ERR_LIMIT;
@@ -33,9 +41,26 @@ listens_add(struct listens *l, const struct forward *f)
 		return -ENOMEM;
 	if ((where = strdup(f->host != NULL ? f->host : f->path)) == NULL)
 		return -ENOMEM;
-	l->v[l->n++] =
-	    (struct listen_on){ .where = where, .path = f->host == NULL, .port = f->port };
+	l->v[l->n++] = (struct listen_on){
+		.where = where, .path = f->host == NULL, .port = f->port, .asked = asked
+	};
 	return 0;
+}
+
+void
+listens_answered(struct listens *l, uint32_t asked, bool success, uint32_t port)
+{
+	size_t i = 0;
+
+	while (i < l->n && l->v[i].asked != asked)
+		i++;
+	if (i == l->n || asked == 0)
+		return;
+	l->v[i].asked = 0;
+	if (!success)
+		drop(l, i);
+	else if (!l->v[i].path && l->v[i].port == 0 && port <= UINT16_MAX)
+		l->v[i].port = port;
 }
 
 bool
@@ -59,9 +84,8 @@ listens_remove(struct listens *l, const struct forward *f)
 	size_t i = find(l, f);
 
 	if (i == LISTENS_MAX)
-		return f->host != NULL && listens_has(l, f);
-	free(l->v[i].where);
-	l->v[i] = l->v[--l->n];
+		return false;
+	drop(l, i);
 	return true;
 }
 

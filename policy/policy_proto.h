@@ -152,14 +152,20 @@ enum pol_shell_type {
 /* recorder <-> policy. id: the leg. */
 enum pol_rec_type {
 	POL_ASK =
-	    48, /* recorder: u32 ask number, u32 channel, u8 from_back, u16 link type, string payload of the frame */
+	    48, /* recorder: u32 ask number, u32 channel, u8 from_back, u16 link type, string payload of the frame:
+		 * of a request in several frames (link_proto.h) the first LINK_REQUEST_PART bytes */
 	POL_VERDICT =
 	    49, /* policy: u32 ask number, u8 enum pol_verdict, string text for the user and the record,
 			   * string replacement payload (REPLACE only), string terms ("" or as below,
 			   * at most POL_TERMS_MAX bytes) */
-	POL_AUDIT = 50 /* policy, id 0: the event's JSON */
+	POL_AUDIT = 50, /* policy, id 0: the event's JSON */
+	/* recorder: the target's answer to a global request that was allowed: LINK_GLOBAL_REPLY's payload */
+	POL_ANSWERED = 51,
+	/* recorder: the next bytes of that payload, as in LINK_MORE; nothing else comes in between */
+	POL_ASK_MORE = 52
 };
 
+#define POL_ANSWERED_MAX 9u  /* bytes: number, success, a port */
 #define POL_TERMS_MAX 16384u /* bytes */
 
 enum pol_verdict { POL_ALLOW = 1, POL_DENY = 2, POL_REPLACE = 3 };

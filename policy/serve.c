@@ -514,6 +514,7 @@ serve_free(struct serve *s)
 	serve_events_free(s);
 	ipc_free(s->keys);
 	ipc_free(s->recorder);
+	buf_free(s->asked);
 	ipc_free(s->broker);
 	loop_timer_free(s->valid_timer);
 	set_free(s->set);

@@ -74,6 +74,8 @@ struct serve {
 	struct loop *loop;
 	const struct zones *zones;
 	struct ipc *broker, *keys, *recorder; /* NULL: not there */
+	struct buf *asked;		      /* a question that came in part; NULL: none */
+	uint32_t asked_leg;		      /* which it is about */
 	struct set *set;		      /* in force; NULL: nothing yet */
 	struct set *next;		      /* being loaded */
 	bool next_bad;			      /* load_err says why */

@@ -10,7 +10,9 @@
 #include "lib/log.h"
 #include "lib/str.h"
 #include "policy/serve_int.h"
+#include "recorder/link_proto.h"
 
+#define ASK_HEAD 15u /* bytes of POL_ASK before the payload */
 #define VERDICT_MAX (ASK_FRAME_MAX + ASK_TEXT_SIZE + POL_TERMS_MAX + 64u)
 #define KEYS_TEXT_SIZE 1024u /* bytes of a text from the vault */
 #define CERT_REPLY_MAX 8192u
@@ -98,7 +100,7 @@ verdict_send(struct serve *s, uint32_t leg, uint32_t number, const struct ask_ve
 	return r;
 }
 
-/* *ret_data leads into the message. */
+/* ask->data leads into the message. Bytes may follow what it says it has. */
 static int
 get_ask(struct buf *b, uint32_t *ret_number, uint32_t *ret_channel, struct ask *ask)
 {
@@ -107,7 +109,7 @@ get_ask(struct buf *b, uint32_t *ret_number, uint32_t *ret_channel, struct ask *
 
 	if ((r = buf_get_u32(b, ret_number)) != 0 || (r = buf_get_u32(b, ret_channel)) != 0 ||
 	    (r = buf_get_u8(b, &from_back)) != 0 || (r = buf_get_u16(b, &ask->type)) != 0 ||
-	    (r = buf_get_str(b, &ask->data, &ask->len)) != 0 || (r = buf_end(b)) != 0)
+	    (r = buf_get_str(b, &ask->data, &ask->len)) != 0)
 		return r;
 	ask->from_back = from_back != 0;
 	return from_back <= 1 ? 0 : ERR_FORMAT;
@@ -144,25 +146,86 @@ out:
 	return r;
 }
 
+/* All that there is of a question: the payload is what its string has, and what followed. */
 static int
-on_ask(void *arg, struct ipc_msg *msg)
+answer_whole(struct serve *s, uint32_t id, const uint8_t *data, size_t len)
 {
-	struct serve *s = arg;
-	struct buf *b = buf_view(msg->data, msg->len);
 	struct ask ask = { .now_ns = clock_wall_ns() };
+	struct buf *b = buf_view(data, len);
 	uint32_t number, channel;
 	int r = -ENOMEM;
 
 	if (b == NULL)
 		return r;
-	if ((r = get_ask(b, &number, &channel, &ask)) == 0)
-		r = answer(s, msg->id, number, channel, &ask);
+	if ((r = get_ask(b, &number, &channel, &ask)) == 0) {
+		if (ask.len == LINK_REQUEST_PART && ask.type == LINK_REQUEST)
+			ask.len += buf_len(b);
+		else
+			r = buf_end(b);
+	}
+	if (r == 0)
+		r = answer(s, id, number, channel, &ask);
+	buf_free(b);
+	return r;
+}
+
+static int
+on_ask(void *arg, struct ipc_msg *msg)
+{
+	struct serve *s = arg;
+	int r;
+
+	if (s->asked != NULL)
+		return ERR_ORDER;
+	if (msg->len != ASK_HEAD + LINK_REQUEST_PART)
+		return answer_whole(s, msg->id, msg->data, msg->len);
+	if ((s->asked = buf_new(ASK_HEAD + LINK_REQUEST_MAX)) == NULL)
+		return -ENOMEM;
+	s->asked_leg = msg->id;
+	r = buf_put(s->asked, msg->data, msg->len);
+	return r;
+}
+
+static int
+on_ask_more(void *arg, struct ipc_msg *msg)
+{
+	struct serve *s = arg;
+	int r;
+
+	if (s->asked == NULL || s->asked_leg != msg->id)
+		return ERR_ORDER;
+	if ((r = buf_put(s->asked, msg->data, msg->len)) != 0 || msg->len == LINK_REQUEST_PART)
+		return r;
+	r = answer_whole(s, msg->id, buf_ptr(s->asked), buf_len(s->asked));
+	buf_free(s->asked);
+	s->asked = NULL;
+	return r;
+}
+
+/* RFC 4254 section 7.1: a port follows where one was to be picked; else nothing. */
+static int
+on_answered(void *arg, struct ipc_msg *msg)
+{
+	struct leg *leg = serve_leg_find(arg, msg->id);
+	struct buf *b = buf_view(msg->data, msg->len);
+	uint32_t number, port = 0;
+	uint8_t success;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_u32(b, &number)) == 0 && (r = buf_get_u8(b, &success)) == 0 &&
+	    (buf_len(b) == 0 || ((r = buf_get_u32(b, &port)) == 0 && (r = buf_end(b)) == 0)) &&
+	    leg != NULL)
+		listens_answered(&leg->listens, number, success != 0, port);
 	buf_free(b);
 	return r;
 }
 
 static const struct ipc_rule recorder_rules[] = {
 	{ POL_ASK, "ask", 15, IPC_MAX, 0, IPC_ANY_STATE, on_ask },
+	{ POL_ASK_MORE, "ask-more", 0, LINK_REQUEST_PART, 0, IPC_ANY_STATE, on_ask_more },
+	{ POL_ANSWERED, "answered", 5, POL_ANSWERED_MAX, 0, IPC_ANY_STATE, on_answered },
 };
 
 static void
@@ -174,6 +237,8 @@ on_recorder_gone(void *arg, int err)
 	    err_str(err));
 	ipc_free(s->recorder);
 	s->recorder = NULL;
+	buf_free(s->asked);
+	s->asked = NULL;
 }
 
 static void
@@ -200,6 +265,8 @@ serve_recorder_edge(struct serve *s, int fd)
 		return r;
 	ipc_free(s->recorder);
 	s->recorder = edge;
+	buf_free(s->asked);
+	s->asked = NULL;
 	serve_events_flush(s);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #define WAY_SHIFT 6
 #define TYPE_MASK 0x3fu
 
+_Static_assert(LINK_REQUEST_PART == EVENT_DATA_MAX, "a frame of a long request is one event");
 _Static_assert(EVENT_DATA_MAX + EVENT_HEAD_MAX + 2 * sizeof(uint64_t) <= IPC_MAX,
     "an event with its sequence number and time fits a message");
 
@@ -149,6 +150,7 @@ event_type_name(uint8_t type)
 		{ LINK_GLOBAL_REPLY, "global-reply" },
 		{ LINK_NOTE, "note" },
 		{ LINK_END, "end" },
+		{ LINK_MORE, "more" },
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

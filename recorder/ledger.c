@@ -38,6 +38,10 @@ struct ledger {
 	bool ended[2];
 	char **env; /* owned, and each of them: names and patterns of what crosses */
 	size_t n_env;
+	bool more[2];	     /* the side is in the middle of a request, */
+	uint32_t more_of[2]; /* on this channel, */
+	size_t more_len[2];  /* of which so many bytes came */
+	size_t more_all[2];  /* and so many there will be, 0: any number */
 };
 
 /* A frame under judgement. */
@@ -391,6 +395,19 @@ env_is_let(const struct ledger *l, const uint8_t *name, size_t len)
 	return false;
 }
 
+/* A string at off that is the rest of the request, which may go on in other frames. */
+static bool
+value_at(struct frame *f, size_t off)
+{
+	size_t all;
+
+	if (f->len < off + 4)
+		return false;
+	all = off + 4 + u32_at(f->data + off);
+	f->l->more_all[f->side] = all;
+	return f->len == LINK_REQUEST_PART ? all >= f->len : all == f->len;
+}
+
 /*
  * RFC 4254 section 6.4: string name, string value. Clients ask for several before each program, so they are judged here and not by
  * policy, a round trip each; what is let through is the same for everybody.
@@ -398,12 +415,10 @@ env_is_let(const struct ledger *l, const uint8_t *name, size_t len)
 static enum ledger_answer
 judge_env(struct frame *f)
 {
-	const uint8_t *name, *value;
-	size_t name_len, value_len, off = 4 + 4 + strlen("env") + 1;
+	const uint8_t *name;
+	size_t name_len, off = 4 + 4 + strlen("env") + 1;
 
-	if (!string_at(f->data, f->len, off, &name, &name_len) ||
-	    !string_at(f->data, f->len, off + 4 + name_len, &value, &value_len) ||
-	    off + 4 + name_len + 4 + value_len != f->len)
+	if (!string_at(f->data, f->len, off, &name, &name_len) || !value_at(f, off + 4 + name_len))
 		return broken(f, "malformed env request");
 	f->why = f->ch->n_env == LEDGER_ENV_MAX ? "too many variables" : "not an allowed variable";
 	if (f->ch->n_env == LEDGER_ENV_MAX || !env_is_let(f->l, name, name_len))
@@ -515,7 +530,8 @@ static const struct rule {
 	{ LINK_OPEN_FAIL, 8, EVENT_DATA_MAX, BOTH, ABOUT_CHANNEL, on_open_fail },
 	{ LINK_EOF, 0, 0, BOTH, ABOUT_OPEN, on_eof },
 	{ LINK_CLOSE, 0, 0, BOTH, ABOUT_CHANNEL, on_close },
-	{ LINK_REQUEST, 10, EVENT_DATA_MAX, BOTH, ABOUT_OPEN, on_request },
+	{ LINK_REQUEST, 10, LINK_REQUEST_PART, BOTH, ABOUT_OPEN, on_request },
+	{ LINK_MORE, 0, LINK_REQUEST_PART, FRONT, ABOUT_CHANNEL, NULL },
 	{ LINK_REPLY, 5, 5, BOTH, ABOUT_CHANNEL, on_reply },
 	{ LINK_EXIT_STATUS, 4, 4, BACK, ABOUT_OPEN, NULL },
 	{ LINK_EXIT_SIGNAL, 13, EVENT_DATA_MAX, BACK, ABOUT_OPEN, NULL },
@@ -564,6 +580,54 @@ judge_channel(struct frame *f, enum about about)
 	return LEDGER_PASS;
 }
 
+static bool
+is_piece(const struct frame *f)
+{
+	return f->type == LINK_REQUEST || f->type == LINK_MORE;
+}
+
+/* Bytes of the request that this frame is of, with it. */
+static size_t
+more_len(const struct frame *f)
+{
+	return f->len + (f->type == LINK_MORE ? f->l->more_len[f->side] : 0);
+}
+
+/* Requests in several frames: whether this one may come now. */
+static enum ledger_answer
+judge_more(struct frame *f)
+{
+	struct ledger *l = f->l;
+	bool more = l->more[f->side];
+
+	if (more != (f->type == LINK_MORE) || (more && l->more_of[f->side] != f->number))
+		return broken(f, "a frame inside a request, or a piece of none");
+	if (!is_piece(f))
+		return LEDGER_PASS;
+	if (f->side == LEDGER_BACK && f->len == LINK_REQUEST_PART)
+		return broken(f, "a request of the back in several frames");
+	if (f->type == LINK_REQUEST)
+		l->more_all[f->side] = 0;
+	else if (l->more_all[f->side] != 0 && f->len < LINK_REQUEST_PART &&
+		 more_len(f) != l->more_all[f->side])
+		return broken(f, "a request of another length than it said");
+	if (more_len(f) > LINK_REQUEST_MAX)
+		return broken(f, "a longer request than there may be");
+	return LEDGER_PASS;
+}
+
+static void
+note_more(const struct frame *f)
+{
+	struct ledger *l = f->l;
+
+	if (!is_piece(f))
+		return;
+	l->more_len[f->side] = more_len(f);
+	l->more[f->side] = f->len == LINK_REQUEST_PART;
+	l->more_of[f->side] = f->number;
+}
+
 enum ledger_answer
 ledger_judge(struct ledger *l, enum ledger_side side, uint16_t type, uint32_t channel,
     const uint8_t *data, size_t len, const char **ret_why)
@@ -586,11 +650,13 @@ ledger_judge(struct ledger *l, enum ledger_side side, uint16_t type, uint32_t ch
 		answer = broken(&f, "a frame of a length that its type cannot have");
 	else if ((rule->senders & 1u << side) == 0)
 		answer = broken(&f, "a frame that this side may not send");
-	else
+	else if ((answer = judge_more(&f)) == LEDGER_PASS)
 		answer = judge_channel(&f, rule->about);
 	if (answer == LEDGER_PASS && rule->judge != NULL)
 		answer = rule->judge(&f);
 	if (answer == LEDGER_BROKEN || answer == LEDGER_DENY)
 		*ret_why = f.why;
+	if (answer != LEDGER_BROKEN)
+		note_more(&f);
 	return answer;
 }

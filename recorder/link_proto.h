@@ -14,6 +14,10 @@
 
 #define LINK_FROM_BACK 0x80000000u
 #define LINK_DATA_MAX 32768u /* bytes of data in one frame */
+#define LINK_REQUEST_PART                                                                          \
+	65472u /* bytes of a request in one frame; one that is as long goes on in LINK_MORE */
+#define LINK_REQUEST_MAX                                                                           \
+	(255u * 1024u - 64u) /* bytes of a whole request: with its head it fits SSH's packets */
 #define LINK_CREDIT                                                                                \
 	(4u * 1024 * 1024) /* bytes of credit that an end gives for a channel at first */
 #define LINK_CREDIT_STEP                                                                           \
@@ -32,7 +36,11 @@ enum link_type {
 	    21, /* u32 bytes that the sender of this frame takes in addition; only data counts */
 	LINK_EOF = 22,
 	LINK_CLOSE = 23, /* nothing follows from this sender on this channel */
-	/* u32 number (per channel and sender, from 1), string name, u8 want_reply, then the request's fields verbatim */
+	/*
+	 * u32 number (per channel and sender, from 1), string name, u8 want_reply, then the request's fields verbatim. Of a
+	 * longer one the first LINK_REQUEST_PART bytes; the rest follows in LINK_MORE. From the front: at most
+	 * LINK_REQUEST_MAX bytes in all; from the back less than LINK_REQUEST_PART.
+	 */
 	LINK_REQUEST = 24,
 	LINK_REPLY = 25,       /* u32 number of the request, u8 1 success 0 failure */
 	LINK_EXIT_STATUS = 26, /* u32 (RFC 4254 section 6.10) */
@@ -43,7 +51,13 @@ enum link_type {
 	LINK_GLOBAL_REPLY = 29, /* u32 number, u8 success, fields verbatim */
 	LINK_NOTE = 30, /* u8 enum link_note, then its fields; never shown as terminal bytes */
 	LINK_END =
-	    31 /* channel 0: u8 enum link_end, string one line for the user; nothing follows from this sender */
+	    31, /* channel 0: u8 enum link_end, string one line for the user; nothing follows from this sender */
+	/*
+	 * front: the next bytes of its LINK_REQUEST: LINK_REQUEST_PART of them, or in the last of these frames fewer, perhaps
+	 * none. Between the first and the last the sender says nothing else. The request is judged when it is whole, and
+	 * all of its frames cross then, or none.
+	 */
+	LINK_MORE = 32
 };
 
 enum link_note {

@@ -25,8 +25,8 @@ reader_field_is(const struct json_node *n, const char *id)
 	if (n == NULL)
 		return false;
 	if (s == NULL) {
-		(void)snprintf(number, sizeof(number), "%llu",
-		    (unsigned long long)json_u64(n, UINT64_MAX));
+		(void)snprintf(
+		    number, sizeof(number), "%llu", (unsigned long long)json_u64(n, UINT64_MAX));
 		s = number;
 	}
 	return strcmp(s, id) == 0 || (strlen(id) >= 8 && str_starts(s, id));

@@ -10,6 +10,7 @@
 #include "lib/json.h"
 #include "lib/log.h"
 #include "lib/str.h"
+#include "policy/policy_proto.h"
 #include "recorder/recorder.h"
 #include "recorder/recorder_link.h"
 #include "recorder/sess.h"
@@ -54,6 +55,7 @@ leg_free(struct leg *leg)
 	for (int i = 0; i < 2; i++) {
 		ipc_free(leg->ends[i].ipc);
 		free(leg->ends[i].held.data);
+		buf_free(leg->ends[i].request);
 	}
 	stream_free_all(leg);
 	ledger_free(leg->ledger);
@@ -120,10 +122,22 @@ leg_record(struct leg *leg, enum event_way way, uint8_t type, uint32_t channel, 
 	return r;
 }
 
+/* A long request goes in the frames in which it came (link_proto.h). */
 int
 leg_send(struct end *from, uint16_t type, uint32_t channel, const void *data, size_t len)
 {
-	return send_later(leg_opposite(from), type, channel, data, len);
+	const uint8_t *p = data;
+	int r;
+
+	if (type != LINK_REQUEST || len < LINK_REQUEST_PART)
+		return send_later(leg_opposite(from), type, channel, data, len);
+	do {
+		r = send_later(leg_opposite(from), type, channel, p, LINK_REQUEST_PART);
+		type = LINK_MORE;
+		p += LINK_REQUEST_PART;
+		len -= LINK_REQUEST_PART;
+	} while (r == 0 && len >= LINK_REQUEST_PART);
+	return r != 0 ? r : send_later(leg_opposite(from), LINK_MORE, channel, p, len);
 }
 
 int
@@ -351,6 +365,46 @@ pass_stream(struct end *e, struct stream *s, const struct ipc_msg *msg)
 	return 0;
 }
 
+/* What was judged and recorded goes on, or is asked about. */
+static int
+go_on(struct end *e, uint16_t type, uint32_t channel, const void *data, size_t len,
+    enum ledger_answer answer, const char *why)
+{
+	if (answer == LEDGER_ASK)
+		return leg_hold(e, type, channel, data, len);
+	if (answer == LEDGER_DENY)
+		return leg_deny(e, channel, data, len, why);
+	return answer == LEDGER_PASS ? leg_send(e, type, channel, data, len) : 0;
+}
+
+static bool
+is_part(const struct ipc_msg *msg)
+{
+	return msg->type == LINK_MORE ||
+	       (msg->type == LINK_REQUEST && msg->len == LINK_REQUEST_PART);
+}
+
+/* A request in several frames goes on when it is whole. The channel may have been cut meanwhile. */
+static int
+collect(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer, const char *why)
+{
+	int r;
+
+	if (msg->type == LINK_REQUEST || answer == LEDGER_DROP) {
+		e->request_answer = answer;
+		e->request_why = why;
+	}
+	if (e->request == NULL && (e->request = buf_new(LINK_REQUEST_MAX)) == NULL)
+		return -ENOMEM;
+	if ((r = buf_put(e->request, msg->data, msg->len)) != 0 || msg->len == LINK_REQUEST_PART)
+		return r;
+	r = go_on(e, LINK_REQUEST, msg->id, buf_ptr(e->request), buf_len(e->request),
+	    e->request_answer, e->request_why);
+	buf_free(e->request);
+	e->request = NULL;
+	return r;
+}
+
 /* Record a frame that was judged, and send it on if it may. */
 static int
 pass(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer, const char *why)
@@ -367,13 +421,20 @@ pass(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer, const 
 	if (r != 0 || (r = leg_record(leg, leg_way_from(e), (uint8_t)msg->type, msg->id, msg->data,
 			   msg->len)) != 0)
 		return r;
-	if (answer == LEDGER_ASK)
-		return leg_hold(e, msg->type, msg->id, msg->data, msg->len);
-	if (answer == LEDGER_DENY)
-		return leg_deny(e, msg->id, msg->data, msg->len, why);
-	if (answer == LEDGER_PASS)
-		return send_later(leg_opposite(e), msg->type, msg->id, msg->data, msg->len);
-	return 0;
+	return is_part(msg) ? collect(e, msg, answer, why)
+			    : go_on(e, msg->type, msg->id, msg->data, msg->len, answer, why);
+}
+
+/* Which port a target listens on is known from its answer: policy, which allowed it, is told. */
+static void
+tell_answer(struct end *e, const uint8_t *data, size_t len)
+{
+	struct ipc *policy = e->leg->rec->policy;
+
+	if (e->side != LEDGER_BACK || len > POL_ANSWERED_MAX || policy == NULL)
+		return;
+	if (ipc_send(policy, POL_ANSWERED, e->leg->id, data, len) != 0)
+		log_debug("link.answer_unheard leg=%u", e->leg->id);
 }
 
 /* A frame of an end. Negative ends that edge. */
@@ -401,6 +462,8 @@ on_frame(void *arg, struct ipc_msg *msg)
 		take_end(e, msg->data, msg->len);
 	else if (msg->type == LINK_NOTE && msg->data[0] == LINK_NOTE_REFUSED)
 		audit_refused(e, msg->data, msg->len);
+	else if (msg->type == LINK_GLOBAL_REPLY)
+		tell_answer(e, msg->data, msg->len);
 	recorder_relieve(leg->rec);
 	return 0;
 }
@@ -457,6 +520,7 @@ static const struct ipc_rule link_rules[] = {
 	FRAME(LINK_EOF, "eof"),
 	FRAME(LINK_CLOSE, "close"),
 	FRAME(LINK_REQUEST, "request"),
+	FRAME(LINK_MORE, "more"),
 	FRAME(LINK_REPLY, "reply"),
 	FRAME(LINK_EXIT_STATUS, "exit-status"),
 	FRAME(LINK_EXIT_SIGNAL, "exit-signal"),

@@ -52,6 +52,9 @@ struct end {
 	bool paused;	  /* what the ipc was told */
 	size_t releasing; /* frames for it that wait for the commit */
 	struct held held;
+	struct buf *request; /* what came of one in several frames; NULL: none */
+	const char *request_why;
+	enum ledger_answer request_answer; /* what its first frame was judged to be */
 };
 
 struct leg {

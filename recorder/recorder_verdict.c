@@ -24,11 +24,33 @@ deny_held(struct end *e, const char *text)
 	leg_verdict(e->leg->rec, e->leg->id, e->held.ask, &v);
 }
 
+/* POL_ASK, and what of the frame does not fit into it. */
+static int
+put_ask(struct end *e, const struct buf *head, const uint8_t *data, size_t len)
+{
+	struct ipc *policy = e->leg->rec->policy;
+	size_t n = len < LINK_REQUEST_PART ? len : LINK_REQUEST_PART;
+	struct buf *b = buf_new(IPC_MAX);
+	int r = policy == NULL ? ERR_PEER_GONE : -ENOMEM;
+
+	if (policy != NULL && b != NULL && (r = buf_put(b, buf_ptr(head), buf_len(head))) == 0 &&
+	    (r = buf_put_str(b, data, n)) == 0)
+		r = ipc_send_buf(policy, POL_ASK, e->leg->id, b);
+	buf_free(b);
+	while (r == 0 && n == LINK_REQUEST_PART) {
+		data += n;
+		len -= n;
+		n = len < LINK_REQUEST_PART ? len : LINK_REQUEST_PART;
+		r = ipc_send(policy, POL_ASK_MORE, e->leg->id, data, n);
+	}
+	return r;
+}
+
 int
 leg_hold(struct end *e, uint16_t type, uint32_t channel, const uint8_t *data, size_t len)
 {
 	struct recorder *rec = e->leg->rec;
-	struct buf *b = buf_new(IPC_MAX);
+	struct buf *b = buf_new(16);
 	uint8_t *copy = malloc(len + 1);
 	int r = -ENOMEM;
 
@@ -37,8 +59,7 @@ leg_hold(struct end *e, uint16_t type, uint32_t channel, const uint8_t *data, si
 	if (++rec->next_ask == 0)
 		rec->next_ask = 1;
 	if ((r = buf_put_u32(b, rec->next_ask)) != 0 || (r = buf_put_u32(b, channel)) != 0 ||
-	    (r = buf_put_u8(b, e->side == LEDGER_BACK)) != 0 || (r = buf_put_u16(b, type)) != 0 ||
-	    (r = buf_put_str(b, data, len)) != 0)
+	    (r = buf_put_u8(b, e->side == LEDGER_BACK)) != 0 || (r = buf_put_u16(b, type)) != 0)
 		goto out;
 	memcpy(copy, data, len);
 	e->held = (struct held){
@@ -47,7 +68,7 @@ leg_hold(struct end *e, uint16_t type, uint32_t channel, const uint8_t *data, si
 	copy = NULL;
 	rec->n_asks++;
 	leg_update(e);
-	if (rec->policy == NULL || ipc_send_buf(rec->policy, POL_ASK, e->leg->id, b) != 0)
+	if (put_ask(e, b, data, len) != 0)
 		deny_held(e, LINK_NO_POLICY);
 out:
 	buf_free(b);

@@ -67,6 +67,15 @@ take_text(struct buf *b, char **dst, size_t max)
 	return set_text(dst, p, len, max);
 }
 
+/* The same of a request of which this is the first frame: what there is of it is more than is kept. */
+static int
+take_long(struct buf *b, char **dst, size_t max)
+{
+	uint32_t len;
+
+	return buf_get_u32(b, &len) != 0 ? 0 : set_text(dst, buf_ptr(b), buf_len(b), max);
+}
+
 static int
 add_channel(struct summary *s, uint32_t number, struct sess_channel **ret_ch)
 {
@@ -206,7 +215,8 @@ on_request(struct summary *s, struct sess_channel *ch, const struct event *ev, s
 			continue;
 		if ((r = set_text(&ch->kind, name, strlen(name), KIND_MAX)) != 0)
 			return r;
-		return take_text(b, &ch->command, SESS_COMMAND_MAX);
+		return ev->len == LINK_REQUEST_PART ? take_long(b, &ch->command, SESS_COMMAND_MAX)
+						    : take_text(b, &ch->command, SESS_COMMAND_MAX);
 	}
 	return 0;
 }

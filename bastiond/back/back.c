@@ -14,7 +14,7 @@
 #include "lib/log.h"
 #include "lib/str.h"
 
-#define LINGER_NS (2 * CLOCK_NS_PER_S)	/* for a target that takes nothing any more */
+#define LINGER_NS (2 * CLOCK_NS_PER_S) /* for a target that takes nothing any more */
 
 /* Ending: the first reason counts. */
 

@@ -539,8 +539,12 @@ start_program(struct shell_chan *c, struct buf *b)
 
 	if (c->one_command) {
 		c->state = CHAN_BUSY;
-		if (buf_get_str(b, &line, &len) == 0)
-			run_command(c, line, len);
+		/* A command in several frames is too long in the first already. */
+		if (buf_get_str(b, &line, &len) != 0) {
+			line = buf_ptr(b) + 4;
+			len = buf_len(b) - 4;
+		}
+		run_command(c, line, len);
 	} else if (c->pty) {
 		chooser_start(c);
 	} else {
@@ -567,10 +571,10 @@ on_request(struct shell_chan *c, const struct ipc_msg *msg, struct buf *b)
 		name[0] = '\0';
 	if (name[0] == '\0' || buf_get_u8(b, &want_reply) != 0)
 		return name[0] == '\0' ? 0 : ERR_FORMAT;
-	(void)msg;
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
 		if (strcmp(requests[i].name, name) == 0) {
-			if (c->state == CHAN_RELAY && requests[i].relayed) {
+			if (c->state == CHAN_RELAY && requests[i].relayed &&
+			    msg->len < LINK_REQUEST_PART) {
 				relay_request(c->relay, number, want_reply != 0, raw, len);
 				return 0;
 			}
@@ -597,6 +601,16 @@ on_reply(struct shell_chan *c, const struct ipc_msg *msg, struct buf *b)
 	return 0;
 }
 
+/* Nothing that a shell is asked for is so long: what its first frame had has been answered. */
+static int
+on_more(struct shell_chan *c, const struct ipc_msg *msg, struct buf *b)
+{
+	(void)c;
+	(void)msg;
+	(void)b;
+	return 0;
+}
+
 static const struct {
 	uint16_t type;
 	int (*handle)(struct shell_chan *c, const struct ipc_msg *msg, struct buf *b);
@@ -606,6 +620,7 @@ static const struct {
 	{ LINK_EOF, on_eof },
 	{ LINK_CLOSE, on_close },
 	{ LINK_REQUEST, on_request },
+	{ LINK_MORE, on_more },
 	{ LINK_REPLY, on_reply },
 };
 

@@ -65,7 +65,8 @@ connect_chosen(struct shell_chan *c)
 	char line[PICK_TARGET_SIZE + 32];
 
 	put(c, pick_clear);
-	if (str_format(line, sizeof(line), "Connecting to %s, Ctrl-C cancels\r\n", pick_target(c->pick)) == 0)
+	if (str_format(line, sizeof(line), "Connecting to %s, Ctrl-C cancels\r\n",
+		pick_target(c->pick)) == 0)
 		chan_send(c, LINK_DATA, line, strlen(line));
 	c->state = CHAN_CONNECTS;
 	c->leg = 0;

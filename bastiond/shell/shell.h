@@ -111,9 +111,10 @@ struct shell {
 	uint32_t read_more; /* messages of the reader since it was told to go on */
 	struct shell_early early;
 	char identity[256]; /* "" until policy was asked */
-	uint32_t answered;  /* the last leg that policy's answers named: further ones have higher numbers */
-	bool ended;	    /* LINK_END was said */
-	bool failed;	    /* out of memory, or the link is broken: the end is near */
+	uint32_t
+	    answered; /* the last leg that policy's answers named: further ones have higher numbers */
+	bool ended;   /* LINK_END was said */
+	bool failed; /* out of memory, or the link is broken: the end is near */
 };
 
 struct shell_fds {

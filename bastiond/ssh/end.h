@@ -56,12 +56,12 @@ struct end {
 	struct loop_io *io; /* of the wire's socket; NULL while it waits for nothing */
 	struct mux *mux;
 	struct ipc *link;
-	struct buf *early;	  /* frames for a link that is not there yet */
-	struct loop_timer *alive; /* the next question to the peer */
-	struct loop_timer *limit; /* the end of lingering */
+	struct buf *early;	    /* frames for a link that is not there yet */
+	struct loop_timer *alive;   /* the next question to the peer */
+	struct loop_timer *limit;   /* the end of lingering */
 	struct loop_timer *closing; /* the next look at channels that are being closed */
-	uint64_t close_ns;	  /* how long a peer may take to close; 0: for ever */
-	uint64_t alive_ns;	  /* 0: never asks */
+	uint64_t close_ns;	    /* how long a peer may take to close; 0: for ever */
+	uint64_t alive_ns;	    /* 0: never asks */
 	uint32_t missed_max;
 	uint32_t unanswered;
 	uint64_t lingered;  /* what mux_sent() said when the limit was set */

@@ -26,7 +26,8 @@ mux_new(enum mux_side side, uint32_t limit, const struct mux_ops *ops, void *arg
 	mux_set_limit(m, limit);
 	m->frame = buf_new(MUX_REQUEST_MAX + 64);
 	m->joined = buf_new(4 + LINK_DATA_MAX);
-	if (m->frame == NULL || m->joined == NULL) {
+	m->more = buf_new(LINK_REQUEST_MAX);
+	if (m->frame == NULL || m->joined == NULL || m->more == NULL) {
 		mux_free(m);
 		return NULL;
 	}
@@ -60,6 +61,7 @@ mux_free(struct mux *m)
 	mux_asked_free(&m->asked);
 	buf_free(m->frame);
 	buf_free(m->joined);
+	buf_free(m->more);
 	free(m);
 }
 

@@ -127,7 +127,7 @@ int mux_global_reply(struct mux *m, const uint8_t *msg, size_t len) MUST_CHECK;
  * 0; ERR_FORMAT, ERR_ORDER, ERR_LIMIT the peer broke a rule, mux_why() says which; -ENOMEM; an error of ops.
  */
 int mux_message(struct mux *m, const uint8_t *msg, size_t len) MUST_CHECK;
-/* A frame of the other end: LINK_OPEN (16) to LINK_GLOBAL_REPLY (29). Results as mux_message(). */
+/* A frame of the other end: LINK_OPEN (16) to LINK_GLOBAL_REPLY (29), LINK_MORE. Results as mux_message(). */
 int mux_frame(
     struct mux *m, uint16_t type, uint32_t id, const uint8_t *data, size_t len) MUST_CHECK;
 /* Why the last call failed, one line without peer's bytes. */

@@ -50,6 +50,35 @@ mux_emit_chan(
 }
 
 int
+mux_emit_request(struct mux *m, struct mux_chan *c, struct rd_str head, struct rd_str body)
+{
+	uint16_t type = LINK_REQUEST;
+	size_t n;
+	int r;
+
+	if (head.len + body.len < LINK_REQUEST_PART)
+		return mux_emit_chan(m, c, type, head, body);
+	if (m->finished || c->left || c->ending)
+		return 0;
+	if ((r = mux_emit_joined(m)) != 0)
+		return r;
+	buf_reset(m->frame);
+	if ((r = buf_put(m->frame, head.p, head.len)) == 0)
+		r = buf_put(m->frame, body.p, body.len);
+	do {
+		n = buf_len(m->frame) < LINK_REQUEST_PART ? buf_len(m->frame) : LINK_REQUEST_PART;
+		if (r == 0)
+			r = m->ops->frame(m->arg, type, c->id, buf_ptr(m->frame), n);
+		if (r == 0)
+			r = buf_skip(m->frame, n);
+		type = LINK_MORE;
+	} while (r == 0 && n == LINK_REQUEST_PART);
+	buf_reset(m->frame);
+	buf_shrink(m->frame, KEEP);
+	return r;
+}
+
+int
 mux_leave(struct mux *m, struct mux_chan *c)
 {
 	int r;

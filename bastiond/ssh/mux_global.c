@@ -85,8 +85,8 @@ mux_global_pass(struct mux *m, struct rd_str name, bool want_reply, struct rd_st
 		return refuse(m, name, want_reply, "malformed");
 	if (m->finished)
 		return want_reply ? mux_global_answer(m, false) : 0;
-	if (raw.len > MUX_REQUEST_MAX)
-		return refuse(m, name, want_reply, "longer than a frame");
+	if (raw.len > MUX_FRAME_MAX)
+		return refuse(m, name, want_reply, "too long");
 	r = mux_asked_globally(m, m->global_asked + 1, name, want_reply, fields);
 	if (r == ERR_LIMIT)
 		return refuse(m, name, want_reply, "too many forwards");

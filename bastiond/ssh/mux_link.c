@@ -189,7 +189,8 @@ on_request(struct mux *m, struct mux_chan *c, struct rd *in)
 	if (number <= c->heard)
 		return mux_broken(m, ERR_ORDER, "link: a request number out of order");
 	c->heard = number;
-	if (c->flow.n_others + c->ctl.n_others > MUX_QUEUED_MAX)
+	if (c->flow.n_others + c->ctl.n_others > MUX_QUEUED_MAX ||
+	    c->flow.others_len + c->ctl.others_len > MUX_QUEUED_BYTES)
 		return mux_broken(m, ERR_LIMIT, "link: too many requests wait for the peer");
 	if (want_reply != 0)
 		r = mux_waits_add(&c->links, number, name, WAIT_OPEN);
@@ -278,17 +279,12 @@ in_order(const struct mux_chan *c, uint16_t type)
 	       type == LINK_CLOSE;
 }
 
-int
-mux_frame(struct mux *m, uint16_t type, uint32_t id, const uint8_t *data, size_t len)
+static int
+take_frame(struct mux *m, uint16_t type, uint32_t id, const uint8_t *data, size_t len)
 {
 	struct rd in = rd_over(data, len);
 	struct mux_chan *c;
 
-	m->why = "";
-	if (type < LINK_OPEN || type > LINK_GLOBAL_REPLY)
-		return mux_broken(m, ERR_FORMAT, "link: not a frame about a channel");
-	if (m->finished)
-		return 0;
 	if (type >= LINK_GLOBAL)
 		return mux_global_frame(m, type, &in);
 	if (type == LINK_OPEN)
@@ -302,6 +298,43 @@ mux_frame(struct mux *m, uint16_t type, uint32_t id, const uint8_t *data, size_t
 	if (c->local || c->link_close || !in_order(c, type))
 		return mux_broken(m, ERR_ORDER, "link: a frame before its time or after its end");
 	return table[type - LINK_OPEN_OK](m, c, &in);
+}
+
+/* A request in several frames is taken when it is whole. */
+static int
+take_more(struct mux *m, uint16_t type, uint32_t id, const uint8_t *data, size_t len)
+{
+	int r;
+
+	if (m->side != MUX_BACK || id == 0 || (type == LINK_MORE) != (m->more_id != 0) ||
+	    (type == LINK_MORE ? m->more_id != id : type != LINK_REQUEST))
+		return mux_broken(m, ERR_ORDER, "link: a frame inside a request");
+	r = buf_put(m->more, data, len);
+	if (r == ERR_LIMIT)
+		return mux_broken(m, r, "link: a longer request than there may be");
+	if (r != 0)
+		return r;
+	m->more_id = len == LINK_REQUEST_PART ? id : 0;
+	if (m->more_id != 0)
+		return 0;
+	r = take_frame(m, LINK_REQUEST, id, buf_ptr(m->more), buf_len(m->more));
+	buf_reset(m->more);
+	buf_shrink(m->more, 0);
+	return r;
+}
+
+int
+mux_frame(struct mux *m, uint16_t type, uint32_t id, const uint8_t *data, size_t len)
+{
+	m->why = "";
+	if ((type < LINK_OPEN || type > LINK_GLOBAL_REPLY) && type != LINK_MORE)
+		return mux_broken(m, ERR_FORMAT, "link: not a frame about a channel");
+	if (m->finished)
+		return 0;
+	if (m->more_id != 0 || type == LINK_MORE ||
+	    (type == LINK_REQUEST && len == LINK_REQUEST_PART))
+		return take_more(m, type, id, data, len);
+	return take_frame(m, type, id, data, len);
 }
 
 int

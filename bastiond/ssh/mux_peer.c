@@ -381,7 +381,7 @@ pass_request(struct mux *m, struct mux_chan *c, const struct mux_request *req, s
 	note_passed(&c->session, req->name);
 	mux_asked_on_channel(m, req->name, req->fields);
 	wr_u32(number, c->asked);
-	r = mux_emit_chan(m, c, LINK_REQUEST, rd_bytes(number, sizeof(number)), raw);
+	r = mux_emit_request(m, c, rd_bytes(number, sizeof(number)), raw);
 	return r != 0 ? r : mux_tell_now(m, c);
 }
 
@@ -397,11 +397,11 @@ play_along(struct mux *m, struct mux_chan *c, const struct mux_request *req)
 	return mux_end_now(m, c);
 }
 
-/* A request that would not fit into a frame. */
+/* A request that the link does not carry. */
 static int
 refuse_long(struct mux *m, struct mux_chan *c, const struct mux_request *req)
 {
-	int r = mux_note_refused(m, c->id, req->name, "longer than a frame");
+	int r = mux_note_refused(m, c->id, req->name, "too long");
 
 	if (r != 0 || !mux_is_program(req->name))
 		return r != 0 ? r : answer(m, c, req, false);
@@ -437,7 +437,7 @@ judge_request(struct mux *m, struct mux_chan *c, const struct mux_request *req, 
 		return answer(m, c, req, a == MUX_GRANT);
 	if (c->ending)
 		return play_along(m, c, req);
-	if (raw.len > MUX_REQUEST_MAX)
+	if (raw.len > (m->side == MUX_FRONT ? MUX_REQUEST_MAX : MUX_FRAME_MAX))
 		return refuse_long(m, c, req);
 	return pass_request(m, c, req, raw);
 }

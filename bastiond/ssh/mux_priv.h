@@ -13,7 +13,10 @@
 #include "lib/buf.h"
 #include "recorder/link_proto.h"
 
-#define MUX_REQUEST_MAX 65000u /* bytes of a request that fit into a frame */
+#define MUX_REQUEST_MAX (LINK_REQUEST_MAX - 4u) /* bytes of a client's request, from its name on */
+#define MUX_FRAME_MAX 65000u			/* bytes of any other that go in one frame */
+#define MUX_QUEUED_BYTES                                                                           \
+	(4u * 1024 * 1024) /* bytes of messages of one channel that wait for such a peer */
 #define MUX_QUEUED_MAX                                                                             \
 	1024u /* messages of one channel that may wait for a peer that does not read */
 
@@ -119,6 +122,8 @@ struct mux {
 	uint32_t global_asked, global_heard; /* as of a channel, for global requests */
 	struct mux_waits global_peers, global_links;
 	struct buf *frame;  /* a frame that is being built */
+	struct buf *more;   /* back: what came of a request in several frames, */
+	uint32_t more_id;   /* of this channel; 0: none is on its way */
 	struct buf *joined; /* data of one channel and stream, not yet on the link */
 	uint32_t joined_id;
 	uint16_t joined_type;
@@ -197,6 +202,9 @@ int mux_emit(
 /* The same about a channel: nothing when the link is done with it. */
 int mux_emit_chan(struct mux *m, struct mux_chan *c, uint16_t type, struct rd_str head,
     struct rd_str body) MUST_CHECK;
+/* A request in two parts, as in mux_emit_chan(); in several frames when it is long. */
+int mux_emit_request(
+    struct mux *m, struct mux_chan *c, struct rd_str head, struct rd_str body) MUST_CHECK;
 /* Data of the peer: on to the link, joined with its neighbours when small. */
 int mux_emit_data(struct mux *m, struct mux_chan *c, uint16_t type, struct rd_str data) MUST_CHECK;
 /* What was collected, on to the link. */

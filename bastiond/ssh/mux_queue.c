@@ -123,10 +123,12 @@ mux_queue_put(struct mux_queue *q, uint8_t kind, const void *data, size_t len)
 	}
 	if (record)
 		append(q, kind, n > 0 ? (const uint8_t *)data + n : data, rest);
-	if (is_data(kind))
+	if (is_data(kind)) {
 		q->n_data += len;
-	else
+	} else {
 		q->n_others++;
+		q->others_len += len;
+	}
 	return 0;
 }
 
@@ -159,6 +161,7 @@ mux_queue_take(struct mux_queue *q, size_t n)
 			return;
 	} else {
 		q->n_others--;
+		q->others_len -= rec_len(rec);
 	}
 	q->taken = 0;
 	b->start += REC_HEAD + rec_len(rec);

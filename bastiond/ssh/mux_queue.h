@@ -20,10 +20,11 @@ struct mux_block;
 /* All zero: empty. */
 struct mux_queue {
 	struct mux_block *head, *tail;
-	size_t taken;	 /* bytes of the first record's data that are gone */
-	size_t last;	 /* where the last record begins in tail */
-	size_t n_data;	 /* bytes of data that wait */
-	size_t n_others; /* messages that wait */
+	size_t taken;	   /* bytes of the first record's data that are gone */
+	size_t last;	   /* where the last record begins in tail */
+	size_t n_data;	   /* bytes of data that wait */
+	size_t n_others;   /* messages that wait, */
+	size_t others_len; /* and their bytes */
 };
 
 struct mux_rec {

@@ -75,8 +75,8 @@ make_leg(struct leg *leg, uint8_t bits, char *command)
 	if ((bits & 16) == 0)
 		return;
 	leg->asked = MODEL_AGENT | MODEL_X11;
-	if (listens_add(&leg->listens, &(struct forward){ .host = "", .port = 8080 }) != 0 ||
-	    listens_add(&leg->listens, &(struct forward){ .path = "/run/x" }) != 0)
+	if (listens_add(&leg->listens, &(struct forward){ .host = "", .port = 8080 }, 0) != 0 ||
+	    listens_add(&leg->listens, &(struct forward){ .path = "/run/x" }, 0) != 0)
 		abort();
 }
 

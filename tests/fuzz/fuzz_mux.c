@@ -1,16 +1,18 @@
 /*
  * The channel engine between a hostile peer and a hostile link. Input: a byte whose lowest bit is the side, then steps:
  * one byte what, one byte n, n bytes. what: 0 to 3 SSH message (the first byte is its type), 4 to 7 frame (one byte type,
- * one byte channel, payload), else something the owner does.
+ * one byte channel, payload), 255 a frame of a long request, else something the owner does.
  */
 #include "config.h"
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bastiond/ssh/mux.h"
 #include "bastiond/ssh/ssh_msg.h"
 #include "lib/clock.h"
+#include "lib/ipc.h"
 #include "recorder/link_proto.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -28,7 +30,8 @@ on_send(void *arg, const void *head, size_t head_len, const void *body, size_t b
 
 	(void)arg;
 	(void)body;
-	if (head_len < 1 || head_len + body_len > 70000 || *type < SSH_GLOBAL_REQUEST)
+	if (head_len < 1 || head_len + body_len > LINK_REQUEST_MAX + 5 ||
+	    *type < SSH_GLOBAL_REQUEST)
 		abort();
 	return 0;
 }
@@ -46,8 +49,9 @@ on_frame(void *arg, uint16_t type, uint32_t id, const void *data, size_t len)
 
 	(void)arg;
 	(void)data;
-	if (type < LINK_OPEN || type > LINK_NOTE || (id == 0 && type < LINK_GLOBAL) ||
-	    (id != 0 && global) || (type == LINK_DATA && (len == 0 || len > LINK_DATA_MAX)) ||
+	if (((type < LINK_OPEN || type > LINK_NOTE) && type != LINK_MORE) || len > IPC_MAX ||
+	    (id == 0 && type < LINK_GLOBAL) || (id != 0 && global) ||
+	    (type == LINK_DATA && (len == 0 || len > LINK_DATA_MAX)) ||
 	    (type == LINK_DATA_EXT && (len < 5 || len > 4 + LINK_DATA_MAX)))
 		abort();
 	return 0;
@@ -154,6 +158,20 @@ global_step(struct ground *g, const uint8_t *p, size_t n)
 	return mux_global_pass(g->mux, name, want_reply != 0, (struct rd_str){ p, n });
 }
 
+/* A frame of a request in several: its beginning is p, and it is as long as such frames are, or shorter by n. */
+static int
+long_step(struct ground *g, const uint8_t *p, size_t n)
+{
+	static uint8_t data[LINK_REQUEST_PART];
+	uint16_t type = n % 3 == 0 ? LINK_REQUEST : LINK_MORE;
+
+	if (n == 0)
+		return 0;
+	memset(data, 'x', sizeof(data));
+	memcpy(data, p + 1, n - 1);
+	return mux_frame(g->mux, type, p[0] % 8, data, sizeof(data) - (n % 2 == 0 ? n : 0));
+}
+
 static int
 own_step(struct ground *g, uint8_t what, const uint8_t *p, size_t n)
 {
@@ -193,6 +211,8 @@ step(struct ground *g, uint8_t what, const uint8_t *p, size_t n)
 {
 	int r = 0;
 
+	if (what == 255)
+		return long_step(g, p, n);
 	what %= 20;
 	if (what < 4)
 		r = mux_message(g->mux, p, n);

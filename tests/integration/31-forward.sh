@@ -3,7 +3,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 54
+plan 55
 
 # What is reached: what comes is sent back in capitals, until it ends. A port and a socket; and a client for both.
 cat >"$RIG/upper.py" <<'PY'
@@ -221,6 +221,16 @@ is 'and works' "$(talk "$fixed" six)" SIX
 ok 'it is taken back' master -O cancel -R "$fixed:127.0.0.1:$up"
 quiet() { ! listens "$fixed"; }
 ok 'and nobody listens' wait_for 10 quiet
+# Ports that the target picks: each is a forward of its own until it is taken back, and there may be 32 of them.
+turns() {
+	for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34; do
+		if ! master -O forward -R "0:127.0.0.1:$up" || ! master -O cancel -R "0:127.0.0.1:$up"; then
+			note "turn $n"
+			return 1
+		fi
+	done
+}
+ok 'a port that the target picked is given back, over and over' turns
 not_ok 'one that no rule allows' master -O forward -R "$other:127.0.0.1:$up"
 let_go
 like 'by default -R is refused' "$(loud_ssh -n -o ExitOnForwardFailure=yes -R "$fixed:127.0.0.1:$up" "$(to t2)" true 2>&1)" \

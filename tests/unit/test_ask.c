@@ -14,6 +14,7 @@
 #include "policy/ask.h"
 #include "recorder/link_proto.h"
 
+#define NUMBER 9u /* of every request */
 #define HOSTS                                                                                      \
 	"users: {alice: {}}\n"                                                                     \
 	"hosts: {web1: {address: 10.0.0.1, key: fleet, host_keys: [\"ssh-ed25519 "                 \
@@ -57,7 +58,7 @@ frame(uint16_t type, const char *name, const char *const *strings, size_t n_stri
 	struct buf *b = buf_new(65536);
 
 	if (type != LINK_OPEN)
-		assert_int_equal(buf_put_u32(b, 9), 0);
+		assert_int_equal(buf_put_u32(b, NUMBER), 0);
 	assert_int_equal(buf_put_cstr(b, name), 0);
 	if (type != LINK_OPEN)
 		assert_int_equal(buf_put_u8(b, 1), 0);
@@ -527,6 +528,54 @@ test_remote_forwards(void **state)
 	set_free(none);
 }
 
+/* As a client takes back what `-R 0` got: by the port that the target told. */
+static void
+test_a_port_that_the_target_picked(void **state)
+{
+	static const struct step ask[] = { { false, LINK_GLOBAL, "tcpip-forward", "localhost 0",
+	    POL_ALLOW, "" } };
+	static const struct step told[] = {
+		{ true, LINK_OPEN, "forwarded-tcpip", "localhost 40001 - 4", POL_ALLOW,
+		    "forward hash  |" },
+		{ true, LINK_OPEN, "forwarded-tcpip", "localhost 40002 - 4", POL_DENY,
+		    "nobody asked the target to listen on localhost:40002" },
+		{ false, LINK_GLOBAL, "cancel-tcpip-forward", "localhost 40002", POL_DENY,
+		    "there is no remote forward of localhost:40002" },
+		{ false, LINK_GLOBAL, "cancel-tcpip-forward", "localhost 40001", POL_ALLOW, "" },
+		{ true, LINK_OPEN, "forwarded-tcpip", "localhost 40001 - 4", POL_DENY,
+		    "nobody asked the target to listen on localhost:40001" },
+	};
+	struct set *s = make_set(RULE("{remote_forward: [\"localhost:0\"]}"));
+	struct leg leg = make_leg();
+
+	(void)state;
+	STEPS(&leg, s, ask);
+	listens_answered(&leg.listens, NUMBER + 1, true, 40009); /* to something else */
+	listens_answered(&leg.listens, 0, true, 40009);
+	listens_answered(&leg.listens, NUMBER, true, 40001);
+	listens_answered(&leg.listens, NUMBER, false, 0); /* there is one answer */
+	STEPS(&leg, s, told);
+	assert_int_equal(leg.listens.n, 0);
+	/* Refused by the target: nothing may come. */
+	STEPS(&leg, s, ask);
+	listens_answered(&leg.listens, NUMBER, false, 0);
+	assert_int_equal(leg.listens.n, 0);
+	/* Two at once are two, each with its own answer. */
+	STEPS(&leg, s, ask);
+	STEPS(&leg, s, ask);
+	listens_answered(&leg.listens, NUMBER, true, 40001);
+	listens_answered(&leg.listens, NUMBER, true, 40002);
+	assert_int_equal(leg.listens.n, 2);
+	STEPS(&leg, s,
+	    ((const struct step[]){
+		{ false, LINK_GLOBAL, "cancel-tcpip-forward", "localhost 40002", POL_ALLOW, "" },
+		{ true, LINK_OPEN, "forwarded-tcpip", "localhost 40001 - 4", POL_ALLOW,
+		    "forward hash  |" } }));
+	assert_int_equal(leg.listens.n, 1);
+	listens_done(&leg.listens);
+	set_free(s);
+}
+
 static void
 test_too_many_remote_forwards(void **state)
 {
@@ -931,6 +980,7 @@ main(void)
 		cmocka_unit_test(test_permit_pty),
 		cmocka_unit_test(test_forwards),
 		cmocka_unit_test(test_remote_forwards),
+		cmocka_unit_test(test_a_port_that_the_target_picked),
 		cmocka_unit_test(test_too_many_remote_forwards),
 		cmocka_unit_test(test_agent_and_x11),
 		cmocka_unit_test(test_what_certificates_permit),

@@ -2,24 +2,11 @@
 #include "config.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
-
-#include "lib/clock.h"
-#include "policy/auth.h"
-#include "tests/lib/ssh_make.h"
-
-#define NOW_S 1795428000ull /* a Monday, 10:00 UTC */
+#include "tests/lib/auth_scene.h"
 
 static struct make_key *alice, *alice2, *bob, *stranger, *ca, *ca2, *rsa, *rsa_short, *sk, *sk_ec;
-static const uint8_t sid[32] = { 1, 2, 3 }, other_sid[32] = { 9 };
+static const uint8_t other_sid[32] = { 9 };
 
 static int
 setup(void **state)
@@ -58,12 +45,11 @@ make_set(const char *top, const char *chains)
 	     *b = make_key_line(bob, ""), *r = make_key_line(rsa, ""), *k = make_key_line(sk, ""),
 	     *e = make_key_line(sk_ec, ""), *c = make_key_line(ca, "first"),
 	     *c2 = make_key_line(ca2, "second"), *file, *cas;
-	char err[SET_ERR_SIZE] = "", fingerprint[HASH_FINGERPRINT_SIZE];
-	struct set *s = set_new();
+	char fingerprint[HASH_FINGERPRINT_SIZE];
+	struct set *s;
 	size_t len;
 	const uint8_t *blob = make_key_blob(ca2, &len);
 
-	assert_non_null(s);
 	hash_fingerprint(fingerprint, blob, len);
 	assert_true(
 	    asprintf(&file,
@@ -74,10 +60,7 @@ make_set(const char *top, const char *chains)
 		"as: [root, deploy], may: [shell]}\n",
 		top, a, a2, r, k, e, b, fingerprint, a) > 0);
 	assert_true(asprintf(&cas, "# CAs\n\n%s\n%s\n", c, c2) > 0);
-	if (set_add_file(s, POL_FILE_POLICY, "policy.yaml", file, strlen(file), NULL, err) != 0 ||
-	    set_add_file(s, POL_FILE_USER_CA, "ca.pub", cas, strlen(cas), NULL, err) != 0 ||
-	    set_add_chain(s, chains, err) != 0 || set_finish(s, 6, err) != 0)
-		fail_msg("%s", err);
+	s = scene_set(file, cas, (const char *const[]){ chains, NULL });
 	free(a);
 	free(a2);
 	free(b);
@@ -89,44 +72,6 @@ make_set(const char *top, const char *chains)
 	free(file);
 	free(cas);
 	return s;
-}
-
-static struct auth_scene
-make_scene(const struct set *s)
-{
-	struct auth_scene scene = { .set = s,
-		.session_id = sid,
-		.session_id_len = sizeof(sid),
-		.now_ns = NOW_S * CLOCK_NS_PER_S,
-		.newest_s = NOW_S };
-
-	assert_int_equal(net_parse("192.0.2.7", &scene.source), 0);
-	return scene;
-}
-
-/* A signed request of k, or with key NULL its offer. */
-static struct make_request
-request(const char *user, const struct make_key *k, const char *alg)
-{
-	struct make_request q = {
-		.user = user, .alg = alg, .key = k, .sid = sid, .sid_len = sizeof(sid)
-	};
-
-	q.blob = make_key_blob(k, &q.blob_len);
-	return q;
-}
-
-/* One request; *r is done with by the caller. */
-static int
-send_request(struct auth *a, const struct auth_scene *scene, const struct make_request *q,
-    struct auth_result *r)
-{
-	static uint8_t *msg; /* stays until the next one: results borrow from it */
-	size_t len;
-
-	free(msg);
-	msg = make_request(q, &len);
-	return auth_step(a, scene, msg, len, r);
 }
 
 /* The answer of a connection's first and only request, and its reason ("" none). */

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <malloc.h>
 #include <sodium.h>
 
 #include "lib/file.h"
@@ -109,6 +110,57 @@ test_an_event_is_not_there_before_the_commit(void **state)
 	assert_int_equal(chain_pending(rig->chain), 0);
 	assert_false(chain_is_dirty(rig->chain));
 	assert_int_equal(count_events(rig, sid, 20), 5);
+}
+
+static size_t
+bytes_in_use(void)
+{
+	struct mallinfo2 m = mallinfo2();
+
+	return m.uordblks + m.hblkhd;
+}
+
+/* Pages that LMDB keeps for the next commit: how many the fullest so far took is chance. */
+#define LMDB_PAGES (512u * 1024)
+
+/* Each MiB of them one commit, as the recorder does when it is busy. */
+static void
+write_files(struct rig *rig, struct session *s, uint32_t *number, uint32_t n)
+{
+	for (uint32_t end = *number + n; *number < end; (*number)++) {
+		struct buf *b = buf_new(512);
+		char text[280];
+
+		assert_non_null(b);
+		(void)snprintf(
+		    text, sizeof(text), "{\"number\": %u, \"path\": \"%0240u\"}", *number, *number);
+		assert_int_equal(buf_put_u32(b, *number), 0);
+		assert_int_equal(buf_put_cstr(b, text), 0);
+		assert_int_equal(
+		    session_append(s, EVENT_TO_FRONT, EVENT_FILE, 1, buf_ptr(b), buf_len(b)), 0);
+		buf_free(b);
+		if (chain_pending(rig->chain) > 1u << 20)
+			rig_commit(rig);
+	}
+	rig_commit(rig);
+}
+
+/* 100000 of them are 27 MiB in 200 blocks. Whoever keeps one small thing for each keeps 3 MiB. */
+static void
+test_a_long_session_takes_no_more_memory_than_a_short_one(void **state)
+{
+	struct rig *rig = *state;
+	struct session *s = rig_session(rig);
+	uint32_t number = 1;
+	size_t before;
+
+	write_files(rig, s, &number, 20000);
+	before = bytes_in_use();
+	write_files(rig, s, &number, 100000);
+	assert_true(bytes_in_use() <= before + LMDB_PAGES);
+	assert_int_equal(session_close(s, LINK_END_CLIENT, "", ""), 0);
+	rig_commit(rig);
+	assert_true(bytes_in_use() <= before);
 }
 
 /* A reader follows while the writer goes on: every event once, in order, whatever was sealed meanwhile. */
@@ -625,6 +677,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_events_come_back_from_journal_and_blocks),
 		T(test_an_event_is_not_there_before_the_commit),
+		T(test_a_long_session_takes_no_more_memory_than_a_short_one),
 		T(test_a_recording_is_followed_while_it_grows),
 		T(test_seeking_finds_the_block_of_a_time),
 		T(test_the_record_says_what_was_said),

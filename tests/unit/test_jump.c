@@ -1,25 +1,9 @@
 /* Behind ssh -J: what host and port lead to, and that only the person of the outer connection gets in, with what it was given. */
 #include "config.h"
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "lib/clock.h"
-#include "policy/auth.h"
-#include "tests/lib/ssh_make.h"
-
-#define NOW_S 1795428000ull /* a Monday, 10:00 UTC */
+#include "tests/lib/auth_scene.h"
 
 static struct make_key *alice, *alice2, *bob, *ca;
-static const uint8_t sid[32] = { 1, 2, 3 };
 
 static int
 setup(void **state)
@@ -49,10 +33,8 @@ make_set(const char *more_rules, int keys)
 {
 	char *a = make_key_line(alice, ""), *a2 = make_key_line(alice2, ""),
 	     *b = make_key_line(bob, ""), *c = make_key_line(ca, "ca"), *file, *mine;
-	char err[SET_ERR_SIZE] = "";
-	struct set *s = set_new();
+	struct set *s;
 
-	assert_non_null(s);
 	assert_true(asprintf(&mine, "\"%s\"%s%s%s", a, keys > 1 ? ", \"" : "", keys > 1 ? a2 : "",
 			keys > 1 ? "\"" : "") > 0);
 	assert_true(asprintf(&file,
@@ -81,11 +63,8 @@ make_set(const char *more_rules, int keys)
 			"[\"*\"], may: [shell]}\n"
 			"%s",
 			mine, b, a, a, a, a, a, a, a, a, a, a, a, more_rules) > 0);
-	if (set_add_file(s, POL_FILE_POLICY, "policy.yaml", file, strlen(file), NULL, err) != 0 ||
-	    set_add_file(s, POL_FILE_USER_CA, "ca.pub", c, strlen(c), NULL, err) != 0 ||
-	    set_add_chain(s, "publickey,keyboard-interactive", err) != 0 ||
-	    set_add_chain(s, "publickey", err) != 0 || set_finish(s, 6, err) != 0)
-		fail_msg("%s", err);
+	s = scene_set(
+	    file, c, (const char *const[]){ "publickey,keyboard-interactive", "publickey", NULL });
 	free(mine);
 	free(a);
 	free(a2);
@@ -93,19 +72,6 @@ make_set(const char *more_rules, int keys)
 	free(c);
 	free(file);
 	return s;
-}
-
-static struct auth_scene
-make_scene(const struct set *s)
-{
-	struct auth_scene scene = { .set = s,
-		.session_id = sid,
-		.session_id_len = sizeof(sid),
-		.now_ns = NOW_S * CLOCK_NS_PER_S,
-		.newest_s = NOW_S };
-
-	assert_int_equal(net_parse("192.0.2.7", &scene.source), 0);
-	return scene;
 }
 
 /* Where host and port lead for this person; *ret_reason is set when they lead nowhere. */
@@ -341,13 +307,8 @@ inner_done(struct inner *in)
 static enum pol_auth
 say(struct inner *in, const struct make_request *q, const char *want_reason)
 {
-	static uint8_t *msg;
-	size_t len;
-
-	free(msg);
-	msg = make_request(q, &len);
 	auth_result_done(&in->r);
-	assert_int_equal(auth_step(&in->a, &in->scene, msg, len, &in->r), 0);
+	assert_int_equal(send_request(&in->a, &in->scene, q, &in->r), 0);
 	if (strcmp(in->r.reason != NULL ? in->r.reason : "", want_reason) != 0)
 		fail_msg("reason %s, not %s", in->r.reason, want_reason);
 	return in->r.answer;
@@ -365,11 +326,9 @@ static enum pol_auth
 key(struct inner *in, const char *user, const struct make_key *blob_of, const struct make_key *by,
     const char *want_reason)
 {
-	struct make_request q = {
-		.user = user, .alg = "ssh-ed25519", .key = by, .sid = sid, .sid_len = sizeof(sid)
-	};
+	struct make_request q = request(user, blob_of, "ssh-ed25519");
 
-	q.blob = make_key_blob(blob_of, &q.blob_len);
+	q.key = by;
 	return say(in, &q, want_reason);
 }
 

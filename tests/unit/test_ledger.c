@@ -376,6 +376,84 @@ test_credit_does_not_overflow(void **state)
 	BROKEN(B, LINK_WINDOW, 1, "\377\377\377\377", 4);
 }
 
+#define PART LINK_REQUEST_PART
+
+/* A command in several frames: the first has its head. */
+static const uint8_t *
+long_exec(uint32_t number)
+{
+	static uint8_t big[PART + 1] = "\0\0\0\0\0\0\0\4exec\1\0\3\0\0";
+
+	big[3] = (uint8_t)number;
+	return big;
+}
+
+static const uint8_t *
+long_env(uint32_t number)
+{
+	static uint8_t big[PART] = "\0\0\0\0\0\0\0\3env\1\0\0\0\4LC_A\0\1\1\0";
+
+	big[3] = (uint8_t)number;
+	return big;
+}
+
+static void
+test_a_request_in_several_frames(void **state)
+{
+	struct ledger *l = *state;
+	bool tell[2];
+
+	open_session(l, 1);
+	open_session(l, 2);
+	open_session(l, 3);
+	BROKEN(F, LINK_MORE, 1, "x", 1);
+	BROKEN(B, LINK_REQUEST, 1, long_exec(1), PART);
+	BROKEN(B, LINK_MORE, 1, "x", 1);
+	BROKEN(F, LINK_REQUEST, 1, long_exec(1), PART + 1);
+	/* Its first frame is judged, the others follow. */
+	ASK(F, LINK_REQUEST, 1, long_exec(1), PART);
+	BROKEN(F, LINK_MORE, 1, long_exec(1), PART + 1);
+	BROKEN(F, LINK_DATA, 1, "x", 1);
+	BROKEN(F, LINK_DATA, 2, "x", 1);
+	BROKEN(F, LINK_MORE, 2, "x", 1);
+	BROKEN(F, LINK_NOTE, 0, "\4", 1);
+	BROKEN(F, LINK_CLOSE, 1, "", 0);
+	PASS(B, LINK_DATA, 1, "other way", 9);
+	PASS(F, LINK_MORE, 1, long_exec(1), PART);
+	PASS(F, LINK_MORE, 1, "", 0);
+	BROKEN(F, LINK_MORE, 1, "", 0);
+	PASS(F, LINK_DATA, 1, "x", 1);
+	/* No longer than there may be. */
+	ASK(F, LINK_REQUEST, 2, long_exec(1), PART);
+	for (size_t n = 2 * PART; n <= LINK_REQUEST_MAX; n += PART)
+		PASS(F, LINK_MORE, 2, long_exec(1), PART);
+	BROKEN(F, LINK_MORE, 2, long_exec(1), PART);
+	BROKEN(F, LINK_MORE, 2, long_exec(1), LINK_REQUEST_MAX % PART + 1);
+	/* A variable is as long as it says. */
+	ledger_free(l);
+	l = *state = ledger_new();
+	assert_int_equal(ledger_let_env(l, "LC_*"), 0);
+	open_session(l, 1);
+	PASS(F, LINK_REQUEST, 1, long_env(1), PART);
+	BROKEN(F, LINK_MORE, 1, "", 0);
+	BROKEN(F, LINK_MORE, 1, long_env(1), 24 + 65792 - PART + 1);
+	PASS(F, LINK_MORE, 1, long_env(1), 24 + 65792 - PART);
+	BROKEN(F, LINK_REQUEST, 1, long_env(2), PART - 1);
+	/* Cut in the middle: the rest is dropped, and then all is as before. */
+	l = *state;
+	ledger_free(l);
+	l = *state = ledger_new();
+	open_session(l, 3);
+	ASK(F, LINK_REQUEST, 3, long_exec(1), PART);
+	ledger_cut(l, 3, tell);
+	DROP(F, LINK_MORE, 3, "x", 1);
+	PASS(F, LINK_NOTE, 0, "\4", 1);
+	DROP(F, LINK_REQUEST, 3, long_exec(2), PART);
+	DROP(F, LINK_MORE, 3, long_exec(2), PART);
+	DROP(F, LINK_MORE, 3, "", 0);
+	DROP(F, LINK_CLOSE, 3, "", 0);
+}
+
 static void
 test_lengths_have_both_ends(void **state)
 {
@@ -543,6 +621,7 @@ main(void)
 		T(test_data_needs_credit),
 		T(test_credit_is_given_by_the_other_side),
 		T(test_credit_does_not_overflow),
+		T(test_a_request_in_several_frames),
 		T(test_lengths_have_both_ends),
 		T(test_requests_and_replies_count_up),
 		T(test_a_channel_that_is_cut_drops_everything),

@@ -387,6 +387,112 @@ test_a_target_that_never_opens_does_not_hold_the_client(void **state)
 	rig_done(&g);
 }
 
+/* A frame of n bytes: a request's head, then filling; or filling alone. */
+static int
+piece(struct rig *g, uint16_t type, size_t n, size_t whole)
+{
+	static uint8_t data[LINK_REQUEST_PART + 1];
+
+	memset(data, 'x', sizeof(data));
+	if (type == LINK_REQUEST) {
+		memcpy(data, "\0\0\0\1\0\0\0\4exec\1", 13);
+		wr_u32(data + 13, (uint32_t)(whole - 17));
+	}
+	return mux_frame(g->mux, type, 1, data, n);
+}
+
+static void
+open_at(struct rig *g)
+{
+	fresh(g);
+	OK(rig_link(g, LINK_OPEN, 1, "s", "session"));
+	confirm(g, 1, WINDOW);
+	rig_log_clear(&g->ssh);
+	rig_log_clear(&g->link);
+}
+
+static void
+test_a_long_request_reaches_the_target_whole(void **state)
+{
+	static const size_t lens[] = { LINK_REQUEST_PART, LINK_REQUEST_PART + 1,
+		2 * LINK_REQUEST_PART, LINK_REQUEST_MAX };
+	struct rig_item it;
+	struct rig g;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		size_t left = lens[i], n = LINK_REQUEST_PART;
+
+		open_at(&g);
+		for (uint16_t type = LINK_REQUEST; n == LINK_REQUEST_PART; type = LINK_MORE) {
+			assert_false(rig_take(&g.ssh, &it));
+			n = left < LINK_REQUEST_PART ? left : LINK_REQUEST_PART;
+			OK(piece(&g, type, n, lens[i]));
+			left -= n;
+			OK(mux_pump(g.mux));
+		}
+		assert_true(rig_take(&g.ssh, &it));
+		/* Type and channel in place of the number. */
+		assert_int_equal(it.len, lens[i] + 1);
+		assert_memory_equal(it.data, "\142\0\0\0\11\0\0\0\4exec\1", 14);
+		for (size_t k = 18; k < it.len; k++)
+			assert_int_equal(it.data[k], 'x');
+		OK(rig_ssh(&g, "bu", SSH_CHANNEL_SUCCESS, 1u));
+		rig_want_link(&g, LINK_REPLY, 1, "ub", 1u, 1);
+		rig_done(&g);
+	}
+}
+
+static void
+test_nothing_comes_inside_a_long_request(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	open_at(&g);
+	OK(piece(&g, LINK_REQUEST, LINK_REQUEST_PART, 70000));
+	assert_int_equal(rig_link(&g, LINK_DATA, 1, "r", "a"), ERR_ORDER);
+	rig_done(&g);
+	open_at(&g);
+	OK(piece(&g, LINK_REQUEST, LINK_REQUEST_PART, 70000));
+	assert_int_equal(rig_link(&g, LINK_MORE, 2, "r", "a"), ERR_ORDER);
+	rig_done(&g);
+	open_at(&g);
+	OK(piece(&g, LINK_REQUEST, LINK_REQUEST_PART, 70000));
+	assert_int_equal(piece(&g, LINK_REQUEST, LINK_REQUEST_PART, 70000), ERR_ORDER);
+	rig_done(&g);
+	open_at(&g);
+	assert_int_equal(rig_link(&g, LINK_MORE, 1, "r", "a"), ERR_ORDER);
+	rig_done(&g);
+	open_at(&g);
+	OK(piece(&g, LINK_REQUEST, LINK_REQUEST_PART, LINK_REQUEST_MAX + 1));
+	for (size_t n = 2; n * LINK_REQUEST_PART <= LINK_REQUEST_MAX; n++)
+		OK(piece(&g, LINK_MORE, LINK_REQUEST_PART, 0));
+	assert_int_equal(piece(&g, LINK_MORE, LINK_REQUEST_PART, 0), ERR_LIMIT);
+	rig_done(&g);
+}
+
+static void
+test_requests_that_wait_are_bounded_in_bytes(void **state)
+{
+	struct rig g;
+	int r = 0, n = 0;
+
+	(void)state;
+	open_at(&g);
+	g.backlog = MUX_BACKLOG; /* the target reads nothing */
+	for (uint32_t i = 1; r == 0 && i < 1000; i++, n++) {
+		static uint8_t data[60000];
+
+		memcpy(data, "\0\0\0\0\0\0\0\3env\0", 12);
+		wr_u32(data, i);
+		r = mux_frame(g.mux, LINK_REQUEST, 1, data, sizeof(data));
+	}
+	assert_int_equal(r, ERR_LIMIT);
+	assert_in_range(n, 60, 80); /* 4 MiB of them */
+	rig_done(&g);
+}
+
 static void
 test_a_client_has_no_exit_status_nor_second_stream(void **state)
 {
@@ -624,6 +730,9 @@ main(void)
 		cmocka_unit_test(test_a_request_overtakes_data_that_the_target_does_not_take),
 		cmocka_unit_test(test_data_then_close_loses_nothing),
 		cmocka_unit_test(test_a_target_that_takes_nothing_is_closed_in_the_end),
+		cmocka_unit_test(test_a_long_request_reaches_the_target_whole),
+		cmocka_unit_test(test_nothing_comes_inside_a_long_request),
+		cmocka_unit_test(test_requests_that_wait_are_bounded_in_bytes),
 		cmocka_unit_test(test_a_target_that_never_closes_does_not_hold_the_client),
 		cmocka_unit_test(test_a_target_that_never_opens_does_not_hold_the_client),
 		cmocka_unit_test(test_a_client_has_no_exit_status_nor_second_stream),

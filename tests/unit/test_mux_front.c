@@ -21,7 +21,7 @@
 static char *
 filled(char c, size_t n)
 {
-	static char text[200001];
+	static char text[300001];
 
 	memset(text, c, n);
 	text[n] = '\0';
@@ -327,15 +327,73 @@ test_a_storm_of_requests_from_one_who_reads_is_answered(void **state)
 	rig_done(&g);
 }
 
+/* The frames of a request whose payload is so long in all. */
 static void
-test_a_command_longer_than_a_frame_is_refused_in_words(void **state)
+long_command(size_t whole, size_t frames)
+{
+	const size_t head = 4 + 8 + 1 + 4; /* number, "exec", want_reply, length */
+	size_t done = 0;
+	struct rig_item it;
+	struct rig g;
+
+	opened(&g);
+	OK(rig_ssh(&g, "busbs", SSH_CHANNEL_REQUEST, 1u, "exec", 1, filled('x', whole - head)));
+	for (size_t i = 0; i < frames; i++) {
+		assert_true(rig_take(&g.link, &it));
+		assert_int_equal(it.type, i == 0 ? LINK_REQUEST : LINK_MORE);
+		assert_int_equal(it.id, 1);
+		assert_true(it.len <= LINK_REQUEST_PART);
+		assert_int_equal(it.len == LINK_REQUEST_PART, i + 1 < frames);
+		for (size_t k = i == 0 ? head : 0; k < it.len; k++)
+			if (it.data[k] != 'x')
+				fail_msg("byte %zu of frame %zu", k, i);
+		done += it.len;
+	}
+	assert_int_equal(done, whole);
+	rig_want_quiet(&g);
+	OK(rig_link(&g, LINK_REPLY, 1, "ub", 1u, 1));
+	rig_want_ssh(&g, "bu", SSH_CHANNEL_SUCCESS, 7u);
+	rig_done(&g);
+}
+
+static void
+test_a_long_command_crosses_in_pieces(void **state)
+{
+	(void)state;
+	long_command(LINK_REQUEST_PART - 1, 1);
+	long_command(LINK_REQUEST_PART, 2); /* the second is empty */
+	long_command(LINK_REQUEST_PART + 1, 2);
+	long_command(2 * LINK_REQUEST_PART - 1, 2);
+	long_command(2 * LINK_REQUEST_PART, 3);
+	long_command(LINK_REQUEST_MAX, 4);
+}
+
+static void
+test_data_before_a_long_request_stays_before_it(void **state)
+{
+	struct rig_item it;
+	struct rig g;
+
+	(void)state;
+	opened(&g);
+	OK(mux_message(g.mux, (const uint8_t *)"\136\0\0\0\1\0\0\0\1a", 10));
+	OK(rig_ssh(&g, "busbs", SSH_CHANNEL_REQUEST, 1u, "exec", 1, filled('x', 70000)));
+	rig_want_link(&g, LINK_DATA, 1, "r", "a");
+	assert_true(rig_take(&g.link, &it));
+	assert_int_equal(it.type, LINK_REQUEST);
+	rig_done(&g);
+}
+
+static void
+test_a_command_longer_than_the_limit_is_refused_in_words(void **state)
 {
 	struct rig g;
 	struct rig_item it;
 
 	(void)state;
 	opened(&g);
-	OK(rig_ssh(&g, "busbs", SSH_CHANNEL_REQUEST, 1u, "exec", 1, filled('x', 66000)));
+	OK(rig_ssh(
+	    &g, "busbs", SSH_CHANNEL_REQUEST, 1u, "exec", 1, filled('x', LINK_REQUEST_MAX - 16)));
 	rig_want_ssh(&g, "bu", SSH_CHANNEL_SUCCESS, 7u);
 	rig_want_ssh(&g, "buus", SSH_CHANNEL_EXTENDED_DATA, 7u, SSH_STDERR,
 	    "bastiond: the command is too long\n");
@@ -1442,7 +1500,9 @@ main(void)
 		cmocka_unit_test(test_unanswered_requests_have_a_limit),
 		cmocka_unit_test(test_replies_that_are_not_read_have_a_limit),
 		cmocka_unit_test(test_a_storm_of_requests_from_one_who_reads_is_answered),
-		cmocka_unit_test(test_a_command_longer_than_a_frame_is_refused_in_words),
+		cmocka_unit_test(test_a_long_command_crosses_in_pieces),
+		cmocka_unit_test(test_data_before_a_long_request_stays_before_it),
+		cmocka_unit_test(test_a_command_longer_than_the_limit_is_refused_in_words),
 		cmocka_unit_test(test_a_long_command_that_fits_crosses_whole),
 		cmocka_unit_test(test_small_data_of_one_pass_is_one_frame),
 		cmocka_unit_test(test_joined_data_never_passes_another_frame),

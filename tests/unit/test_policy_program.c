@@ -8,17 +8,8 @@
 #include <sys/wait.h>
 
 #include <errno.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "lib/clock.h"
 #include "lib/file.h"
@@ -29,6 +20,7 @@
 #include "recorder/link_proto.h"
 #include "recorder/recorder_proto.h"
 #include "tests/lib/ssh_make.h"
+#include "tests/lib/want.h"
 
 #define WAIT_MS 10000
 #define MUST(call) assert_int_equal((call), 0)
@@ -336,6 +328,24 @@ expect_failed(struct rig *rig, const struct front *f, enum pol_failure want)
 	assert_int_equal(msg.data[0], want);
 }
 
+/* The request is refused, for this reason, and charged as a failed login. */
+static void
+expect_denied(struct rig *rig, const struct front *f, const char *reason)
+{
+	expect_answer(f, POL_AUTH_FAILURE);
+	event_with(rig, "auth.denied", "reason", reason);
+	expect_failed(rig, f, POL_FAILURE_AUTH);
+}
+
+/* The login under way succeeds. */
+static void
+expect_grant(struct rig *rig, const struct front *f, uint32_t leg)
+{
+	(void)expect(rig->broker, POL_AUTHENTICATED, f->id);
+	(void)expect(rig->broker, POL_GRANT, leg);
+	expect_answer(f, POL_AUTH_SUCCESS);
+}
+
 /* Alice logs in on web1: leg is the number that the grant must have. */
 static struct front
 log_in(struct rig *rig, uint32_t leg)
@@ -343,9 +353,7 @@ log_in(struct rig *rig, uint32_t leg)
 	struct front f = connect_known(rig);
 
 	ask(&f, "root+web1", alice, alice);
-	(void)expect(rig->broker, POL_AUTHENTICATED, f.id);
-	(void)expect(rig->broker, POL_GRANT, leg);
-	expect_answer(&f, POL_AUTH_SUCCESS);
+	expect_grant(rig, &f, leg);
 	json_node_free(event(rig, "auth.allowed"));
 	return f;
 }
@@ -370,7 +378,6 @@ test_a_login_and_its_grant(void **state)
 	const uint8_t *p, *want;
 	char text[256];
 	uint32_t v, n;
-	uint64_t ns;
 	uint8_t byte;
 	size_t len, want_len;
 
@@ -379,15 +386,13 @@ test_a_login_and_its_grant(void **state)
 	ask(&f, "root+web1", alice, alice);
 	msg = expect(rig->broker, POL_AUTHENTICATED, f.id);
 	b = buf_view(msg.data, msg.len);
-	MUST(buf_get_cstr(b, text, sizeof(text)));
-	assert_string_equal(text, "alice");
+	want_cstr(b, "alice");
 	MUST(buf_end(b));
 	buf_free(b);
 
 	msg = expect(rig->broker, POL_GRANT, 1);
 	b = buf_view(msg.data, msg.len);
-	MUST(buf_get_u32(b, &v));
-	assert_int_equal(v, f.id);
+	want_u32(b, f.id);
 	/* The recorder's part: tags in any order, each once. */
 	MUST(buf_get_str(b, &p, &len));
 	part = buf_view(p, len);
@@ -418,17 +423,12 @@ test_a_login_and_its_grant(void **state)
 	/* The vault's part. */
 	MUST(buf_get_str(b, &p, &len));
 	part = buf_view(p, len);
-	MUST(buf_get_cstr(part, text, sizeof(text)));
-	assert_string_equal(text, "root");
-	MUST(buf_get_cstr(part, text, sizeof(text)));
-	assert_string_equal(text, "fleet");
-	MUST(buf_get_cstr(part, text, sizeof(text)));
-	assert_string_equal(text, "web1");
-	MUST(buf_get_u32(part, &v));
-	assert_int_equal(v, 2222);
+	want_cstr(part, "root");
+	want_cstr(part, "fleet");
+	want_cstr(part, "web1");
+	want_u32(part, 2222);
 	for (int i = 0; i < 2; i++) {
-		MUST(buf_get_u32(part, &n));
-		assert_int_equal(n, 1);
+		want_u32(part, 1);
 		MUST(buf_get_str(part, &p, &len));
 		want = make_key_blob(i == 0 ? alice : host_ca, &want_len);
 		assert_int_equal(len, want_len);
@@ -439,39 +439,28 @@ test_a_login_and_its_grant(void **state)
 	/* The back's part. */
 	MUST(buf_get_str(b, &p, &len));
 	part = buf_view(p, len);
-	MUST(buf_get_cstr(part, text, sizeof(text)));
-	assert_string_equal(text, "web1");
-	MUST(buf_get_cstr(part, text, sizeof(text)));
-	assert_string_equal(text, "10.0.0.1");
-	MUST(buf_get_u32(part, &v));
-	assert_int_equal(v, 2222);
-	MUST(buf_get_u8(part, &byte));
-	assert_int_equal(byte, 0);
-	MUST(buf_get_cstr(part, text, sizeof(text)));
-	assert_string_equal(text, "root");
+	want_cstr(part, "web1");
+	want_cstr(part, "10.0.0.1");
+	want_u32(part, 2222);
+	want_u8(part, 0);
+	want_cstr(part, "root");
 	for (int i = 0; i < 2; i++) {
 		MUST(buf_get_u32(part, &n));
 		MUST(buf_get_str(part, &p, &len));
 	}
-	MUST(buf_get_u64(part, &ns));
-	assert_true(ns == 7000000000ull);
+	want_u64(part, 7000000000ull);
 	MUST(buf_end(part));
 	buf_free(part);
-	MUST(buf_get_u8(b, &byte));
-	assert_int_equal(byte, POL_BACK_SSH);
-	MUST(buf_get_u32(b, &v));
-	assert_int_equal(v, 0);
+	want_u8(b, POL_BACK_SSH);
+	want_u32(b, 0);
 	MUST(buf_end(b));
 	buf_free(b);
 
 	msg = expect(f.fd, POL_AUTH_REPLY, 0);
 	b = buf_view(msg.data, msg.len);
-	MUST(buf_get_u8(b, &byte));
-	assert_int_equal(byte, POL_AUTH_SUCCESS);
-	MUST(buf_get_cstr(b, text, sizeof(text)));
-	assert_string_equal(text, "alice");
-	MUST(buf_get_cstr(b, text, sizeof(text)));
-	assert_string_equal(text, "web1");
+	want_u8(b, POL_AUTH_SUCCESS);
+	want_cstr(b, "alice");
+	want_cstr(b, "web1");
 	MUST(buf_get_cstr(b, text, sizeof(text)));
 	MUST(buf_get_u32(b, &v));
 	MUST(buf_end(b));
@@ -503,9 +492,7 @@ test_before_and_after_a_load(void **state)
 	char text[600];
 
 	ask(&f, "root+web1", alice, alice);
-	expect_answer(&f, POL_AUTH_FAILURE);
-	event_with(rig, "auth.denied", "reason", "no-policy");
-	expect_failed(rig, &f, POL_FAILURE_AUTH);
+	expect_denied(rig, &f, "no-policy");
 	fd_close(&f.fd);
 	load_usual(rig);
 	still_serves(rig, 1);
@@ -518,9 +505,7 @@ test_before_and_after_a_load(void **state)
 	assert_int_equal(load(rig, 1, "  []\n", text, sizeof(text)), 1);
 	f = connect_known(rig);
 	ask(&f, "root+web1", alice, alice);
-	expect_answer(&f, POL_AUTH_FAILURE);
-	event_with(rig, "auth.denied", "reason", "host-not-allowed");
-	expect_failed(rig, &f, POL_FAILURE_AUTH);
+	expect_denied(rig, &f, "host-not-allowed");
 	fd_close(&f.fd);
 }
 
@@ -535,9 +520,7 @@ test_evidence_before_its_session_id(void **state)
 	ask(&f, "root+web1", alice, alice);
 	expect_silence(f.fd, 50);
 	tell_session_id(rig, &f);
-	(void)expect(rig->broker, POL_AUTHENTICATED, f.id);
-	(void)expect(rig->broker, POL_GRANT, 1);
-	expect_answer(&f, POL_AUTH_SUCCESS);
+	expect_grant(rig, &f, 1);
 	fd_close(&f.fd);
 }
 
@@ -553,9 +536,7 @@ test_a_session_id_before_its_connection(void **state)
 	tell_session_id(rig, &f);
 	f = connect_front(rig);
 	ask(&f, "root+web1", alice, alice);
-	(void)expect(rig->broker, POL_AUTHENTICATED, f.id);
-	(void)expect(rig->broker, POL_GRANT, 1);
-	expect_answer(&f, POL_AUTH_SUCCESS);
+	expect_grant(rig, &f, 1);
 	fd_close(&f.fd);
 }
 
@@ -573,13 +554,9 @@ test_only_the_first_session_id_counts(void **state)
 	event_with(rig, "front.alarm", "reason", "second-session-id");
 	expect_failed(rig, &f, POL_FAILURE_ALARM);
 	ask(&other, "root+web1", alice, alice);
-	expect_answer(&f, POL_AUTH_FAILURE);
-	event_with(rig, "auth.denied", "reason", "bad-signature");
-	expect_failed(rig, &f, POL_FAILURE_AUTH);
+	expect_denied(rig, &f, "bad-signature");
 	ask(&f, "root+web1", alice, alice);
-	(void)expect(rig->broker, POL_AUTHENTICATED, f.id);
-	(void)expect(rig->broker, POL_GRANT, 1);
-	expect_answer(&f, POL_AUTH_SUCCESS);
+	expect_grant(rig, &f, 1);
 	fd_close(&f.fd);
 }
 
@@ -596,9 +573,7 @@ test_a_replay_on_another_connection(void **state)
 	replay = b;
 	memcpy(replay.sid, a.sid, sizeof(a.sid));
 	ask(&replay, "root+web1", alice, alice);
-	expect_answer(&b, POL_AUTH_FAILURE);
-	event_with(rig, "auth.denied", "reason", "bad-signature");
-	expect_failed(rig, &b, POL_FAILURE_AUTH);
+	expect_denied(rig, &b, "bad-signature");
 	fd_close(&a.fd);
 	fd_close(&b.fd);
 	still_serves(rig, 1);
@@ -870,8 +845,6 @@ expect_verdict(struct rig *rig, uint32_t leg, uint16_t type, const char *name, c
 	static uint32_t number = 70;
 	struct ipc_msg msg;
 	char got[512];
-	uint32_t n;
-	uint8_t v;
 
 	if (type != LINK_OPEN)
 		MUST(buf_put_u32(frame, 1));
@@ -892,10 +865,8 @@ expect_verdict(struct rig *rig, uint32_t leg, uint16_t type, const char *name, c
 	buf_free(b);
 	msg = expect(rig->recorder, POL_VERDICT, leg);
 	b = buf_view(msg.data, msg.len);
-	MUST(buf_get_u32(b, &n));
-	assert_int_equal(n, number);
-	MUST(buf_get_u8(b, &v));
-	assert_int_equal(v, want);
+	want_u32(b, number);
+	want_u8(b, want);
 	MUST(buf_get_cstr(b, got, sizeof(got)));
 	if (want == POL_DENY && text != NULL)
 		assert_string_equal(got, text);
@@ -931,6 +902,68 @@ test_verdicts(void **state)
 	fd_close(&f.fd);
 }
 
+/* A command of so many bytes, cut at its end, as the recorder asks about it: POL_ASK, then POL_ASK_MORE. */
+static void
+ask_long(struct rig *rig, size_t len, size_t cut, enum pol_verdict want)
+{
+	struct buf *frame = buf_new(LINK_REQUEST_MAX), *b = buf_new(IPC_MAX);
+	char *command = calloc(1, len + 1);
+	const uint8_t *p;
+	struct ipc_msg msg;
+	size_t left, n = LINK_REQUEST_PART;
+
+	memset(command, 'x', len);
+	MUST(buf_put_u32(frame, 1) | buf_put_cstr(frame, "exec") | buf_put_u8(frame, 1) |
+	     buf_put_cstr(frame, command));
+	p = buf_ptr(frame);
+	left = buf_len(frame) - cut;
+	MUST(buf_put_u32(b, 7) | buf_put_u32(b, 3) | buf_put_u8(b, 0) |
+	     buf_put_u16(b, LINK_REQUEST) | buf_put_str(b, p, n));
+	MUST(ipc_plain_send(rig->recorder, POL_ASK, 1, buf_ptr(b), buf_len(b), NULL, 0));
+	while (n == LINK_REQUEST_PART) {
+		p += n;
+		left -= n;
+		n = left < LINK_REQUEST_PART ? left : LINK_REQUEST_PART;
+		MUST(ipc_plain_send(rig->recorder, POL_ASK_MORE, 1, p, n, NULL, 0));
+	}
+	if (want == POL_DENY)
+		json_node_free(event(rig, "channel.denied"));
+	msg = expect(rig->recorder, POL_VERDICT, 1);
+	assert_memory_equal(msg.data, "\0\0\0\7", 4);
+	assert_int_equal(msg.data[4], want);
+	free(command);
+	buf_free(frame);
+	buf_free(b);
+}
+
+static void
+test_long_questions(void **state)
+{
+	struct rig *rig = *state;
+	struct front f;
+
+	load_usual(rig);
+	f = log_in(rig, 1);
+	ask_long(rig, LINK_REQUEST_PART - 17, 0, POL_ALLOW);
+	ask_long(rig, LINK_REQUEST_PART, 0, POL_ALLOW);
+	ask_long(rig, 100000, 0, POL_ALLOW);
+	ask_long(rig, LINK_REQUEST_MAX - 17, 0, POL_ALLOW);
+	/* To the last byte. */
+	ask_long(rig, 100000, 1, POL_DENY);
+	ask_long(rig, LINK_REQUEST_PART, 17, POL_DENY);
+	fd_close(&f.fd);
+}
+
+static void
+test_a_piece_of_no_question_ends_the_edge(void **state)
+{
+	struct rig *rig = *state;
+
+	load_usual(rig);
+	MUST(ipc_plain_send(rig->recorder, POL_ASK_MORE, 1, "x", 1, NULL, 0));
+	expect_closed(rig->recorder);
+}
+
 static void
 test_a_forced_command(void **state)
 {
@@ -949,7 +982,7 @@ test_a_forced_command(void **state)
 		.user = "root+web1", .alg = "ssh-ed25519-cert-v01@openssh.com", .key = stranger
 	};
 	struct ipc_msg msg;
-	uint8_t *blob, *request, v;
+	uint8_t *blob, *request;
 	const uint8_t *p;
 	size_t len;
 	char text[512];
@@ -978,12 +1011,10 @@ test_a_forced_command(void **state)
 	msg = expect(rig->recorder, POL_VERDICT, 1);
 	b = buf_view(msg.data, msg.len);
 	MUST(buf_get_u32(b, &n));
-	MUST(buf_get_u8(b, &v));
-	assert_int_equal(v, POL_REPLACE);
+	want_u8(b, POL_REPLACE);
 	MUST(buf_get_cstr(b, text, sizeof(text)));
 	MUST(buf_get_str(b, &p, &len));
-	MUST(buf_get_cstr(b, text, sizeof(text)));
-	assert_string_equal(text, "");
+	want_cstr(b, "");
 	MUST(buf_end(b));
 	assert_int_equal(len, 4 + 4 + 4 + 1 + 4 + 6);
 	assert_memory_equal(p, "\0\0\0\5\0\0\0\4exec\1\0\0\0\6uptime", len);
@@ -1007,7 +1038,7 @@ ask_host_cert(struct rig *rig, uint32_t leg, const struct make_key *signer, uint
 	struct buf *b = buf_new(4096);
 	struct ipc_msg msg;
 	size_t len, want_len;
-	uint8_t *blob = make_cert(&spec, &len), ok;
+	uint8_t *blob = make_cert(&spec, &len);
 	const uint8_t *p, *key = make_key_blob(host_key, &want_len);
 
 	MUST(buf_put_str(b, blob, len));
@@ -1018,8 +1049,7 @@ ask_host_cert(struct rig *rig, uint32_t leg, const struct make_key *signer, uint
 		event_with(rig, "host-certificate.denied", "reason", want);
 	msg = expect(rig->vault, POL_KEYS_HOST_CERT_REPLY, leg);
 	b = buf_view(msg.data, msg.len);
-	MUST(buf_get_u8(b, &ok));
-	assert_int_equal(ok, want == NULL);
+	want_u8(b, want == NULL);
 	MUST(buf_get_str(b, &p, &len));
 	MUST(buf_end(b));
 	if (want == NULL) {
@@ -1281,25 +1311,19 @@ test_an_inner_login_that_is_refused(void **state)
 	inner = jump(rig, outer.id, "web1", 2222);
 	expect_jump(rig, &inner);
 	ask_none(&inner, "nobody");
-	expect_answer(&inner, POL_AUTH_FAILURE);
-	event_with(rig, "auth.denied", "reason", "host-not-allowed");
-	expect_failed(rig, &inner, POL_FAILURE_AUTH);
+	expect_denied(rig, &inner, "host-not-allowed");
 	fd_close(&inner.fd);
 	inner = jump(rig, outer.id, "web1", 22);
 	expect_jump(rig, &inner);
 	tell_session_id(rig, &inner);
 	ask(&inner, "root", stranger, stranger);
-	expect_answer(&inner, POL_AUTH_FAILURE);
-	event_with(rig, "auth.denied", "reason", "unknown-key");
-	expect_failed(rig, &inner, POL_FAILURE_AUTH);
+	expect_denied(rig, &inner, "unknown-key");
 	fd_close(&inner.fd);
 	/* The outer connection has lost nothing by that. */
 	inner = jump(rig, outer.id, "web1", 22);
 	expect_jump(rig, &inner);
 	ask_none(&inner, "root");
-	(void)expect(rig->broker, POL_AUTHENTICATED, inner.id);
-	(void)expect(rig->broker, POL_GRANT, 1);
-	expect_answer(&inner, POL_AUTH_SUCCESS);
+	expect_grant(rig, &inner, 1);
 	fd_close(&inner.fd);
 	fd_close(&outer.fd);
 }
@@ -1321,9 +1345,7 @@ test_a_jump_by_a_policy_that_changed(void **state)
 			     text, sizeof(text)),
 	    1);
 	ask_none(&inner, "root");
-	expect_answer(&inner, POL_AUTH_FAILURE);
-	event_with(rig, "auth.denied", "reason", "host-not-allowed");
-	expect_failed(rig, &inner, POL_FAILURE_AUTH);
+	expect_denied(rig, &inner, "host-not-allowed");
 	assert_int_equal(
 	    load(rig, 1, "  - {name: r, deny: true, who: {users: [alice]}}\n", text, sizeof(text)),
 	    1);
@@ -1404,10 +1426,8 @@ shell_answer(int fd, uint8_t code)
 	static char text[8192];
 	struct ipc_msg msg = expect(fd, POL_SHELL_ANSWER, 0);
 	struct buf *b = buf_view(msg.data, msg.len);
-	uint8_t got;
 
-	MUST(buf_get_u8(b, &got));
-	assert_int_equal(got, code);
+	want_u8(b, code);
 	MUST(buf_get_cstr(b, text, sizeof(text)));
 	MUST(buf_end(b));
 	buf_free(b);
@@ -1507,7 +1527,7 @@ test_a_shell_and_its_grant(void **state)
 	struct front f;
 	const uint8_t *part;
 	struct buf *b;
-	uint32_t conn, via;
+	uint32_t via;
 	uint8_t kind;
 	size_t len;
 
@@ -1516,8 +1536,7 @@ test_a_shell_and_its_grant(void **state)
 	want_shell(rig, f.id);
 	msg = expect(rig->broker, POL_GRANT, 1);
 	b = buf_view(msg.data, msg.len);
-	MUST(buf_get_u32(b, &conn));
-	assert_int_equal(conn, f.id);
+	want_u32(b, f.id);
 	MUST(buf_get_str(b, &part, &len)); /* metadata: identity, host "-" */
 	assert_non_null(memmem(part, len, "\1\0\0\0\5alice\3\0\0\0\1-", 16));
 	for (int i = 0; i < 2; i++) {
@@ -1768,6 +1787,8 @@ main(void)
 		T(test_an_offer_that_stays_one),
 		T(test_without_a_recorder),
 		T(test_verdicts),
+		T(test_long_questions),
+		T(test_a_piece_of_no_question_ends_the_edge),
 		T(test_a_forced_command),
 		T(test_host_certificates),
 		T(test_what_the_vault_tells),

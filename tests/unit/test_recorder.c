@@ -218,7 +218,7 @@ want(struct world *w, enum peer peer, uint16_t type)
 		pass(w);
 	}
 	assert_int_equal(w->msg.type, type);
-	if (peer == POLICY)
+	if (type == POL_ASK && peer == POLICY)
 		memcpy(w->ask, w->msg.data, sizeof(w->ask));
 }
 
@@ -700,6 +700,161 @@ test_variables_cross_without_being_asked_about_or_not_at_all(void **state)
 	assert_null(find_event(&seen, EVENT_TO_FRONT, LINK_NOTE));
 }
 
+/* A command whose request has so many bytes in all, in frames as link_proto.h has them. */
+static uint8_t long_payload[LINK_REQUEST_MAX];
+
+static void
+make_long(size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		long_payload[i] = (uint8_t)('a' + i % 23);
+	memcpy(long_payload, "\0\0\0\1\0\0\0\4exec\1\0", 14);
+	long_payload[14] = (uint8_t)((len - 17) >> 16);
+	long_payload[15] = (uint8_t)((len - 17) >> 8);
+	long_payload[16] = (uint8_t)(len - 17);
+}
+
+static void
+send_long(struct world *w, size_t len)
+{
+	size_t off = 0, n = LINK_REQUEST_PART;
+
+	for (uint16_t type = LINK_REQUEST; n == LINK_REQUEST_PART; type = LINK_MORE, off += n) {
+		n = len - off < LINK_REQUEST_PART ? len - off : LINK_REQUEST_PART;
+		send_to(w, FRONT, type, 1, long_payload + off, n);
+	}
+}
+
+static void
+want_long(struct world *w, enum peer peer, size_t len)
+{
+	uint16_t type = peer == POLICY ? POL_ASK : LINK_REQUEST;
+	size_t off = 0, n = LINK_REQUEST_PART, head = peer == POLICY ? 15 : 0;
+
+	for (; n == LINK_REQUEST_PART; off += n) {
+		want(w, peer, type);
+		n = w->msg.len - head;
+		assert_true(off + n <= len);
+		assert_memory_equal(w->msg.data + head, long_payload + off, n);
+		type = peer == POLICY ? POL_ASK_MORE : LINK_MORE;
+		head = 0;
+	}
+	assert_int_equal(off, len);
+}
+
+/* What is recorded is what was sent. */
+static void
+see_long(struct world *w, size_t len)
+{
+	size_t off = 0;
+
+	see(w, &seen);
+	for (size_t i = 0; i < seen.n; i++) {
+		const struct event *ev = &seen.events[i];
+
+		if (ev->way != EVENT_FRONT || (ev->type != LINK_REQUEST && ev->type != LINK_MORE))
+			continue;
+		assert_true(off + ev->len <= len);
+		assert_memory_equal(ev->data, long_payload + off, ev->len);
+		off += ev->len;
+	}
+	assert_int_equal(off, len);
+}
+
+static void
+cross_long(struct world *w, size_t len)
+{
+	open_leg(w);
+	give_policy(w);
+	open_channel(w);
+	make_long(len);
+	send_long(w, len);
+	want_long(w, POLICY, len);
+	want_nothing(w, POLICY);
+	want_nothing(w, BACK);
+	answer_as(w, POL_ALLOW, "", NULL, 0);
+	want_long(w, BACK, len);
+	want_nothing(w, BACK);
+	see_long(w, len);
+}
+
+static void
+test_a_long_request_is_asked_about_and_crosses_whole(void **state)
+{
+	cross_long(*state, 100000);
+}
+
+static void
+test_a_request_of_just_one_frame(void **state)
+{
+	cross_long(*state, LINK_REQUEST_PART);
+}
+
+static void
+test_the_longest_request(void **state)
+{
+	cross_long(*state, LINK_REQUEST_MAX);
+}
+
+static void
+test_nobody_hears_of_a_part_of_a_request(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	give_policy(w);
+	open_channel(w);
+	make_long(100000);
+	send_to(w, FRONT, LINK_REQUEST, 1, long_payload, LINK_REQUEST_PART);
+	want_nothing(w, POLICY);
+	want_nothing(w, BACK);
+	hang_up(w, FRONT);
+	want(w, BACK, LINK_END);
+	see_long(w, LINK_REQUEST_PART);
+}
+
+static void
+test_a_long_request_that_is_denied_crosses_nowhere(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	give_policy(w);
+	open_channel(w);
+	make_long(200000);
+	send_long(w, 200000);
+	want_long(w, POLICY, 200000);
+	answer_as(w, POL_DENY, "no", NULL, 0);
+	want(w, FRONT, LINK_NOTE);
+	want_nothing(w, BACK);
+	see_long(w, 200000);
+	/* The sender is read again. */
+	send_to(w, FRONT, LINK_EOF, 1, NULL, 0);
+	want_data(w, BACK, LINK_EOF, 1, NULL, 0);
+}
+
+#define LONG_ENV (24 + 65792) /* bytes of a request with a value of 0x00010100 */
+
+/* Nobody is asked about a variable. */
+static void
+test_a_long_variable_crosses_whole(void **state)
+{
+	struct world *w = *state;
+
+	open_leg(w);
+	give_policy(w);
+	open_channel(w);
+	make_long(LONG_ENV);
+	memcpy(long_payload, "\0\0\0\1\0\0\0\3env\1\0\0\0\4EVIL\0\1\1\0", 24);
+	send_long(w, LONG_ENV); /* of a name that is not let through */
+	want_data(w, FRONT, LINK_REPLY, 1, "\0\0\0\1\0", 5);
+	want_nothing(w, BACK);
+	memcpy(long_payload, "\0\0\0\2\0\0\0\3env\1\0\0\0\4LC_A\0\1\1\0", 24);
+	send_long(w, LONG_ENV);
+	want_long(w, BACK, LONG_ENV);
+	want_nothing(w, POLICY);
+}
+
 static void
 test_the_sender_is_held_and_the_other_direction_flows(void **state)
 {
@@ -843,6 +998,25 @@ test_a_denied_global_request_is_answered_by_the_recorder(void **state)
 	want_denied_line(w, LINK_NO_POLICY);
 	want_nothing(w, FRONT);
 	want_nothing(w, BACK);
+}
+
+static void
+test_policy_hears_what_the_target_answered(void **state)
+{
+	struct world *w = *state;
+	static const uint8_t global[] = "\0\0\0\1\0\0\0\15tcpip-forward\1\0\0\0\0\0\0\0\0";
+	static const uint8_t reply[] = "\0\0\0\1\1\0\0\234\101";
+
+	open_leg(w);
+	give_policy(w);
+	send_to(w, FRONT, LINK_GLOBAL, 0, global, sizeof(global) - 1);
+	want(w, POLICY, POL_ASK);
+	answer_as(w, POL_ALLOW, "", NULL, 0);
+	want_data(w, BACK, LINK_GLOBAL, 0, global, sizeof(global) - 1);
+	want_nothing(w, POLICY);
+	send_to(w, BACK, LINK_GLOBAL_REPLY, 0, reply, sizeof(reply) - 1);
+	want_data(w, POLICY, POL_ANSWERED, 1, reply, sizeof(reply) - 1);
+	want_data(w, FRONT, LINK_GLOBAL_REPLY, 0, reply, sizeof(reply) - 1);
 }
 
 static void
@@ -1678,6 +1852,12 @@ main(void)
 		T(test_lists_of_variables_that_are_not_taken),
 		T(test_an_allowed_request_crosses_after_the_answer),
 		T(test_variables_cross_without_being_asked_about_or_not_at_all),
+		T(test_a_long_request_is_asked_about_and_crosses_whole),
+		T(test_a_request_of_just_one_frame),
+		T(test_the_longest_request),
+		T(test_nobody_hears_of_a_part_of_a_request),
+		T(test_a_long_request_that_is_denied_crosses_nowhere),
+		T(test_a_long_variable_crosses_whole),
 		T(test_the_sender_is_held_and_the_other_direction_flows),
 		T(test_a_denied_request_does_not_cross_and_the_front_is_told),
 		T(test_a_replaced_request_crosses_in_its_new_form_and_both_are_recorded),
@@ -1685,6 +1865,7 @@ main(void)
 		T(test_without_policy_everything_that_needs_it_is_denied),
 		T(test_what_was_asked_is_denied_when_policy_dies),
 		T(test_a_denied_channel_is_refused_and_what_follows_on_it_dropped),
+		T(test_policy_hears_what_the_target_answered),
 		T(test_a_denied_global_request_is_answered_by_the_recorder),
 		T(test_an_answer_to_nothing_is_passed_over),
 		T(test_an_audit_event_of_policy_is_kept),

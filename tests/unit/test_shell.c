@@ -360,6 +360,25 @@ test_a_command_is_asked_answered_and_ends(void **state)
 }
 
 static void
+test_a_command_in_several_frames_is_none(void **state)
+{
+	static char data[LINK_REQUEST_PART];
+	char text[2048];
+
+	(void)state;
+	memset(data, 'h', sizeof(data));
+	memcpy(data, "\0\0\0\1\0\0\0\4exec\1\0\2\0\0", 17);
+	open_channel(1);
+	say(front, LINK_REQUEST, 1, data, sizeof(data));
+	say(front, LINK_MORE, 1, data, 5000);
+	WANT(front, LINK_REPLY, "\0\0\0\1\1");
+	want_text(front, LINK_DATA_EXT, text, sizeof(text));
+	assert_non_null(strstr(text, "not a command of the bastion"));
+	want_end(2);
+	assert_false(is_over());
+}
+
+static void
 test_json_is_passed_on_as_it_is(void **state)
 {
 	char text[256];
@@ -968,6 +987,7 @@ main(void)
 		T(test_channels_are_limited),
 		T(test_requests_that_are_not_for_it_fail),
 		T(test_a_command_is_asked_answered_and_ends),
+		T(test_a_command_in_several_frames_is_none),
 		T(test_json_is_passed_on_as_it_is),
 		T(test_a_line_in_place_of_json_goes_to_stderr),
 		T(test_lines_run_one_after_the_other),

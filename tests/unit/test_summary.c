@@ -43,6 +43,22 @@ add(enum event_way way, uint8_t type, uint32_t channel, const void *data, size_t
 #define SESSION "\0\0\0\7session", 11
 
 static void
+test_a_command_in_several_frames_is_known_by_its_beginning(void **state)
+{
+	static uint8_t part[LINK_REQUEST_PART];
+
+	(void)state;
+	memset(part, 'x', sizeof(part));
+	memcpy(part, "\0\0\0\1\0\0\0\4exec\1\0\2\0\0begin", 22);
+	add(EVENT_FRONT, LINK_OPEN, 1, SESSION);
+	add(EVENT_FRONT, LINK_REQUEST, 1, part, sizeof(part));
+	add(EVENT_FRONT, LINK_MORE, 1, part, 70000 - sizeof(part));
+	assert_string_equal(sum.channels[0].kind, "exec");
+	assert_int_equal(strlen(sum.channels[0].command), SESS_COMMAND_MAX);
+	assert_memory_equal(sum.channels[0].command, "beginxxx", 8);
+}
+
+static void
 test_an_interactive_session(void **state)
 {
 	(void)state;
@@ -334,6 +350,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(test_a_command_in_several_frames_is_known_by_its_beginning),
 		T(test_an_interactive_session),
 		T(test_exec_subsystem_and_signal),
 		T(test_a_forward_names_its_end),

@@ -15,40 +15,11 @@
 #include "lib/log.h"
 #include "policy/policy_proto.h"
 #include "recorder/recorder_proto.h"
-#include "tests/lib/wiring_rig.h"
+#include "tests/lib/wiring_scene.h"
 
 #define S CLOCK_NS_PER_S
 #define MS CLOCK_NS_PER_MS
 #define EXITED(code) ((code) << 8)
-
-static struct rig rig;
-static struct rig_msg msg;
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	rig_open(&rig, NULL);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	rig_msg_done(&msg);
-	rig_close(&rig);
-	return 0;
-}
-
-static int
-edge(const char *name)
-{
-	struct fake *f = rig_fake(&rig, name);
-
-	assert_non_null(f);
-	return f->fds[0];
-}
 
 static void
 test_services_get_their_edges_and_files(void **state)
@@ -148,12 +119,8 @@ test_a_front_gets_exactly_its_descriptors(void **state)
 static void
 test_a_grant_waits_for_the_record(void **state)
 {
-	uint32_t conn;
-
 	(void)state;
-	rig_start(&rig);
-	conn = rig_login(&rig, "192.0.2.1");
-	rig_grant(&rig, conn, 1);
+	(void)scene_grant();
 	rig_expect(&rig, edge("recorder"), REC_OPEN, &msg);
 	assert_int_equal(msg.id, 1);
 	assert_int_equal(msg.n_fds, 2);
@@ -181,8 +148,7 @@ test_links_join_front_and_back_at_the_recorder_only(void **state)
 	char byte;
 
 	(void)state;
-	rig_start(&rig);
-	rig_grant(&rig, rig_login(&rig, "192.0.2.1"), 1);
+	(void)scene_grant();
 	rig_expect(&rig, edge("recorder"), REC_OPEN, &open);
 	rig_opened(&rig, 1);
 	rig_expect(&rig, edge("front"), BRK_FRONT_LINK, &msg);
@@ -205,8 +171,7 @@ static void
 test_a_refused_record_refuses_the_leg(void **state)
 {
 	(void)state;
-	rig_start(&rig);
-	rig_grant(&rig, rig_login(&rig, "192.0.2.1"), 1);
+	(void)scene_grant();
 	rig_send_text(&rig, edge("recorder"), REC_REFUSED, 1, "no room");
 	rig_expect(&rig, edge("front"), BRK_FRONT_REFUSED, &msg);
 	assert_memory_equal(msg.data, "\0\0\0\7no room", 11);
@@ -241,8 +206,7 @@ test_a_leg_number_is_used_once(void **state)
 	uint32_t conn;
 
 	(void)state;
-	rig_start(&rig);
-	conn = rig_login(&rig, "192.0.2.1");
+	conn = scene_login();
 	rig_grant(&rig, conn, 5);
 	assert_true(service_is_up(&rig.w->policy));
 	rig_grant(&rig, conn, 5);
@@ -256,8 +220,7 @@ test_a_front_that_ends_before_the_record_is_open(void **state)
 	char byte;
 
 	(void)state;
-	rig_start(&rig);
-	rig_grant(&rig, rig_login(&rig, "192.0.2.1"), 1);
+	(void)scene_grant();
 	rig_expect(&rig, edge("recorder"), REC_OPEN, &open);
 	rig_end(&rig, rig_fake(&rig, "front"), EXITED(0));
 	rig_run(&rig);
@@ -280,9 +243,7 @@ test_a_back_that_outlives_its_session_is_killed(void **state)
 	struct fake *back;
 
 	(void)state;
-	rig_start(&rig);
-	rig_grant(&rig, rig_login(&rig, "192.0.2.1"), 1);
-	rig_opened(&rig, 1);
+	(void)scene_leg();
 	back = rig_fake(&rig, "back");
 	back->stubborn = true;
 	rig_send(&rig, edge("recorder"), REC_CLOSED, 1, "0123456789abcdef", 16);
@@ -301,9 +262,7 @@ static void
 test_a_back_whose_front_is_gone_is_not_kept_for_ever(void **state)
 {
 	(void)state;
-	rig_start(&rig);
-	rig_grant(&rig, rig_login(&rig, "192.0.2.1"), 1);
-	rig_opened(&rig, 1);
+	(void)scene_leg();
 	rig_end(&rig, rig_fake(&rig, "front"), EXITED(0));
 	rig_run(&rig);
 	assert_non_null(rig_fake(&rig, "back"));
@@ -315,9 +274,7 @@ static void
 test_a_leg_is_known_until_its_record_is_closed(void **state)
 {
 	(void)state;
-	rig_start(&rig);
-	rig_grant(&rig, rig_login(&rig, "192.0.2.1"), 1);
-	rig_opened(&rig, 1);
+	(void)scene_leg();
 	rig_end(&rig, rig_fake(&rig, "back"), EXITED(0));
 	rig_run(&rig);
 	assert_int_equal(rig.w->n_legs, 1);
@@ -330,8 +287,7 @@ static void
 test_a_connection_that_is_told_to_end_gets_no_back(void **state)
 {
 	(void)state;
-	rig_start(&rig);
-	rig_grant(&rig, rig_login(&rig, "192.0.2.1"), 1);
+	(void)scene_grant();
 	wiring_stop(rig.w, "bye");
 	rig_opened(&rig, 1);
 	assert_null(rig_fake(&rig, "back"));
@@ -342,15 +298,12 @@ test_a_connection_that_is_told_to_end_gets_no_back(void **state)
 static void
 test_the_recorder_dies(void **state)
 {
-	uint32_t waiting, running;
+	uint32_t waiting;
 	struct fake *front;
 	const char *line;
 
 	(void)state;
-	rig_start(&rig);
-	running = rig_login(&rig, "192.0.2.1");
-	rig_grant(&rig, running, 1);
-	rig_opened(&rig, 1);
+	(void)scene_leg();
 	waiting = rig_login(&rig, "192.0.2.1");
 	front = rig_fake(&rig, "front");
 	rig_grant(&rig, waiting, 2);
@@ -384,8 +337,7 @@ test_the_vault_dies(void **state)
 	uint32_t conn;
 
 	(void)state;
-	rig_start(&rig);
-	conn = rig_login(&rig, "192.0.2.1");
+	conn = scene_login();
 	rig_end(&rig, rig_fake(&rig, "keys"), SIGSEGV);
 	rig_run(&rig);
 	assert_int_equal(rig_connect(&rig, "192.0.2.1", &line, NULL), ERR_DENIED);
@@ -415,8 +367,7 @@ test_policy_dies(void **state)
 	char byte;
 
 	(void)state;
-	rig_start(&rig);
-	conn = rig_login(&rig, "192.0.2.1");
+	conn = scene_login();
 	in = rig_fake(&rig, "front");
 	rig_grant(&rig, conn, 8);
 	rig_expect(&rig, edge("recorder"), REC_OPEN, &open);
@@ -565,8 +516,7 @@ test_a_front_that_speaks_is_killed(void **state)
 	const char *line;
 
 	(void)state;
-	rig_start(&rig);
-	(void)rig_login(&rig, "192.0.2.1");
+	(void)scene_login();
 	rig_send(&rig, edge("front"), BRK_FRONT_LINK, 1, NULL, 0);
 	assert_null(rig_fake(&rig, "front"));
 	assert_int_equal(rig.w->n_conns, 0);
@@ -690,9 +640,7 @@ static void
 test_a_crash_is_an_event(void **state)
 {
 	(void)state;
-	rig_start(&rig);
-	rig_grant(&rig, rig_login(&rig, "192.0.2.1"), 1);
-	rig_opened(&rig, 1);
+	(void)scene_leg();
 	rig_end(&rig, rig_fake(&rig, "back"), SIGSEGV);
 	rig_expect(&rig, edge("recorder"), REC_AUDIT, &msg);
 	assert_non_null(strstr((const char *)msg.data, "\"back.crashed\""));
@@ -771,8 +719,7 @@ test_health_keeps_new_sessions_out(void **state)
 	uint32_t conn;
 
 	(void)state;
-	rig_start(&rig);
-	conn = rig_login(&rig, "192.0.2.1");
+	conn = scene_login();
 	rig_send(&rig, edge("recorder"), REC_HEALTH, 0, "\2\0\0\0\4full", 9);
 	assert_int_equal(rig_connect(&rig, "192.0.2.1", &line, NULL), ERR_DENIED);
 	assert_non_null(strstr(line, "record"));
@@ -786,8 +733,7 @@ static void
 test_a_session_is_killed_by_its_id(void **state)
 {
 	(void)state;
-	rig_start(&rig);
-	rig_grant(&rig, rig_login(&rig, "192.0.2.1"), 1);
+	(void)scene_grant();
 	assert_int_equal(wiring_kill_session(rig.w, "02", "x"), ERR_NOT_FOUND);
 	rig_opened(&rig, 1);
 	assert_int_equal(
@@ -808,8 +754,7 @@ test_a_spawn_that_fails_leaves_nothing(void **state)
 	uint32_t conn;
 
 	(void)state;
-	rig_start(&rig);
-	conn = rig_login(&rig, "192.0.2.1");
+	conn = scene_login();
 	rig.fail_spawn = 1;
 	assert_int_equal(rig_connect(&rig, "192.0.2.2", &line, NULL), -EAGAIN);
 	assert_int_equal(rig.w->n_conns, 1);
@@ -836,9 +781,7 @@ test_the_stop_goes_in_order(void **state)
 	const char *line;
 
 	(void)state;
-	rig_start(&rig);
-	rig_grant(&rig, rig_login(&rig, "192.0.2.1"), 1);
-	rig_opened(&rig, 1);
+	(void)scene_leg();
 	front = rig_fake(&rig, "front");
 	recorder = rig_fake(&rig, "recorder");
 	wiring_stop(rig.w, "bye");
@@ -866,9 +809,7 @@ static void
 test_the_stop_waits_for_nobody_for_ever(void **state)
 {
 	(void)state;
-	rig_start(&rig);
-	rig_grant(&rig, rig_login(&rig, "192.0.2.1"), 1);
-	rig_opened(&rig, 1);
+	(void)scene_leg();
 	wiring_stop(rig.w, "bye");
 	rig_fake(&rig, "front")->stubborn = true;
 	for (int i = 0; i < 60 && rig_fake(&rig, "recorder") != NULL; i++)
@@ -942,7 +883,7 @@ test_a_reload_is_taken_whole_or_not_at_all(void **state)
 int
 main(void)
 {
-#define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define T(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
 	const struct CMUnitTest tests[] = {
 		T(test_services_get_their_edges_and_files),
 		T(test_nobody_gets_in_before_all_are_ready),

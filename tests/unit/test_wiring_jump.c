@@ -12,38 +12,9 @@
 #include "lib/log.h"
 #include "policy/policy_proto.h"
 #include "recorder/recorder_proto.h"
-#include "tests/lib/wiring_rig.h"
+#include "tests/lib/wiring_scene.h"
 
 #define S CLOCK_NS_PER_S
-
-static struct rig rig;
-static struct rig_msg msg;
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	rig_open(&rig, NULL);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	rig_msg_done(&msg);
-	rig_close(&rig);
-	return 0;
-}
-
-static int
-edge(const char *name)
-{
-	struct fake *f = rig_fake(&rig, name);
-
-	assert_non_null(f);
-	return f->fds[0];
-}
 
 static struct fake *outer;
 static uint32_t outer_conn;
@@ -52,8 +23,7 @@ static uint32_t outer_conn;
 static void
 jump_set_up(void)
 {
-	rig_start(&rig);
-	outer_conn = rig_login(&rig, "192.0.2.1");
+	outer_conn = scene_login();
 	outer = rig_fake(&rig, "front");
 }
 
@@ -496,7 +466,7 @@ test_status_tells_jumps_from_connections(void **state)
 int
 main(void)
 {
-#define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define T(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
 	const struct CMUnitTest tests[] = {
 		T(test_a_jump_is_asked_keyed_and_started_in_order),
 		T(test_a_jump_is_granted_like_any_login),

@@ -12,40 +12,18 @@
 #include "lib/log.h"
 #include "policy/policy_proto.h"
 #include "recorder/recorder_proto.h"
-#include "tests/lib/wiring_rig.h"
+#include "tests/lib/wiring_scene.h"
 
 #define S CLOCK_NS_PER_S
 
-static struct rig rig;
-static struct rig_msg msg;
 static uint32_t conn;
 
 static int
 set_up(void **state)
 {
-	(void)state;
-	rig_open(&rig, NULL);
-	rig_start(&rig);
-	conn = rig_login(&rig, "192.0.2.1");
+	(void)scene_open(state);
+	conn = scene_login();
 	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	rig_msg_done(&msg);
-	rig_close(&rig);
-	return 0;
-}
-
-static int
-edge(const char *name)
-{
-	struct fake *f = rig_fake(&rig, name);
-
-	assert_non_null(f);
-	return f->fds[0];
 }
 
 static void
@@ -388,7 +366,7 @@ test_it_ends_with_its_session(void **state)
 int
 main(void)
 {
-#define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define T(test) cmocka_unit_test_setup_teardown(test, set_up, scene_close)
 	const struct CMUnitTest tests[] = {
 		T(test_a_shell_is_asked_for_and_started_in_order),
 		T(test_who_may_not_have_one),
