@@ -264,7 +264,7 @@ test_keys_that_cannot_be_kept_are_used(void **state)
 static int
 take(const char *source, const char *person, int *fd)
 {
-	struct oidc_why why;
+	struct oidc_why why = { 0 };
 	int r = oidc_limit_take(&conf, source, person, fd, &why);
 
 	assert_int_equal(why.end == OIDC_END_LIMIT, r == ERR_LIMIT);
