@@ -34,8 +34,8 @@ start(struct world *w)
 	fds.policy = end_rig_edge(&w->policy);
 	fds.keys = end_rig_edge(&w->keys);
 	assert_int_equal(front_init(&w->f, &fds), 0);
-	end_rig_say(w->f.loop, w->broker, BRK_FRONT_START, -1, "usuuuuuuuuu", 1u, "host key blob",
-	    4u, 0u, 0u, 0u, 0u, 0u, 0u, 0u, 0u);
+	end_rig_say(w->f.loop, w->broker, BRK_FRONT_START, -1, "usuuuuuuuu", 1u, "host key blob",
+	    4u, 0u, 0u, 0u, 0u, 0u, 0u, 0u);
 	assert_non_null(wire_fake);
 }
 
