@@ -133,13 +133,15 @@ policy_write(FILE *f, const struct policy_question *q, const struct policy_answe
 		    a->login[0] != '\0' ? " as " : "", a->login, a->host, a->reason, a->text);
 	if (a->rule != NULL)
 		fprintf(f, "  rule: %s\n", a->rule);
+	if (a->mfa)
+		fprintf(f, "  second factor: needed\n");
 	policy_write_rights(f, a);
 	if (a->n_steps > 0)
 		fprintf(f, "  rules, in the order of the file (what a deny that fits takes, no "
 			   "rule gives):\n");
 	for (size_t i = 0; i < a->n_steps; i++)
-		fprintf(f, "    %s %s: %s\n", a->steps[i].deny ? "deny " : "allow",
-		    a->steps[i].rule, a->steps[i].why);
+		fprintf(f, "    %s %s%s: %s\n", a->steps[i].deny ? "deny " : "allow",
+		    a->steps[i].rule, a->steps[i].mfa ? " (second factor)" : "", a->steps[i].why);
 }
 
 /* Through memory, so that nothing in a name acts on the terminal. */
@@ -173,6 +175,7 @@ policy_steps_json(const struct policy_answer *a)
 		json_put_str(one, "name", a->steps[i].rule);
 		json_put_bool(one, "deny", a->steps[i].deny);
 		json_put_bool(one, "fits", a->steps[i].fits);
+		json_put_bool(one, "mfa", a->steps[i].mfa);
 		json_put_str(one, "why", a->steps[i].why);
 		json_put(list, NULL, one);
 	}
@@ -219,6 +222,7 @@ policy_show_json(const struct policy_question *q, const struct policy_answer *a)
 	policy_put_text(j, "rule", a->rule);
 	policy_put_text(j, "reason", a->reason);
 	policy_put_text(j, "text", a->text);
+	json_put_bool(j, "mfa", a->mfa);
 	for (size_t i = 0; i < a->n_rights; i++) {
 		const struct policy_right *right = &a->rights[i];
 

@@ -27,7 +27,19 @@ access_question(const struct model_user *user, const char *login, const struct m
 		.login = login,
 		.source = who->source,
 		.now_ns = who->now_ns,
+		.mfa = who->mfa,
 	};
+}
+
+/* The same of somebody who will have shown all that is asked for: what there is to be had. */
+static struct rules_question
+full_question(const struct model_user *user, const char *login, const struct model_host *host,
+    const char *host_name, const struct access_person *who)
+{
+	struct rules_question q = access_question(user, login, host, host_name, who);
+
+	q.mfa = true;
+	return q;
 }
 
 static void
@@ -129,7 +141,7 @@ size_t
 access_logins(const struct model *m, const struct model_user *user, const struct model_host *host,
     const char *host_name, const struct access_person *who, struct access_login *ret)
 {
-	struct rules_question q = access_question(user, NULL, host, host_name, who);
+	struct rules_question q = full_question(user, NULL, host, host_name, who);
 	const struct model_rule *rule;
 	struct logins found = { .n = 0 };
 
@@ -149,7 +161,7 @@ access_unreachable(const struct model *m, const struct model_user *user,
     const struct model_host *host, const char *host_name, uint16_t port,
     const struct access_person *who)
 {
-	struct rules_question q = access_question(user, NULL, host, host_name, who);
+	struct rules_question q = full_question(user, NULL, host, host_name, who);
 
 	if (!has_login(m, &q))
 		return "host-not-allowed";
@@ -176,7 +188,7 @@ access_target(const struct model *m, const struct model_user *user, const char *
 		return;
 	}
 	a->port = port != 0 ? port : a->host->port;
-	q = access_question(user, NULL, a->host, a->host_name, who);
+	q = full_question(user, NULL, a->host, a->host_name, who);
 	if (login == NULL && !pick_login(m, &q, a))
 		return;
 	q.login = a->login;
@@ -184,7 +196,6 @@ access_target(const struct model *m, const struct model_user *user, const char *
 		deny(a, a->rule != NULL ? "host-denied-by-rule" : "host-not-allowed");
 		return;
 	}
-	a->keep = rules_keep(m, &q, a->rights & MODEL_FILES);
 	if (!model_host_has_port(a->host, a->port)) {
 		deny(a, "port-not-allowed");
 		return;
@@ -193,7 +204,10 @@ access_target(const struct model *m, const struct model_user *user, const char *
 		deny(a, lacks);
 		return;
 	}
-	a->outcome = ACCESS_ALLOWED;
+	a->keep = rules_keep(m, &q, a->rights & MODEL_FILES);
+	a->mfa = rules_mfa(m, &q);
+	a->outcome = a->mfa && !who->mfa ? ACCESS_MFA : ACCESS_ALLOWED;
+	a->reason = a->outcome == ACCESS_MFA ? "second-factor-needed" : NULL;
 }
 
 /* The proved person of that name, or NULL. */

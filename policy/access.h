@@ -19,6 +19,7 @@
 enum access_outcome {
 	ACCESS_DENIED,	/* reason says why; the person learns nothing */
 	ACCESS_ALLOWED, /* user, login, host, port, rule, rights */
+	ACCESS_MFA,	/* the same, as soon as a second method has succeeded; not before */
 	ACCESS_NO_HOST, /* a proved person named no host: user only */
 	ACCESS_SAY /* a proved person who is told a line: how the name is spelled, or which logins there are */
 };
@@ -31,6 +32,7 @@ struct access_person {
 	size_t n_principals;
 	struct net_addr source;
 	uint64_t now_ns;
+	bool mfa; /* two different methods have succeeded */
 };
 
 struct access {
@@ -44,6 +46,7 @@ struct access {
 	char host_name[NAMES_FIELD_SIZE]; /* as in the inventory, or as typed for a pattern */
 	uint16_t port;
 	unsigned rights; /* everything that is allowed there and now */
+	bool mfa;	 /* one of the rules that give them asks for a second factor */
 	bool keep;	 /* content of files that are transferred is kept; else its hash */
 	char line
 	    [ACCESS_LINE_SIZE]; /* ACCESS_SAY: for the person; else "" or a hint for the audit event */
@@ -59,7 +62,7 @@ void access_decide(const struct model *m, const void *claim, size_t len,
 void access_target(const struct model *m, const struct model_user *user, const char *login,
     const char *host_name, uint16_t port, const struct access_person *who, struct access *ret);
 /*
- * Whether the person (one of who's) has any login at all on this host at this port and moment. NULL: yes; else why not: a word for
+ * Whether the person (one of who's) has any login at all on this host at this port and moment, with a second factor if need be. NULL: yes; else why not: a word for
  * audit events, static. host_name: as the rules see it.
  */
 const char *access_unreachable(const struct model *m, const struct model_user *user,
@@ -68,7 +71,7 @@ const char *access_unreachable(const struct model *m, const struct model_user *u
 #define ACCESS_LOGINS_MAX 17u
 struct access_login {
 	const char *login; /* "*": any; borrowed from the model */
-	unsigned rights;   /* there and now */
+	unsigned rights;   /* there and now, with a second factor if need be */
 };
 /*
  * The logins that this person has on this host at this moment, the one of their own name first. ret: ACCESS_LOGINS_MAX entries; what

@@ -24,8 +24,11 @@ struct judge {
 	const struct ask *ask;
 	struct buf *replacement, *terms;
 	struct ask_verdict *out;
-	struct buf *b;	 /* the frame behind its name (and want_reply) */
-	uint32_t number; /* of the request */
+	bool known;		  /* the person still is somebody: */
+	struct model_user person; /* as the rules see them now */
+	const char **groups;	  /* theirs; owned; or NULL */
+	struct buf *b;		  /* the frame behind its name (and want_reply) */
+	uint32_t number;	  /* of the request */
 	uint8_t want_reply;
 };
 
@@ -55,18 +58,18 @@ make_question(const struct judge *j, struct access_person *who, struct rules_que
 {
 	const struct leg *leg = j->leg;
 	const struct model *m = j->set != NULL ? j->set->model : NULL;
-	const struct model_user *user = m != NULL ? model_find_user(m, leg->identity) : NULL;
 	const struct model_host *host = m != NULL ? model_find_host(m, leg->host) : NULL;
 
-	if (user == NULL || host == NULL)
+	if (!j->known || host == NULL)
 		return false;
 	*who = (struct access_person){
 		.principals = (const char *const *)leg->principals,
 		.n_principals = leg->n_principals,
 		.source = leg->source,
 		.now_ns = j->ask->now_ns,
+		.mfa = leg->mfa,
 	};
-	*q = access_question(user, leg->login, host, leg->host, who);
+	*q = access_question(&j->person, leg->login, host, leg->host, who);
 	return true;
 }
 
@@ -726,9 +729,14 @@ ask_judge(struct leg *leg, const struct set *set, const struct ask *ask, struct 
 		f++;
 	if (f == sizeof(frames) / sizeof(frames[0]))
 		return deny(&j, "an unknown frame");
-	if ((j.b = buf_view(ask->data, ask->len)) == NULL)
+	r = set != NULL ? leg_person(leg, set, &j.person, &j.groups) : ERR_NOT_FOUND;
+	if (r == -ENOMEM || (j.b = buf_view(ask->data, ask->len)) == NULL) {
+		free(j.groups);
 		return -ENOMEM;
+	}
+	j.known = r == 0;
 	r = judge_frame(&j, f);
+	free(j.groups);
 	buf_free(j.b);
 	return r;
 }

@@ -11,6 +11,8 @@
 
 #define TEXT_MAX 256u	     /* bytes of one text from outside */
 #define PRINCIPALS_SHOWN 16u /* of a certificate */
+#define GROUPS_SHOWN 32u     /* that PAM named */
+#define GROUP_SHOWN 64u	     /* bytes of one */
 #define COMMAND_SHOWN 1024u  /* bytes of what was asked for */
 
 static int
@@ -78,6 +80,59 @@ credential_json(const struct credential *c)
 	return j;
 }
 
+static struct json *
+pam_json(const struct auth_pam *p)
+{
+	static const char *const results[] = { [POL_PAM_OK] = "ok",
+		[POL_PAM_DENIED] = "denied",
+		[POL_PAM_ACCOUNT] = "account",
+		[POL_PAM_BROKEN] = "broken",
+		[POL_PAM_ABANDONED] = "abandoned" };
+	struct json *j = json_map();
+
+	json_put_str(j, "result", results[p->result]);
+	put_text(j, "stage", p->stage);
+	put_text(j, "said", p->said);
+	put_text(j, "user", p->user);
+	put_text(j, "ended", p->ended);
+	return j;
+}
+
+static void
+put_groups(struct json *j, const struct pass *pass)
+{
+	struct json *list;
+
+	if (pass->n_groups == 0)
+		return;
+	list = json_list();
+	for (size_t i = 0; i < pass->n_groups && i < GROUPS_SHOWN; i++)
+		json_put_bytes(list, NULL, pass->groups[i], strlen(pass->groups[i]), GROUP_SHOWN);
+	json_put(j, "groups", list);
+}
+
+/* What has succeeded on the connection until now. */
+static void
+put_pass(struct json *j, const struct pass *pass)
+{
+	char methods[PASS_METHODS_SIZE];
+
+	put_text(j, "methods", pass_methods(pass, methods));
+	put_text(j, "subject", pass->subject);
+	put_groups(j, pass);
+}
+
+/* Of the request; else the first that was shown before it. */
+static const struct credential *
+credential_of(const struct auth_result *r)
+{
+	const struct credential *before = proof_credential(&r->proof, 0);
+
+	if (r->credential.alg != NULL || (before == NULL && r->request.is_publickey))
+		return &r->credential;
+	return before;
+}
+
 static void
 put_access(struct json *j, const struct access *a)
 {
@@ -106,11 +161,36 @@ audit_auth(const struct audit_conn *where, const struct auth *a, const struct au
 		put_text(j, "method", r->request.method);
 		if (r->request.is_publickey)
 			json_put_bool(j, "signed", r->request.has_sig);
-		if (r->request.is_publickey || r->credential.alg != NULL)
-			json_put(j, "credential", credential_json(&r->credential));
+		if (credential_of(r) != NULL)
+			json_put(j, "credential", credential_json(credential_of(r)));
 	}
+	if (r->pam != NULL)
+		json_put(j, "pam", pam_json(r->pam));
+	put_pass(j, &a->pass);
 	if (leg != 0)
 		json_put_u64(j, "leg", leg);
+	return finish(j, ret_text, ret_len);
+}
+
+int
+audit_shell(const struct audit_conn *where, const struct auth *a, const struct audit_shell *what,
+    uint64_t now_ns, char **ret_text, size_t *ret_len)
+{
+	const struct credential *c = proof_credential(what->proof, 0);
+	struct json *j = begin(what->event, now_ns);
+
+	put_conn(j, where, a);
+	put_text(j, "reason", what->reason);
+	put_text(j, "detail", what->proof->detail);
+	put_access(j, what->access);
+	put_text(j, "method", what->method);
+	if (c != NULL)
+		json_put(j, "credential", credential_json(c));
+	if (what->pam != NULL)
+		json_put(j, "pam", pam_json(what->pam));
+	put_pass(j, what->pass);
+	if (what->leg != 0)
+		json_put_u64(j, "leg", what->leg);
 	return finish(j, ret_text, ret_len);
 }
 
@@ -143,6 +223,8 @@ audit_jump(const struct audit_conn *where, const char *identity, const void *hos
 static void
 put_leg(struct json *j, const struct leg *leg)
 {
+	char methods[PASS_METHODS_SIZE];
+
 	json_put_u64(j, "conn", leg->conn);
 	json_put_u64(j, "leg", leg->id);
 	json_put_str(j, "ref", leg->ref);
@@ -150,6 +232,8 @@ put_leg(struct json *j, const struct leg *leg)
 	json_put_str(j, "identity", leg->identity);
 	json_put_str(j, "login", leg->login);
 	json_put_str(j, "host", leg->host);
+	put_text(j, "methods", pass_methods(&leg->pass, methods));
+	put_text(j, "subject", leg->pass.subject);
 }
 
 int

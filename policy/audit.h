@@ -27,6 +27,18 @@ struct audit_conn {
 /* An attempt to log in: r->event is set. leg: the leg that was granted, 0 none. */
 int audit_auth(const struct audit_conn *where, const struct auth *a, const struct auth_result *r,
     uint64_t now_ns, uint32_t leg, char **ret_text, size_t *ret_len) MUST_CHECK;
+/* Something that a person who is in asked for. Borrowed. */
+struct audit_shell {
+	const char *event, *method;
+	const char *reason; /* a word; NULL: none */
+	const struct proof *proof;
+	const struct pass *pass;
+	const struct access *access;
+	const struct auth_pam *pam; /* NULL: none */
+	uint32_t leg;		    /* that was granted; 0: none */
+};
+int audit_shell(const struct audit_conn *where, const struct auth *a,
+    const struct audit_shell *what, uint64_t now_ns, char **ret_text, size_t *ret_len) MUST_CHECK;
 /* A connection that ended, or broke a rule, with a reason in a word. a: NULL when it never asked. */
 int audit_conn(const struct audit_conn *where, const struct auth *a, const char *event,
     const char *reason, const char *detail, uint64_t now_ns, char **ret_text,

@@ -1,4 +1,4 @@
-/* Native host and port fields to hosts of the inventory; what is kept of an outer login. */
+/* Native host and port fields to hosts of the inventory. */
 #include "config.h"
 
 #include <ctype.h>
@@ -141,41 +141,4 @@ jump_resolve(const struct model *m, const void *name, size_t len, uint32_t port,
 	if (port == 0 || port > UINT16_MAX)
 		return ERR_DENIED;
 	return resolve(&ask, ret_target, ret_reason) ? 0 : ERR_DENIED;
-}
-
-int
-jump_pass_set(
-    struct jump_pass *pass, const char *identity, const char *alg, const uint8_t *blob, size_t len)
-{
-	struct jump_pass p = { .len = len };
-
-	if (str_copy(p.identity, sizeof(p.identity), identity) != 0 ||
-	    str_copy(p.alg, sizeof(p.alg), alg) != 0)
-		return ERR_LIMIT;
-	if ((p.blob = malloc(len > 0 ? len : 1)) == NULL)
-		return -ENOMEM;
-	memcpy(p.blob, blob, len);
-	jump_pass_done(pass);
-	*pass = p;
-	return 0;
-}
-
-int
-jump_pass_copy(
-    struct jump_pass *pass, const struct jump_pass *from, const struct jump_target *target)
-{
-	int r = jump_pass_set(pass, from->identity, from->alg, from->blob, from->len);
-
-	if (r != 0)
-		return r;
-	memcpy(pass->host, target->host, sizeof(pass->host));
-	pass->port = target->port;
-	return 0;
-}
-
-void
-jump_pass_done(struct jump_pass *pass)
-{
-	free(pass->blob);
-	*pass = (struct jump_pass){ 0 };
 }

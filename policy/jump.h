@@ -1,6 +1,5 @@
 /*
- * Behind ssh -J: to which host of the inventory a host and a port lead, as a client names them (RFC 4254 section 7.2), and what the
- * login of the outer connection is worth on the inner one.
+ * Behind ssh -J: to which host of the inventory a host and a port lead, as a client names them (RFC 4254 section 7.2).
  */
 #ifndef BASTION_JUMP_H
 #define BASTION_JUMP_H
@@ -10,7 +9,6 @@
 
 #include "lib/err.h"
 #include "policy/access.h"
-#include "policy/request.h"
 
 #define JUMP_NAMES_MAX 4u    /* names in a host certificate */
 #define JUMP_DEFAULT_PORT 22 /* what clients send when nobody named a port */
@@ -33,27 +31,5 @@ struct jump_target {
 int jump_resolve(const struct model *m, const void *name, size_t len, uint32_t port,
     const struct model_user *user, const struct access_person *who, struct jump_target *ret_target,
     const char **ret_reason) MUST_CHECK;
-
-/*
- * What somebody was logged in with. Kept as it was shown, so that every use is judged by the policy, the revocations and the clock
- * of that moment.
- */
-struct jump_pass {
-	char identity[NAMES_FIELD_SIZE]; /* "": nothing was proved */
-	char alg[REQUEST_NAME_SIZE];
-	uint8_t *blob; /* key or certificate; owned */
-	size_t len;
-	/* Of an inner connection: where it leads. */
-	char host[NAMES_FIELD_SIZE];
-	uint16_t port;
-};
-
-/* All is copied. 0; ERR_LIMIT; -ENOMEM: pass is as it was. */
-int jump_pass_set(struct jump_pass *pass, const char *identity, const char *alg,
-    const uint8_t *blob, size_t len) MUST_CHECK;
-/* The same for an inner connection, to target. */
-int jump_pass_copy(struct jump_pass *pass, const struct jump_pass *from,
-    const struct jump_target *target) MUST_CHECK;
-void jump_pass_done(struct jump_pass *pass);
 
 #endif

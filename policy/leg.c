@@ -34,29 +34,35 @@ copy_blobs(const struct model_blob *from, size_t n, struct model_blob **ret_v, s
 }
 
 static int
-copy_cert(struct leg *leg, const struct cert *c)
+copy_list(const char *const *from, size_t n, char ***ret_v, size_t *ret_n)
 {
-	leg->by_cert = true;
-	leg->valid_before_s = c->valid_before == UINT64_MAX ? 0 : c->valid_before;
-	leg->permits = c->permits;
-	if (c->force_command != NULL && (leg->force_command = strdup(c->force_command)) == NULL)
+	*ret_v = calloc(n > 0 ? n : 1, sizeof(char *));
+	if (*ret_v == NULL)
 		return -ENOMEM;
-	leg->principals = calloc(c->n_principals, sizeof(char *));
-	if (leg->principals == NULL)
-		return -ENOMEM;
-	for (; leg->n_principals < c->n_principals; leg->n_principals++)
-		if ((leg->principals[leg->n_principals] =
-			    strdup(c->principals[leg->n_principals])) == NULL)
+	for (; *ret_n < n; (*ret_n)++)
+		if (((*ret_v)[*ret_n] = strdup(from[*ret_n])) == NULL)
 			return -ENOMEM;
 	return 0;
 }
 
+/* What holds whichever factor it came with. */
 static int
-copy_shown(struct leg *leg, const struct credential *c)
+copy_proof(struct leg *leg, const struct leg_terms *terms)
 {
-	if (c->blob == NULL)
-		return 0;
-	return jump_pass_set(&leg->shown, leg->identity, c->alg, c->blob, c->blob_len);
+	const struct proof *p = terms->proof;
+	const char *force = proof_force_command(p);
+	int r;
+
+	leg->mfa = p->mfa;
+	leg->valid_before_s = proof_valid_before_s(p);
+	leg->by_cert = proof_by_cert(p);
+	leg->permits = proof_permits(p);
+	if (force != NULL && (leg->force_command = strdup(force)) == NULL)
+		return -ENOMEM;
+	if ((r = copy_list(p->principals, p->n_principals, &leg->principals, &leg->n_principals)) !=
+	    0)
+		return r;
+	return pass_copy(&leg->pass, terms->pass);
 }
 
 static int
@@ -79,10 +85,10 @@ copy_texts(struct leg *leg, const char *ref, const char *source_text, const stru
 
 int
 leg_new(uint32_t id, uint32_t conn, const char *ref, const char *source_text,
-    const struct auth_scene *scene, const struct auth_result *r, struct leg **ret_leg)
+    const struct auth_scene *scene, const struct leg_terms *terms, struct leg **ret_leg)
 {
 	struct leg *leg = calloc(1, sizeof(*leg));
-	const struct access *a = &r->access;
+	const struct access *a = terms->access;
 	int e;
 
 	if (leg == NULL)
@@ -97,13 +103,20 @@ leg_new(uint32_t id, uint32_t conn, const char *ref, const char *source_text,
 	    (e = a->host != NULL ? copy_blobs(a->host->host_cas, a->host->n_host_cas,
 				       &leg->host_cas, &leg->n_host_cas)
 				 : 0) != 0 ||
-	    (e = r->credential.cert != NULL ? copy_cert(leg, r->credential.cert) : 0) != 0 ||
-	    (e = copy_shown(leg, &r->credential)) != 0) {
+	    (e = copy_proof(leg, terms)) != 0) {
 		leg_free(leg);
 		return e;
 	}
 	*ret_leg = leg;
 	return 0;
+}
+
+static void
+free_list(char **v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(v[i]);
+	free(v);
 }
 
 void
@@ -113,14 +126,24 @@ leg_free(struct leg *leg)
 		return;
 	free(leg->force_command);
 	listens_done(&leg->listens);
-	jump_pass_done(&leg->shown);
-	for (size_t i = 0; i < leg->n_principals; i++)
-		free(leg->principals[i]);
-	free(leg->principals);
+	free_list(leg->principals, leg->n_principals);
+	pass_done(&leg->pass);
 	for (size_t i = 0; i < leg->n_host_cas; i++)
 		free(leg->host_cas[i].p);
 	free(leg->host_cas);
 	free(leg);
+}
+
+int
+leg_person(const struct leg *leg, const struct set *s, struct model_user *ret_person,
+    const char ***ret_list)
+{
+	const struct pass *pass = &leg->pass;
+	bool unlisted = pass_has(pass, SET_KEYBOARD_INTERACTIVE) && !pass_has(pass, SET_PUBLICKEY);
+
+	return proof_make_person(s->model, leg->identity, unlisted && s->identity_from_pam,
+	    (const char *const *)pass->groups, s->groups_from_pam ? pass->n_groups : 0, ret_person,
+	    ret_list);
 }
 
 /* One tag of the session's metadata; absent values are left out. */
@@ -144,12 +167,49 @@ put_meta_number(struct buf *b, enum rec_meta tag, uint64_t v)
 	return put_meta(b, tag, text);
 }
 
+/* All groups that fit, with commas between. */
 static int
-put_credential(struct buf *b, const struct credential *c)
+put_groups(struct buf *b, const struct leg *leg)
 {
+	char text[META_TEXT_SIZE];
+	size_t at = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < leg->pass.n_groups; i++) {
+		size_t n = strlen(leg->pass.groups[i]);
+
+		if (at + n + 2 > sizeof(text))
+			break;
+		if (at > 0)
+			text[at++] = ',';
+		memcpy(text + at, leg->pass.groups[i], n + 1);
+		at += n;
+	}
+	return put_meta(b, REC_META_GROUPS, text);
+}
+
+static int
+put_factors(struct buf *b, const struct leg *leg)
+{
+	char methods[PASS_METHODS_SIZE];
+	int r;
+
+	if ((r = put_meta(b, REC_META_METHODS, pass_methods(&leg->pass, methods))) != 0 ||
+	    (r = put_meta(b, REC_META_SUBJECT, leg->pass.subject)) != 0)
+		return r;
+	return put_groups(b, leg);
+}
+
+/* The first key or certificate, if there is one. */
+static int
+put_credential(struct buf *b, const struct proof *p)
+{
+	const struct credential *c = proof_credential(p, 0);
 	char key_id[META_TEXT_SIZE];
 	int r;
 
+	if (c == NULL)
+		return put_meta(b, REC_META_CRED_TYPE, "pam");
 	if ((r = put_meta(b, REC_META_CRED_TYPE, c->cert != NULL ? "certificate" : "key")) != 0 ||
 	    (r = put_meta(b, REC_META_CRED_FINGERPRINT, c->fingerprint)) != 0 || c->cert == NULL)
 		return r;
@@ -163,7 +223,7 @@ put_credential(struct buf *b, const struct credential *c)
 
 static int
 put_recorder_part(
-    const struct leg *leg, const char *claim, const struct auth_result *r, struct buf *b)
+    const struct leg *leg, const char *claim, const struct leg_terms *terms, struct buf *b)
 {
 	int e;
 
@@ -174,11 +234,11 @@ put_recorder_part(
 	    (e = leg->port != 0 ? put_meta_number(b, REC_META_PORT, leg->port) : 0) != 0 ||
 	    (e = put_meta(b, REC_META_SOURCE, leg->source_text)) != 0 ||
 	    (e = put_meta(b, REC_META_CLAIM, claim)) != 0 ||
-	    (e = put_meta(
-		 b, REC_META_RULE, r->access.rule != NULL ? r->access.rule->name : NULL)) != 0 ||
-	    (e = put_credential(b, &r->credential)) != 0)
+	    (e = put_meta(b, REC_META_RULE,
+		 terms->access->rule != NULL ? terms->access->rule->name : NULL)) != 0 ||
+	    (e = put_credential(b, terms->proof)) != 0 || (e = put_factors(b, leg)) != 0)
 		return e;
-	return put_meta(b, REC_META_FILES, r->access.keep ? "keep" : "hash");
+	return put_meta(b, REC_META_FILES, terms->access->keep ? "keep" : "hash");
 }
 
 static int
@@ -200,9 +260,10 @@ put_host_pins(struct buf *b, const struct model_host *h)
 }
 
 static int
-put_vault_part(const struct leg *leg, const char *claim, const struct auth_result *r, struct buf *b)
+put_vault_part(
+    const struct leg *leg, const char *claim, const struct leg_terms *terms, struct buf *b)
 {
-	const struct model_host *h = r->access.host;
+	const struct model_host *h = terms->access->host;
 	int e;
 
 	(void)claim;
@@ -215,9 +276,10 @@ put_vault_part(const struct leg *leg, const char *claim, const struct auth_resul
 }
 
 static int
-put_back_part(const struct leg *leg, const char *claim, const struct auth_result *r, struct buf *b)
+put_back_part(
+    const struct leg *leg, const char *claim, const struct leg_terms *terms, struct buf *b)
 {
-	const struct model_host *h = r->access.host;
+	const struct model_host *h = terms->access->host;
 	int e;
 
 	(void)claim;
@@ -231,10 +293,11 @@ put_back_part(const struct leg *leg, const char *claim, const struct auth_result
 }
 
 int
-leg_put_grant(const struct leg *leg, const char *claim, const struct auth_result *r, struct buf *b)
+leg_put_grant(
+    const struct leg *leg, const char *claim, const struct leg_terms *terms, struct buf *b)
 {
 	static int (*const parts[])(const struct leg *leg, const char *claim,
-	    const struct auth_result *r,
+	    const struct leg_terms *terms,
 	    struct buf *b) = { put_recorder_part, put_vault_part, put_back_part };
 	int e = buf_put_u32(b, leg->conn);
 
@@ -243,7 +306,7 @@ leg_put_grant(const struct leg *leg, const char *claim, const struct auth_result
 
 		if (part == NULL)
 			return -ENOMEM;
-		if ((e = parts[i](leg, claim, r, part)) == 0)
+		if ((e = parts[i](leg, claim, terms, part)) == 0)
 			e = buf_put_str(b, buf_ptr(part), buf_len(part));
 		buf_free(part);
 	}

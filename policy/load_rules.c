@@ -293,16 +293,12 @@ read_when(struct load *l, void *obj, const struct conf_node *n)
 	return 0;
 }
 
-/* How. Only what asks for nothing passes. */
+/* How. Of what this version does not hold, only what asks for nothing passes. */
 
 static int
 read_how_mfa(struct load *l, void *obj, const struct conf_node *n)
 {
-	bool on;
-	int r = conf_bool(n, &on, l->err);
-
-	(void)obj;
-	return r == 0 && on ? load_unsupported(l, NULL, n) : r;
+	return conf_bool(n, &((struct model_rule *)obj)->mfa, l->err);
 }
 
 static int

@@ -112,6 +112,7 @@ struct model_rule {
 	struct model_strings limits[MODEL_N_RIGHTS]; /* of each right, by model_right_index() */
 	struct forward_pattern *forwards, *remotes;  /* the limits of both ways to forward, read */
 	bool keep;				     /* content of files is kept; false: its hash */
+	bool mfa; /* an allow rule: only for who has proved two different things */
 	struct hours when;
 };
 /* The place of one bit. */

@@ -99,7 +99,7 @@ explain_rules(const struct model *m, const struct access *a, const struct access
 		enum rules_why why = rules_fit(rule, &q);
 
 		ret->steps[ret->n_steps] = (struct policy_step){ rule->name, rule->deny,
-			why == RULES_FITS, rules_why_text(why) };
+			why == RULES_FITS, rule->mfa, rules_why_text(why) };
 	}
 	return 0;
 }
@@ -233,6 +233,7 @@ put_answer(const struct model *m, const struct access *a, const struct access_pe
 
 	/* Several logins are as good an answer as one: the host can be reached. */
 	ret->allowed = a->outcome == ACCESS_ALLOWED || a->outcome == ACCESS_SAY;
+	ret->mfa = a->outcome == ACCESS_ALLOWED && a->mfa;
 	ret->reason = a->outcome == ACCESS_DENIED ? a->reason : NULL;
 	ret->rule = a->rule != NULL ? a->rule->name : NULL;
 	ret->port = a->port;
@@ -260,7 +261,9 @@ policy_explain(
     const struct policy *p, const struct policy_question *q, struct policy_answer *ret_answer)
 {
 	const struct model_user *user = model_find_user(p->model, q->identity);
-	struct access_person who = { .users = &user, .n_users = 1, .now_ns = q->at_ns };
+	struct access_person who = {
+		.users = &user, .n_users = 1, .now_ns = q->at_ns, .mfa = true
+	};
 	struct access a = { .outcome = ACCESS_DENIED, .reason = "unknown-user" };
 	char host[NAMES_FIELD_SIZE];
 	int r;

@@ -46,6 +46,7 @@ struct policy_question {
 struct policy_step {
 	const char *rule;
 	bool deny, fits;
+	bool mfa;	 /* asks for a second factor */
 	const char *why; /* the first thing that did not fit, or "fits" */
 };
 
@@ -67,6 +68,7 @@ struct policy_answer {
 	char host[POLICY_NAME_SIZE];	/* in lower case */
 	char address[POLICY_NAME_SIZE]; /* as configured; "" for an unknown host */
 	uint16_t port;
+	bool mfa;		     /* allowed, but only with a second factor */
 	const char *rule;	     /* that decided; NULL: none; borrowed from the policy */
 	struct policy_right *rights; /* that there are; owned */
 	size_t n_rights;
@@ -76,7 +78,7 @@ struct policy_answer {
 };
 
 /*
- * Decide exactly as a login would whose certificate has all principals of the identity. 0 (whatever the answer), free with
+ * Decide exactly as a login would whose certificate has all principals of the identity, and which has a second factor. 0 (whatever the answer), free with
  * policy_answer_done(); ERR_FORMAT the source is no address, or the host is no name; -ENOMEM.
  */
 int policy_explain(const struct policy *p, const struct policy_question *q,

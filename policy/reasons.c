@@ -50,6 +50,25 @@ static const struct reason reasons[] = {
 	    "the client offered a key that would do, and left without signing with it",
 	    "a security key that was not touched, an agent that asked, or somebody who tries whose "
 	    "keys are known here" },
+	{ "forced-commands-differ",
+	    "two certificates force two commands, and a session can only run one", NULL },
+	{ "second-factor-needed",
+	    "a rule for this target has how.mfa, and only one method had succeeded",
+	    "the client was told which one is missing" },
+	/* PAM. */
+	{ "pam-denied", "PAM did not let this person in",
+	    "pam.said and pam.stage say what the stack said" },
+	{ "pam-account", "PAM knows this person, but the account may not be used now",
+	    "expired, locked, or outside its hours: pam.said says more" },
+	{ "pam-broken", "PAM could not decide",
+	    "pam.said or pam.ended say how: no such service, a module that failed, a provider that "
+	    "is down" },
+	{ "pam-abandoned", "the person left, or took too long to answer",
+	    "login.pam.timeout is the longest that it may take" },
+	{ "pam-user-changed", "a module made PAM_USER another one than was asked about",
+	    "where PAM is to say who somebody is: login.pam.identity_from_pam" },
+	{ "pam-bad-name", "the identity that PAM named cannot be one", NULL },
+	{ "pam-too-much", "PAM named more than can be kept", NULL },
 	/* Who and where. */
 	{ "unproved-identity",
 	    "the user name names somebody whom the key or certificate does not prove",

@@ -16,6 +16,7 @@ static const char *const why_texts[] = {
 	[RULES_WHERE] = "where: not one of these hosts",
 	[RULES_AS] = "as: not one of these logins",
 	[RULES_WHEN] = "when: not at this time",
+	[RULES_MFA] = "how.mfa: no second factor",
 	[RULES_MAY] = "may: not one of these rights",
 	[RULES_COMMAND] = "may.exec: not one of these commands",
 	[RULES_FORWARD] = "may.forward: not one of these hosts and ports",
@@ -175,6 +176,8 @@ rules_fit(const struct model_rule *rule, const struct rules_question *q)
 		return RULES_AS;
 	if (!hours_hold(&rule->when, q->now_ns))
 		return RULES_WHEN;
+	if (rule->mfa && !q->mfa)
+		return RULES_MFA;
 	if (q->rights == 0)
 		return RULES_FITS;
 	if ((rule->rights & q->rights) == 0)
@@ -258,6 +261,20 @@ rules_decide(const struct model *m, const struct rules_question *q,
 	*ret_rule = (wanted & given) != 0 || (denied & wanted) == wanted
 			? first(m, q, true, wanted & denied)
 			: NULL;
+	return false;
+}
+
+bool
+rules_mfa(const struct model *m, const struct rules_question *q)
+{
+	unsigned left = ~collect_denied(m, q);
+	struct rules_question any = *q;
+
+	any.mfa = true;
+	for (size_t i = 0; i < model_n_rules(m); i++)
+		if (model_rule_at(m, i)->mfa && (model_rule_at(m, i)->rights & left) != 0 &&
+		    fits_situation(model_rule_at(m, i), &any, false))
+			return true;
 	return false;
 }
 

@@ -21,6 +21,7 @@ struct rules_question {
 	const char *login;     /* NULL: any, to see which logins there are */
 	struct net_addr source;
 	uint64_t now_ns; /* wall clock */
+	bool mfa;	 /* two different methods have succeeded: rules that ask for that fit */
 	unsigned rights; /* enum model_right: one of them is enough; 0: is there anything at all? */
 	const char *command; /* for MODEL_EXEC: held against exec patterns; NULL: not known yet */
 	/* for MODEL_FORWARD and MODEL_REMOTE_FORWARD: held against their patterns; NULL: not known yet */
@@ -35,6 +36,7 @@ enum rules_why {
 	RULES_WHERE,
 	RULES_AS,
 	RULES_WHEN,
+	RULES_MFA,
 	RULES_MAY,
 	RULES_COMMAND,
 	RULES_FORWARD,
@@ -52,6 +54,12 @@ const char *rules_why_text(enum rules_why why);
  */
 bool rules_decide(const struct model *m, const struct rules_question *q,
     const struct model_rule **ret_rule, unsigned *ret_rights);
+
+/*
+ * Whether a rule that asks for a second factor gives something here, once there is one (q->mfa). Then nothing is given before: a wide
+ * rule without a second factor must not quietly take the place of a narrow one with it. Afterwards all rules that fit count.
+ */
+bool rules_mfa(const struct model *m, const struct rules_question *q);
 
 #define RULES_LIMITS_MAX 256u
 

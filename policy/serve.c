@@ -357,6 +357,18 @@ on_leg_gone(void *arg, struct ipc_msg *msg)
 }
 
 static int
+on_auth_edge(void *arg, struct ipc_msg *msg)
+{
+	return serve_auth_edge(arg, msg);
+}
+
+static int
+on_auth_gone(void *arg, struct ipc_msg *msg)
+{
+	return serve_auth_gone(arg, msg);
+}
+
+static int
 on_want_shell(void *arg, struct ipc_msg *msg)
 {
 	return serve_want_shell(arg, msg->id);
@@ -460,6 +472,8 @@ static const struct ipc_rule broker_rules[] = {
 	{ POL_RECORDER_EDGE, "recorder-edge", 0, 0, 1, IPC_ANY_STATE, on_recorder_edge },
 	{ POL_WANT_SHELL, "want-shell", 0, 0, 0, IPC_ANY_STATE, on_want_shell },
 	{ POL_SHELL_EDGE, "shell-edge", 0, 0, 1, IPC_ANY_STATE, on_shell_edge },
+	{ POL_AUTH_EDGE, "auth-edge", 4, 4, 1, IPC_ANY_STATE, on_auth_edge },
+	{ POL_AUTH_GONE, "auth-gone", 8, 512, 0, IPC_ANY_STATE, on_auth_gone },
 	{ POL_STATUS, "status", 0, 0, 0, IPC_ANY_STATE, on_status },
 };
 

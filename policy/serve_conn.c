@@ -105,14 +105,16 @@ reply_put(const struct auth_result *r, const struct serve_conn *c, struct buf *b
 		return e;
 	switch (r->answer) {
 	case POL_AUTH_SUCCESS:
-		if ((e = buf_put_cstr(b, c->auth.identity)) != 0 ||
+		if ((e = buf_put_cstr(b, c->auth.pass.identity)) != 0 ||
 		    (e = buf_put_cstr(b, a->outcome == ACCESS_ALLOWED ? a->host_name : "")) != 0 ||
 		    (e = buf_put_cstr(b, c->ref)) != 0)
 			return e;
 		return buf_put_u32(b, CHANNELS_ALLOWED);
 	case POL_AUTH_FAILURE:
-		e = buf_put_cstr(b, r->methods);
-		return e != 0 ? e : buf_put_u8(b, r->partial ? 1 : 0);
+		if ((e = buf_put_cstr(b, r->methods)) != 0 ||
+		    (e = buf_put_u8(b, r->partial ? 1 : 0)) != 0)
+			return e;
+		return buf_put_cstr(b, r->text);
 	case POL_AUTH_CLOSE:
 		return buf_put_cstr(b, r->line);
 	case POL_AUTH_PK_OK:
@@ -154,12 +156,12 @@ take_back(struct auth_result *r, const char *reason, const char *line)
 }
 
 static int
-grant_send(struct serve_conn *c, const struct leg *leg, const struct auth_result *r)
+grant_send(struct serve_conn *c, const struct leg *leg, const struct leg_terms *terms)
 {
 	struct buf *b = buf_new(GRANT_MAX);
 	int e = -ENOMEM;
 
-	if (b != NULL && (e = leg_put_grant(leg, c->auth.claim, r, b)) == 0)
+	if (b != NULL && (e = leg_put_grant(leg, c->auth.claim, terms, b)) == 0)
 		e = ipc_send_buf(c->s->broker, POL_GRANT, leg->id, b);
 	buf_free(b);
 	return e;
@@ -171,7 +173,7 @@ authenticated_send(struct serve_conn *c)
 	struct buf *b = buf_new(NAMES_FIELD_SIZE + 4);
 	int e = -ENOMEM;
 
-	if (b != NULL && (e = buf_put_cstr(b, c->auth.identity)) == 0)
+	if (b != NULL && (e = buf_put_cstr(b, c->auth.pass.identity)) == 0)
 		e = ipc_send_buf(c->s->broker, POL_AUTHENTICATED, c->id, b);
 	buf_free(b);
 	return e;
@@ -182,6 +184,7 @@ static int
 grant(struct serve_conn *c, const struct auth_scene *scene, const struct auth_result *r,
     uint32_t *ret_leg)
 {
+	const struct leg_terms terms = { &c->auth.pass, &r->proof, &r->access };
 	struct serve *s = c->s;
 	struct leg *leg = NULL;
 	int e;
@@ -190,13 +193,13 @@ grant(struct serve_conn *c, const struct auth_scene *scene, const struct auth_re
 		return authenticated_send(c);
 	if (s->next_leg == UINT32_MAX)
 		return ERR_LIMIT;
-	if ((e = leg_new(s->next_leg, c->id, c->ref, c->source_text, scene, r, &leg)) != 0)
+	if ((e = leg_new(s->next_leg, c->id, c->ref, c->source_text, scene, &terms, &leg)) != 0)
 		return e;
 	if ((e = serve_leg_add(s, leg)) != 0) {
 		leg_free(leg);
 		return e;
 	}
-	if ((e = authenticated_send(c)) != 0 || (e = grant_send(c, leg, r)) != 0) {
+	if ((e = authenticated_send(c)) != 0 || (e = grant_send(c, leg, &terms)) != 0) {
 		serve_leg_gone(s, leg->id);
 		return e;
 	}
@@ -233,8 +236,8 @@ keep_pass(struct serve_conn *c, const struct auth_result *r)
 {
 	if (r->access.outcome != ACCESS_NO_HOST)
 		return 0;
-	return jump_pass_set(
-	    &c->pass, c->auth.identity, r->request.alg, r->request.blob, r->request.blob_len);
+	pass_done(&c->pass);
+	return pass_copy(&c->pass, &c->auth.pass);
 }
 
 static void
@@ -281,7 +284,28 @@ serve_conn_scene(const struct serve_conn *c)
 		.source = c->source,
 		.now_ns = clock_wall_ns(),
 		.newest_s = serve_newest_s(c->s),
+		.ref = c->ref,
 	};
+}
+
+/* The request could not be judged. */
+static void
+conn_failed(struct serve_conn *c, struct auth_result *r, int err)
+{
+	log_err("policy.request_failed conn=%u reason=\"%s\"", c->id, err_str(err));
+	c->auth.over = true;
+	take_back(r, "failed", "The bastion failed to check the login; try again later");
+	r->delay = false;
+	reply(c, r);
+}
+
+static int
+conn_ask_pam(struct serve_conn *c)
+{
+	char target[2 * NAMES_FIELD_SIZE];
+
+	return serve_pam_start(
+	    &c->pam, c, c->auth.asked, auth_target(&c->auth, target), c->auth.pass.identity);
 }
 
 static void
@@ -293,16 +317,47 @@ conn_step(struct serve_conn *c, const uint8_t *msg, size_t len)
 
 	if (e == -EAGAIN)
 		e = wait_for_session_id(c, msg, len);
+	else if (e == 0 && r.ask)
+		e = conn_ask_pam(c);
 	else if (e == 0)
 		conn_finish(c, &scene, &r);
-	if (e != 0) {
-		log_err("policy.request_failed conn=%u reason=\"%s\"", c->id, err_str(e));
-		c->auth.over = true;
-		take_back(&r, "failed", "The bastion failed to check the login; try again later");
-		r.delay = false;
-		reply(c, &r);
-	}
+	if (e != 0)
+		conn_failed(c, &r, e);
 	auth_result_done(&r);
+}
+
+/* What is denied now is answered as late as any other failure: how long PAM took is PAM's. */
+static void
+on_pam_done(struct serve_pam *p, const struct auth_pam *pam)
+{
+	struct serve_conn *c = serve_conn_find(p->s, p->conn);
+	const struct auth_scene scene = serve_conn_scene(c);
+	struct auth_result r;
+	int e;
+
+	c->arrived_ns = clock_boot_ns();
+	if ((e = auth_pam(&c->auth, &scene, pam, &r)) == 0)
+		conn_finish(c, &scene, &r);
+	else
+		conn_failed(c, &r, e);
+	auth_result_done(&r);
+}
+
+/* The client has gone on to something else. An answer that crossed it is none of its business any more. */
+static int
+on_abandon(void *arg, struct ipc_msg *msg)
+{
+	static const struct auth_pam left = {
+		.result = POL_PAM_ABANDONED, .stage = "", .said = "", .user = "", .subject = ""
+	};
+	struct serve_conn *c = arg;
+
+	(void)msg;
+	if (!c->auth.asking)
+		return 0;
+	serve_pam_stop(&c->pam);
+	on_pam_done(&c->pam, &left);
+	return 0;
 }
 
 static int
@@ -318,6 +373,7 @@ on_request(void *arg, struct ipc_msg *msg)
 
 static const struct ipc_rule front_rules[] = {
 	{ POL_AUTH_REQUEST, "auth-request", 1, REQUEST_MAX, 0, 1u << SERVE_FRONT_IDLE, on_request },
+	{ POL_AUTH_ABANDON, "auth-abandon", 0, 0, 0, IPC_ANY_STATE, on_abandon },
 };
 
 /* A reply is due, or the vault still owes the session id of somebody who signed with it. */
@@ -401,9 +457,9 @@ take_early(struct serve *s, struct serve_conn *c)
 		}
 }
 
-/* string address, u32 port, as text and, if ret_addr is not NULL, as an address. */
+/* string address, u32 port, as text and as what they are. */
 static int
-get_address(struct buf *b, char *text, size_t size, struct net_addr *ret_addr)
+get_address(struct buf *b, char *text, size_t size, struct net_addr *ret_addr, uint16_t *ret_port)
 {
 	char address[NET_TEXT_SIZE];
 	struct net_addr a;
@@ -416,8 +472,8 @@ get_address(struct buf *b, char *text, size_t size, struct net_addr *ret_addr)
 	if (port > UINT16_MAX || net_parse(address, &a) != 0)
 		return ERR_FORMAT;
 	net_port_text(text, size, &a, (uint16_t)port);
-	if (ret_addr != NULL)
-		*ret_addr = a;
+	*ret_addr = a;
+	*ret_port = (uint16_t)port;
 	return 0;
 }
 
@@ -428,7 +484,9 @@ conn_free(struct serve_conn *c)
 	loop_timer_free(c->timer);
 	buf_free(c->reply);
 	free(c->waiting);
-	jump_pass_done(&c->pass);
+	serve_pam_free(&c->pam);
+	auth_done(&c->auth);
+	pass_done(&c->pass);
 	free(c);
 }
 
@@ -436,12 +494,15 @@ static int
 conn_read(struct serve_conn *c, const struct ipc_msg *msg)
 {
 	struct buf *b = buf_view(msg->data, msg->len);
+	struct net_addr local;
+	uint16_t port;
 	int r = -ENOMEM;
 
 	if (b == NULL)
 		return r;
-	if ((r = get_address(b, c->source_text, sizeof(c->source_text), &c->source)) == 0 &&
-	    (r = get_address(b, c->local_text, sizeof(c->local_text), NULL)) == 0)
+	if ((r = get_address(
+		 b, c->source_text, sizeof(c->source_text), &c->source, &c->source_port)) == 0 &&
+	    (r = get_address(b, c->local_text, sizeof(c->local_text), &local, &port)) == 0)
 		r = buf_end(b);
 	buf_free(b);
 	return r;
@@ -464,6 +525,7 @@ serve_conn_new(struct serve *s, struct ipc_msg *msg, struct serve_conn **ret_con
 	c->s = s;
 	c->id = msg->id;
 	conf.arg = c;
+	serve_pam_init(&c->pam, s, c->id, 0, on_pam_done);
 	serve_make_ref(c->ref);
 	if ((r = loop_timer_new(s->loop, on_timer, c, &c->timer)) != 0 ||
 	    (r = ipc_new(s->loop, msg->fds[0], &conf, &c->front)) != 0) {
@@ -504,7 +566,9 @@ serve_conn_gone(struct serve *s, uint32_t id)
 
 	if (c == NULL)
 		return;
-	if (c->auth.offered && !c->auth.over)
+	if (c->auth.asking)
+		serve_conn_event(c, "auth.abandoned", "pam-abandoned", c->auth.asked);
+	else if (c->auth.offered && !c->auth.over)
 		serve_conn_event(c, "auth.abandoned", "offered-only", c->auth.offered_fingerprint);
 	serve_conn_remove(s, c);
 }

@@ -1,6 +1,6 @@
 /*
- * The server from inside, for its files: serve.c (broker), serve_conn.c (fronts), serve_jump.c (ssh -J), serve_leg.c (recorder, vault),
- * serve_valid.c (what they were opened with), serve_shell.c (the bastion's own shell).
+ * The server from inside, for its files: serve.c (broker), serve_conn.c (fronts), serve_auth.c (PAM conversations), serve_jump.c (ssh
+ * -J), serve_leg.c (recorder, vault), serve_valid.c (what they were opened with), serve_shell.c (the bastion's own shell).
  */
 #ifndef BASTION_SERVE_INT_H
 #define BASTION_SERVE_INT_H
@@ -29,6 +29,25 @@
 /* States of a front's edge. */
 enum serve_front_state { SERVE_FRONT_IDLE, SERVE_FRONT_BUSY, SERVE_FRONT_OVER };
 
+/* Of a PAM conversation. */
+enum serve_pam_state {
+	SERVE_PAM_IDLE,	  /* none */
+	SERVE_PAM_WANTED, /* the broker was asked for one; it may talk already */
+	SERVE_PAM_OVER,	  /* it came to an end, but its process is not known to be dead */
+	SERVE_PAM_WAITS	  /* the same, and another one is wanted as soon as it is */
+};
+
+/* For one who is asked; one at a time. */
+struct serve_pam {
+	struct serve *s;
+	uint32_t conn, via; /* as in POL_WANT_AUTH */
+	uint32_t attempt;   /* the last one */
+	enum serve_pam_state state;
+	struct ipc *edge; /* NULL: none */
+	char user[NAMES_FIELD_SIZE], target[2 * NAMES_FIELD_SIZE], proved[NAMES_FIELD_SIZE];
+	void (*done)(struct serve_pam *p, const struct auth_pam *pam); /* once a start */
+};
+
 struct serve_conn {
 	LIST_ENTRY(serve_conn) link;
 	struct serve *s;
@@ -38,9 +57,12 @@ struct serve_conn {
 	char source_text[LEG_SOURCE_SIZE], local_text[LEG_SOURCE_SIZE], ref[LEG_REF_SIZE];
 	uint8_t sid[SERVE_SID_MAX];
 	size_t sid_len; /* 0: not known yet */
+	uint16_t source_port;
 	struct auth auth;
-	struct jump_pass pass; /* of who is in without a host; of a jump, what the outer one had */
-	uint32_t through;      /* a jump: the outer connection; 0: it is none */
+	struct serve_pam pam; /* for its front */
+	uint32_t last_attempt;
+	struct pass pass; /* of who is in without a host; of a jump, what the outer one had */
+	uint32_t through; /* a jump: the outer connection; 0: it is none */
 	char through_ref[LEG_REF_SIZE];
 	bool refused;	  /* a jump that comes to nothing, as soon as the time is over */
 	uint8_t *waiting; /* a request that waits for the session id; owned */
@@ -142,6 +164,21 @@ struct auth_scene serve_conn_scene(const struct serve_conn *c);
 /* Nanoseconds until a failure may be answered that came at arrived_ns; auth.pin is what it was about. */
 uint64_t serve_failure_delay(const struct serve_conn *c);
 
+/* serve_auth.c */
+/* p: zeroed. done: called when a conversation came to an end, not when it was stopped; it may start another. */
+void serve_pam_init(struct serve_pam *p, struct serve *s, uint32_t conn, uint32_t via,
+    void (*done)(struct serve_pam *p, const struct auth_pam *pam));
+/* user: PAM is asked about; target: for its prompts; proved: an identity that is known already, "" none. 0; ERR_LIMIT. */
+int serve_pam_start(struct serve_pam *p, struct serve_conn *c, const char *user, const char *target,
+    const char *proved) MUST_CHECK;
+/* Not wanted any more. */
+void serve_pam_stop(struct serve_pam *p);
+/* The connection, or the shell, is going: so does what the broker started for it. */
+void serve_pam_free(struct serve_pam *p);
+/* POL_AUTH_EDGE, POL_AUTH_GONE. 0; ERR_FORMAT; -ENOMEM. */
+int serve_auth_edge(struct serve *s, struct ipc_msg *msg) MUST_CHECK;
+int serve_auth_gone(struct serve *s, const struct ipc_msg *msg) MUST_CHECK;
+
 /* serve_jump.c */
 int serve_jump(struct serve *s, struct ipc_msg *msg) MUST_CHECK;
 /* The time of a refusal is over: say it and forget the row. */
@@ -153,6 +190,8 @@ int serve_want_shell(struct serve *s, uint32_t id) MUST_CHECK;
 int serve_shell_edge(struct serve *s, uint32_t leg, int fd) MUST_CHECK; /* fd: taken on success */
 void serve_shell_gone(struct serve *s, uint32_t leg);
 void serve_shells_free(struct serve *s);
+/* The conversation of this number in a shell of the connection. NULL: none. */
+struct serve_pam *serve_shell_pam(struct serve *s, uint32_t conn, uint32_t attempt);
 
 /* serve_valid.c */
 int serve_valid_init(struct serve *s) MUST_CHECK;

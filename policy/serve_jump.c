@@ -8,6 +8,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/str.h"
+#include "policy/jump.h"
 #include "policy/serve_int.h"
 
 #define ANSWER_MAX 4096u
@@ -36,26 +37,21 @@ get_ask(const struct ipc_msg *msg, struct jump_ask *ask)
 
 /* What the outer login is worth now, and whether the host is one of theirs. 0; ERR_DENIED with *ret_reason; -ENOMEM. */
 static int
-judge(struct serve_conn *c, const struct jump_pass *pass, const struct jump_ask *ask,
+judge(struct serve_conn *c, const struct pass *pass, const struct jump_ask *ask,
     struct jump_target *ret_target, const char **ret_reason)
 {
 	const struct auth_scene scene = serve_conn_scene(c);
-	const struct model_user *user = NULL;
 	struct access_person who;
-	struct credential cred;
-	int r;
+	struct proof proof;
+	int r = proof_read(&proof, &scene, pass, NULL);
 
-	*ret_reason = "no-policy";
-	if (scene.set == NULL)
-		return ERR_DENIED;
-	if ((r = auth_read_pass(&scene, pass, &cred, &user)) == 0) {
-		who = auth_person(&scene, &cred);
-		r = jump_resolve(scene.set->model, ask->host, ask->len, ask->port, user, &who,
-		    ret_target, ret_reason);
-	} else {
-		*ret_reason = cred.reason;
+	*ret_reason = proof.reason;
+	if (r == 0) {
+		who = proof_person(&proof, &scene);
+		r = jump_resolve(scene.set->model, ask->host, ask->len, ask->port, who.users[0],
+		    &who, ret_target, ret_reason);
 	}
-	credential_done(&cred);
+	proof_done(&proof);
 	return r;
 }
 
@@ -93,8 +89,8 @@ serve_jump_refused(struct serve_conn *c)
 
 /* Nobody learns from the time it takes which kind of no this is. */
 static void
-refuse(struct serve_conn *c, const struct jump_pass *pass, const struct jump_ask *ask,
-    const char *reason)
+refuse(
+    struct serve_conn *c, const struct pass *pass, const struct jump_ask *ask, const char *reason)
 {
 	struct audit_conn where = serve_conn_where(c);
 	const char *who = pass->identity[0] != '\0' ? pass->identity : NULL;
@@ -119,16 +115,27 @@ static void
 take_outer(struct serve_conn *c, const struct serve_conn *outer)
 {
 	c->source = outer->source;
+	c->source_port = outer->source_port;
 	memcpy(c->source_text, outer->source_text, sizeof(c->source_text));
 	memcpy(c->local_text, outer->local_text, sizeof(c->local_text));
 	memcpy(c->through_ref, outer->ref, sizeof(c->through_ref));
 }
 
+static int
+take_pass(struct serve_conn *c, const struct pass *pass, const struct jump_target *target)
+{
+	int r = pass_copy(&c->pass, pass);
+
+	memcpy(c->pass.host, target->host, sizeof(c->pass.host));
+	c->pass.port = target->port;
+	return r;
+}
+
 int
 serve_jump(struct serve *s, struct ipc_msg *msg)
 {
-	static const struct jump_pass none;
-	const struct jump_pass *pass = &none;
+	static const struct pass none;
+	const struct pass *pass = &none;
 	struct serve_conn *outer;
 	struct jump_target target;
 	struct serve_conn *c = NULL;
@@ -150,7 +157,7 @@ serve_jump(struct serve *s, struct ipc_msg *msg)
 	if (outer != NULL && outer != c && pass->identity[0] == '\0')
 		serve_conn_alarm(outer, "not-logged-in", "it asked for a jump");
 	r = judge(c, pass, &ask, &target, &reason);
-	if (r == 0 && (r = jump_pass_copy(&c->pass, pass, &target)) == 0) {
+	if (r == 0 && (r = take_pass(c, pass, &target)) == 0) {
 		c->auth.jump = &c->pass;
 		r = answer(c, &target);
 	}

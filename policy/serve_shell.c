@@ -24,6 +24,11 @@
 
 #define NOT_YOURS "there is no such host, or it is not open to you"
 #define NOT_VALID "your login is not valid any more: log in again"
+#define NEEDS_KEY                                                                                  \
+	"this host asks for a key or certificate beside your login: log in with one, and connect " \
+	"again"
+#define TOO_MANY "too many attempts at a second factor: log in again"
+#define NOT_PROVED "the second factor was not accepted; reference %s"
 #define NO_RECORDER "the bastion cannot record at the moment, so nothing is opened; try again later"
 
 enum shell_state { SHELL_IDLE, SHELL_BUSY };
@@ -41,12 +46,15 @@ struct serve_shell {
 	/* A no that is due later: */
 	struct buf *late; /* NULL: none */
 	uint16_t late_type;
+	/* A second factor is being asked for: */
+	struct serve_pam pam;
+	char target[TARGET_SIZE]; /* what for */
 };
 
-/* The person as they are now. */
+/* The person as they are now. It leads into itself. */
 struct person {
 	struct auth_scene scene;
-	struct credential cred;
+	struct proof proof;
 	const struct model_user *user;
 	struct access_person who;
 	const char *why; /* they are not: a word */
@@ -58,56 +66,62 @@ person_read(const struct serve_conn *c, struct person *p)
 {
 	int r = ERR_DENIED;
 
-	*p = (struct person){ .why = "no-policy" };
+	*p = (struct person){ .why = "not-logged-in" };
 	p->scene = serve_conn_scene(c);
-	if (p->scene.set == NULL)
-		return r;
 	/* A jump's pass is for its host alone. */
-	p->why = "not-logged-in";
 	if (c->through != 0)
 		return r;
-	if ((r = auth_read_pass(&p->scene, &c->pass, &p->cred, &p->user)) == 0)
-		p->who = auth_person(&p->scene, &p->cred);
-	else
-		p->why = p->cred.reason;
+	if ((r = proof_read(&p->proof, &p->scene, &c->pass, NULL)) == 0) {
+		p->who = proof_person(&p->proof, &p->scene);
+		p->user = p->who.users[0];
+	} else {
+		p->why = p->proof.reason;
+	}
 	return r;
 }
 
 static void
 person_done(struct person *p)
 {
-	credential_done(&p->cred);
+	proof_done(&p->proof);
 }
 
 /* Grants. */
 
-/* event: what came of it, for the record; r->access and r->reason say more. */
+/* What came of something that was asked for. */
+struct outcome {
+	const char *event, *method;
+	const char *reason; /* NULL: all is well */
+	const struct access *access;
+	const struct auth_pam *pam; /* NULL: none was asked */
+	uint32_t leg;		    /* 0: none */
+};
+
+/* For the record. */
 static void
-event(
-    struct serve_conn *c, struct auth_result *r, const char *method, const char *name, uint32_t leg)
+event(struct serve_conn *c, const struct person *p, const struct outcome *o)
 {
 	struct audit_conn w = serve_conn_where(c);
+	const struct audit_shell what = { o->event, o->method, o->reason, &p->proof, &c->pass,
+		o->access, o->pam, o->leg };
 	char *text = NULL;
 	size_t len = 0;
 	int e;
 
-	r->event = name;
-	r->has_request = true;
-	e = str_copy(r->request.method, sizeof(r->request.method), method);
-	log_notice("%s conn=%u ref=%s from=%s identity=%s host=%s reason=%s", name, c->id, c->ref,
-	    c->source_text, c->auth.identity,
-	    r->access.host_name[0] != '\0' ? r->access.host_name : "-",
-	    r->reason != NULL ? r->reason : "-");
-	if (e == 0)
-		e = audit_auth(&w, &c->auth, r, clock_wall_ns(), leg, &text, &len);
+	log_notice("%s conn=%u ref=%s from=%s identity=%s host=%s reason=%s", o->event, c->id,
+	    c->ref, c->source_text, c->pass.identity,
+	    o->access->host_name[0] != '\0' ? o->access->host_name : "-",
+	    o->reason != NULL ? o->reason : "-");
+	e = audit_shell(&w, &c->auth, &what, clock_wall_ns(), &text, &len);
 	serve_audit(c->s, e, text, len);
 }
 
 /* via: the leg whose shell it is for; 0: it is the shell itself. *ret_leg: its number. */
 static int
-grant(struct serve_conn *c, const struct person *p, const struct auth_result *r, uint32_t via,
+grant(struct serve_conn *c, const struct person *p, const struct access *access, uint32_t via,
     uint32_t *ret_leg)
 {
+	const struct leg_terms terms = { &c->pass, &p->proof, access };
 	struct serve *s = c->s;
 	struct leg *leg = NULL;
 	struct buf *b = NULL;
@@ -115,7 +129,7 @@ grant(struct serve_conn *c, const struct person *p, const struct auth_result *r,
 
 	if (s->next_leg == UINT32_MAX)
 		return ERR_LIMIT;
-	e = leg_new(s->next_leg, c->id, c->ref, c->source_text, &p->scene, r, &leg);
+	e = leg_new(s->next_leg, c->id, c->ref, c->source_text, &p->scene, &terms, &leg);
 	if (e != 0)
 		return e;
 	leg->via = via;
@@ -124,7 +138,8 @@ grant(struct serve_conn *c, const struct person *p, const struct auth_result *r,
 		return e;
 	}
 	e = -ENOMEM;
-	if ((b = buf_new(IPC_MAX)) != NULL && (e = leg_put_grant(leg, c->auth.claim, r, b)) == 0)
+	if ((b = buf_new(IPC_MAX)) != NULL &&
+	    (e = leg_put_grant(leg, c->auth.claim, &terms, b)) == 0)
 		e = ipc_send_buf(s->broker, POL_GRANT, leg->id, b);
 	buf_free(b);
 	if (e != 0) {
@@ -151,9 +166,9 @@ int
 serve_want_shell(struct serve *s, uint32_t id)
 {
 	struct serve_conn *c = serve_conn_find(s, id);
-	struct auth_result r = { .answer = POL_AUTH_SUCCESS };
+	struct access a = { .outcome = ACCESS_NO_HOST };
+	struct outcome o = { .method = "shell", .access = &a };
 	struct person p;
-	uint32_t leg = 0;
 	int e;
 
 	if (c == NULL)
@@ -163,12 +178,12 @@ serve_want_shell(struct serve *s, uint32_t id)
 	e = s->recorder != NULL ? person_read(c, &p) : ERR_ORDER;
 	if (s->recorder == NULL)
 		p = (struct person){ .why = "no-recorder" };
-	r.credential = p.cred;
-	r.access = (struct access){ .outcome = ACCESS_NO_HOST, .user = p.user };
+	a.user = p.user;
 	if (e == 0)
-		e = grant(c, &p, &r, 0, &leg);
-	r.reason = e == 0 ? NULL : e == ERR_DENIED || e == ERR_ORDER ? p.why : "no-grant";
-	event(c, &r, "shell", e == 0 ? "shell.allowed" : "shell.denied", leg);
+		e = grant(c, &p, &a, 0, &o.leg);
+	o.reason = e == 0 ? NULL : e == ERR_DENIED || e == ERR_ORDER ? p.why : "no-grant";
+	o.event = e == 0 ? "shell.allowed" : "shell.denied";
+	event(c, &p, &o);
 	person_done(&p);
 	return e == 0 ? 0
 		      : say_no_shell(s, id,
@@ -183,6 +198,7 @@ static void
 shell_free(struct serve_shell *sh)
 {
 	LIST_REMOVE(sh, link);
+	serve_pam_free(&sh->pam);
 	ipc_free(sh->ipc);
 	loop_timer_free(sh->timer);
 	buf_free(sh->list);
@@ -197,9 +213,21 @@ serve_shell_gone(struct serve *s, uint32_t leg)
 
 	LIST_FOREACH (sh, &s->shells, link)
 		if (sh->leg == leg) {
+			serve_pam_stop(&sh->pam);
 			shell_free(sh);
 			return;
 		}
+}
+
+struct serve_pam *
+serve_shell_pam(struct serve *s, uint32_t conn, uint32_t attempt)
+{
+	struct serve_shell *sh;
+
+	LIST_FOREACH (sh, &s->shells, link)
+		if (sh->conn == conn && sh->pam.attempt == attempt)
+			return &sh->pam;
+	return NULL;
 }
 
 void
@@ -218,6 +246,7 @@ static void
 give_up(struct serve_shell *sh, int err)
 {
 	log_err("policy.shell_failed leg=%u reason=\"%s\"", sh->leg, err_str(err));
+	serve_pam_stop(&sh->pam);
 	shell_free(sh);
 }
 
@@ -298,7 +327,7 @@ static void
 ask_whoami(struct serve_shell *sh, struct serve_conn *c, const struct person *p, const char *arg)
 {
 	(void)arg;
-	answer_json(sh, 0, shell_answer_whoami(p->user, &p->cred, c->source_text));
+	answer_json(sh, 0, shell_answer_whoami(p->user, &p->proof, &c->pass, c->source_text));
 }
 
 /* The hosts, a slice at a time; a policy that comes meanwhile is the one that counts. */
@@ -494,29 +523,87 @@ refuse(struct serve_shell *sh, struct serve_conn *c, const struct access *a)
 	return 0;
 }
 
+/* A second factor is asked for in the shell, where it can be. */
 static int
-connect_to(struct serve_shell *sh, struct serve_conn *c, const struct person *p, const char *target)
+ask_factor(struct serve_shell *sh, struct serve_conn *c, const char *target, struct outcome *o,
+    const struct person *p)
 {
-	struct auth_result r = { .answer = POL_AUTH_SUCCESS, .credential = p->cred };
-	uint32_t leg = 0;
-	int e;
+	const struct access *a = o->access;
+	const char *line = NULL;
+	char where[2 * NAMES_FIELD_SIZE];
 
-	e = resolve(c, p, target, &r.access);
-	r.reason = r.access.reason;
-	if (e == 0 && r.access.outcome == ACCESS_ALLOWED &&
-	    (e = grant(c, p, &r, sh->leg, &leg)) != 0)
-		r.reason = "no-grant";
-	event(c, &r, "shell", leg != 0 ? "connect.allowed" : "connect.denied", leg);
-	if (leg != 0)
+	if (pass_has(&c->pass, SET_KEYBOARD_INTERACTIVE))
+		line = NEEDS_KEY;
+	else if (c->auth.n_pam >= AUTH_PAM_MAX)
+		line = TOO_MANY;
+	if (line != NULL) {
+		event(c, p, o);
+		return say_connected(sh, 0, line);
+	}
+	c->auth.n_pam++;
+	if (str_format(where, sizeof(where), "%s@%s", a->login, a->host_name) != 0)
+		return ERR_LIMIT;
+	if (sh->target != target && str_copy(sh->target, sizeof(sh->target), target) != 0)
+		return ERR_LIMIT;
+	return serve_pam_start(&sh->pam, c, c->pass.identity, where, c->pass.identity);
+}
+
+/* pam: what the person has just been asked; NULL: nothing. */
+static int
+connect_to(struct serve_shell *sh, struct serve_conn *c, const struct person *p, const char *target,
+    const struct auth_pam *pam)
+{
+	struct access a;
+	struct outcome o = {
+		.event = "connect.denied", .method = "shell", .access = &a, .pam = pam
+	};
+	int e = resolve(c, p, target, &a);
+
+	o.reason = a.reason;
+	if (e == 0 && a.outcome == ACCESS_MFA)
+		return ask_factor(sh, c, target, &o, p);
+	if (e == 0 && a.outcome == ACCESS_ALLOWED && grant(c, p, &a, sh->leg, &o.leg) != 0)
+		o.reason = "no-grant";
+	if (o.leg != 0)
+		o.event = "connect.allowed";
+	event(c, p, &o);
+	if (o.leg != 0)
 		c->s->n_allowed++;
 	else
 		c->s->n_denied++;
-	if (leg != 0)
-		return say_connected(sh, leg, "");
-	if (r.access.outcome == ACCESS_ALLOWED)
+	if (o.leg != 0)
+		return say_connected(sh, o.leg, "");
+	if (a.outcome == ACCESS_ALLOWED)
 		return say_connected(
 		    sh, 0, "the bastion could not open a session; try again later");
-	return refuse(sh, c, &r.access);
+	return refuse(sh, c, &a);
+}
+
+/* Whoever they are now, they are not let through: pam is why, or, with NULL, their login is not valid any more. */
+static int
+not_connected(struct serve_shell *sh, struct serve_conn *c, const struct person *p,
+    const char *reason, const struct auth_pam *pam)
+{
+	const struct access none = { .outcome = ACCESS_DENIED };
+	const struct outcome o = { .event = "connect.denied",
+		.method = "shell",
+		.reason = reason,
+		.access = &none,
+		.pam = pam };
+	char line[160];
+	struct buf *b;
+
+	event(c, p, &o);
+	if (pam == NULL)
+		return say_connected(sh, 0, NOT_VALID);
+	c->s->n_denied++;
+	serve_charge(c->s, c->id, POL_FAILURE_AUTH);
+	(void)snprintf(line, sizeof(line), NOT_PROVED, c->ref);
+	if ((b = connected(0, line)) == NULL)
+		return -ENOMEM;
+	c->arrived_ns = clock_boot_ns();
+	answer_late(sh, c, POL_SHELL_CONNECTED, b);
+	return 0;
 }
 
 static int
@@ -533,18 +620,62 @@ on_connect(void *arg, struct ipc_msg *msg)
 	ipc_set_state(sh->ipc, SHELL_BUSY);
 	if (sh->s->recorder == NULL)
 		return say_connected(sh, 0, NO_RECORDER);
-	r = c != NULL ? person_read(c, &p) : ERR_DENIED;
-	if (r == 0) {
-		r = connect_to(sh, c, &p, target);
-	} else {
-		struct auth_result denied = { .credential = p.cred, .reason = p.why };
-
-		if (c != NULL)
-			event(c, &denied, "shell", "connect.denied", 0);
-		r = say_connected(sh, 0, NOT_VALID);
-	}
+	if (c == NULL)
+		return say_connected(sh, 0, NOT_VALID);
+	r = person_read(c, &p);
+	r = r == 0 ? connect_to(sh, c, &p, target, NULL)
+		   : not_connected(sh, c, &p, r == ERR_DENIED ? p.why : err_str(r), NULL);
 	person_done(&p);
 	return r;
+}
+
+/* It is the connection's from now on: the next host that wants a second factor has it. */
+static int
+take_factor(struct serve_conn *c, const struct auth_pam *pam, const char **ret_reason)
+{
+	struct pass next;
+	int r;
+
+	*ret_reason = "no-policy";
+	if (c->s->set == NULL)
+		return ERR_DENIED;
+	if ((r = pass_copy(&next, &c->pass)) != 0)
+		return r;
+	r = auth_pam_take(c->s->set, &next, c->pass.identity, pam, ret_reason);
+	if (r != 0) {
+		pass_done(&next);
+		return r;
+	}
+	pass_done(&c->pass);
+	c->pass = next;
+	return 0;
+}
+
+/* The person was asked; on with what it was for. */
+static void
+on_pam_done(struct serve_pam *pam_of, const struct auth_pam *pam)
+{
+	struct serve_shell *sh = LIST_FIRST(&pam_of->s->shells);
+	struct serve_conn *c = serve_conn_find(pam_of->s, pam_of->conn);
+	struct person p = { .why = NULL };
+	const char *reason = NULL;
+	int r;
+
+	while (sh != NULL && &sh->pam != pam_of)
+		sh = LIST_NEXT(sh, link);
+	if (sh == NULL || c == NULL)
+		return;
+	r = take_factor(c, pam, &reason);
+	if (r == 0 && (r = person_read(c, &p)) == ERR_DENIED)
+		reason = p.why;
+	if (r == 0)
+		r = sh->s->recorder != NULL ? connect_to(sh, c, &p, sh->target, pam)
+					    : say_connected(sh, 0, NO_RECORDER);
+	else if (r == ERR_DENIED)
+		r = not_connected(sh, c, &p, reason, pam);
+	person_done(&p);
+	if (r != 0)
+		give_up(sh, r);
 }
 
 /* Edges. */
@@ -572,6 +703,7 @@ on_gone(void *arg, int err)
 
 	if (err != ERR_PEER_GONE)
 		log_warn("policy.shell_broken leg=%u reason=\"%s\"", sh->leg, err_str(err));
+	serve_pam_stop(&sh->pam);
 	shell_free(sh);
 }
 
@@ -595,6 +727,7 @@ serve_shell_edge(struct serve *s, uint32_t leg, int fd)
 	sh->leg = leg;
 	sh->conn = l->conn;
 	conf.arg = sh;
+	serve_pam_init(&sh->pam, s, l->conn, leg, on_pam_done);
 	if ((r = loop_timer_new(s->loop, on_timer, sh, &sh->timer)) != 0 ||
 	    (r = ipc_new(s->loop, fd, &conf, &sh->ipc)) != 0) {
 		loop_timer_free(sh->timer);

@@ -114,25 +114,21 @@ check_trust(struct serve *s, struct leg *leg)
 		.source = leg->source,
 		.now_ns = clock_wall_ns(),
 		.newest_s = serve_newest_s(s) };
-	const struct model_user *user = NULL;
 	bool close = model_closes_revoked(s->set->model);
-	struct credential c;
-	int r;
+	struct proof p;
+	int r = proof_read(&p, &scene, &leg->pass, NULL);
 
-	if (leg->shown.blob == NULL)
-		return;
-	r = auth_read_pass(&scene, &leg->shown, &c, &user);
 	if (r == 0) {
 		leg->untrusted = false;
 	} else if (r != ERR_DENIED) {
 		log_err("policy.recheck_failed leg=%u reason=\"%s\"", leg->id, err_str(r));
-	} else if (strcmp(c.reason, "certificate-time") != 0 &&
+	} else if (strcmp(p.reason, "certificate-time") != 0 &&
 		   (!leg->untrusted || (close && !leg->ending))) {
 		leg->untrusted = true;
-		leg_invalid(s, leg, "credential.revoked", c.reason, close,
-		    "the key or certificate that you logged in with is no longer accepted");
+		leg_invalid(s, leg, "credential.revoked", p.reason, close,
+		    "what you logged in with is no longer accepted");
 	}
-	credential_done(&c);
+	proof_done(&p);
 }
 
 void

@@ -14,11 +14,19 @@
 static const struct {
 	const char *name;
 	enum set_method method;
-	bool available; /* a program of this version carries it out */
 } methods[] = {
-	{ "publickey", SET_PUBLICKEY, true },
-	{ "keyboard-interactive", SET_KEYBOARD_INTERACTIVE, false },
+	{ "publickey", SET_PUBLICKEY },
+	{ "keyboard-interactive", SET_KEYBOARD_INTERACTIVE },
 };
+
+const char *
+set_method_name(enum set_method method)
+{
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (methods[i].method == method)
+			return methods[i].name;
+	return "none";
+}
 
 struct set *
 set_new(void)
@@ -190,9 +198,8 @@ set_add_file(struct set *s, enum pol_file kind, const char *name, const char *da
 	return say(ret_err, name, "unknown kind of file");
 }
 
-/* *ret_open: every method of the chain so far can be carried out. */
 static int
-add_method(struct set_chain *chain, const char *name, size_t len, bool *ret_open)
+add_method(struct set_chain *chain, const char *name, size_t len)
 {
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
 		if (strlen(methods[i].name) != len || strncmp(methods[i].name, name, len) != 0)
@@ -200,7 +207,6 @@ add_method(struct set_chain *chain, const char *name, size_t len, bool *ret_open
 		if (chain->n == SET_CHAIN_LEN)
 			return ERR_LIMIT;
 		chain->methods[chain->n++] = methods[i].method;
-		*ret_open = *ret_open && methods[i].available;
 		return 0;
 	}
 	return ERR_NOT_FOUND;
@@ -210,22 +216,20 @@ int
 set_add_chain(struct set *s, const char *text, char *ret_err)
 {
 	struct set_chain chain = { .n = 0 };
-	bool open = true;
 
 	if (s->n_chains == SET_CHAINS_MAX)
 		return say(ret_err, "login.methods", "too many ways in");
 	for (const char *p = text;; p++) {
 		size_t len = strcspn(p, ",");
 
-		if (add_method(&chain, p, len, &open) != 0)
+		if (add_method(&chain, p, len) != 0)
 			return say(ret_err, "login.methods",
 			    "expected publickey or keyboard-interactive, found another method");
 		p += len;
 		if (*p == '\0')
 			break;
 	}
-	if (open)
-		s->chains[s->n_chains++] = chain;
+	s->chains[s->n_chains++] = chain;
 	return 0;
 }
 
@@ -253,9 +257,7 @@ set_finish(struct set *s, unsigned tries, char *ret_err)
 	if (tries == 0 || tries > SET_TRIES_MAX)
 		return say(ret_err, "limits.auth_tries", "expected 1 to 100 tries");
 	if (s->n_chains == 0)
-		return say(ret_err, "login.methods",
-		    "no way in: keyboard-interactive is not supported by this version, and nothing "
-		    "else is allowed");
+		return say(ret_err, "login.methods", "expected at least one way in, found none");
 	for (size_t i = 0; i < s->n_cas; i++) {
 		int r = check_ca(&s->cas[i], model_rsa_bits(s->model), ret_err);
 

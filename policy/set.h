@@ -27,6 +27,9 @@
 /* Methods of RFC 4252 that a configuration may name. */
 enum set_method { SET_NO_METHOD, SET_PUBLICKEY, SET_KEYBOARD_INTERACTIVE };
 
+/* "publickey" ...; static. */
+const char *set_method_name(enum set_method method);
+
 /* Methods that must succeed one after the other. */
 struct set_chain {
 	enum set_method methods[SET_CHAIN_LEN];
@@ -64,8 +67,7 @@ void set_free(struct set *s);
 int set_add_file(struct set *s, enum pol_file kind, const char *name, const char *data, size_t len,
     const struct zones *zones, char *ret_err) MUST_CHECK;
 /*
- * A chain, methods with commas between, as "publickey,keyboard-interactive". Methods that this version has no program for
- * are known, but a chain with one of them is no way in. Errors as set_add_file().
+ * A chain, methods with commas between, as "publickey,keyboard-interactive". Errors as set_add_file().
  */
 int set_add_chain(struct set *s, const char *methods, char *ret_err) MUST_CHECK;
 /* All was added: check what can only be checked together. Errors as set_add_file(). */

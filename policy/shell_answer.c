@@ -87,15 +87,9 @@ shell_answer_host(const struct model *m, const struct model_host *h, const struc
 	return r;
 }
 
-static struct json *
-credential_json(const struct credential *c)
+static void
+put_cert(struct json *j, const struct credential *c)
 {
-	struct json *j = json_map();
-
-	json_put_str(j, "type", c->cert != NULL ? "certificate" : "key");
-	json_put_str(j, "fingerprint", c->fingerprint);
-	if (c->cert == NULL)
-		return j;
 	json_put_bytes(j, "key_id", c->cert->key_id, strlen(c->cert->key_id), 256);
 	json_put_u64(j, "serial", c->cert->serial);
 	json_put_str(j, "ca", c->ca_fingerprint);
@@ -103,11 +97,28 @@ credential_json(const struct credential *c)
 		json_put_time(j, "valid_until", c->cert->valid_before * CLOCK_NS_PER_S);
 	else
 		json_put_null(j, "valid_until");
+}
+
+/* The first key or certificate, and with what else they got in. */
+static struct json *
+credential_json(const struct proof *proof, const struct pass *pass)
+{
+	const struct credential *c = proof_credential(proof, 0);
+	char methods[PASS_METHODS_SIZE];
+	struct json *j = json_map();
+
+	json_put_str(j, "type", c == NULL ? "pam" : c->cert != NULL ? "certificate" : "key");
+	json_put_str(j, "fingerprint", c != NULL ? c->fingerprint : NULL);
+	if (c != NULL && c->cert != NULL)
+		put_cert(j, c);
+	json_put_str(j, "methods", pass_methods(pass, methods));
+	json_put_str(j, "subject", pass->subject[0] != '\0' ? pass->subject : NULL);
 	return j;
 }
 
 struct json *
-shell_answer_whoami(const struct model_user *user, const struct credential *c, const char *source)
+shell_answer_whoami(const struct model_user *user, const struct proof *proof,
+    const struct pass *pass, const char *source)
 {
 	struct json *j = json_map(), *groups = json_list();
 
@@ -115,7 +126,7 @@ shell_answer_whoami(const struct model_user *user, const struct credential *c, c
 	for (size_t i = 0; i < user->groups.n; i++)
 		json_put_str(groups, NULL, user->groups.v[i]);
 	json_put(j, "groups", groups);
-	json_put(j, "credential", credential_json(c));
+	json_put(j, "credential", credential_json(proof, pass));
 	json_put_str(j, "source", source);
 	return j;
 }
@@ -138,13 +149,14 @@ shell_answer_explain(const struct access *a, const struct model_user *user,
 		json_put_str(j, "text", denied);
 		return j;
 	}
-	json_put_str(j, "login", a->outcome == ACCESS_ALLOWED ? a->login : NULL);
+	json_put_str(j, "login", a->outcome != ACCESS_SAY ? a->login : NULL);
 	json_put_str(j, "host", a->host_name);
 	json_put_str(j, "address", a->host->address != NULL ? a->host->address : a->host_name);
 	json_put_u64(j, "port", a->port);
 	json_put_str(j, "rule", a->rule != NULL ? a->rule->name : NULL);
 	json_put_str(j, "text", a->outcome == ACCESS_SAY ? a->line : NULL);
-	json_put(j, "may", rights_json(a->outcome == ACCESS_ALLOWED ? a->rights : 0));
+	json_put(j, "may", rights_json(a->outcome == ACCESS_SAY ? 0 : a->rights));
+	json_put_bool(j, "mfa", a->mfa);
 	return j;
 }
 

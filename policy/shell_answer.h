@@ -6,8 +6,8 @@
 #include "lib/err.h"
 #include "lib/json.h"
 #include "policy/access.h"
-#include "policy/credential.h"
 #include "policy/names.h"
+#include "policy/proof.h"
 
 /*
  * Append the host as JSON to a list that is being written ("[" before the first, "," before the others), unless the person has no
@@ -17,9 +17,12 @@
 int shell_answer_host(const struct model *m, const struct model_host *h,
     const struct model_user *user, const struct access_person *who, struct buf *list) MUST_CHECK;
 
-/* {identity, groups, credential: {type, fingerprint, key_id, serial, ca, valid_until}, source}. Owned by caller; NULL: out of memory. */
-struct json *shell_answer_whoami(
-    const struct model_user *user, const struct credential *c, const char *source);
+/*
+ * {identity, groups, credential: {type, fingerprint, key_id, serial, ca, valid_until, methods, subject}, source}. Owned by caller;
+ * NULL: out of memory.
+ */
+struct json *shell_answer_whoami(const struct model_user *user, const struct proof *proof,
+    const struct pass *pass, const char *source);
 
 /*
  * As "bastionctl policy explain --json" says it, without the rules that did not decide; for what is denied nothing but target, as it

@@ -34,8 +34,12 @@ reader_credential(const struct sess *s, bool detail)
 		json_put_u64(j, "serial", n);
 	else
 		json_put_null(j, "serial");
-	if (detail)
+	reader_put_meta(j, "methods", s, REC_META_METHODS);
+	reader_put_meta(j, "subject", s, REC_META_SUBJECT);
+	if (detail) {
 		reader_put_meta(j, "ca", s, REC_META_CRED_CA);
+		reader_put_meta(j, "groups", s, REC_META_GROUPS);
+	}
 	return j;
 }
 

@@ -54,12 +54,16 @@ enum rec_meta {
 	REC_META_SOURCE = 6,	/* client address and port */
 	REC_META_CLAIM = 7,	/* user name exactly as the client sent it, escaped */
 	REC_META_RULE = 8,	/* name of the policy rule that allowed it */
-	REC_META_CRED_TYPE = 9, /* "certificate", "key" */
+	REC_META_CRED_TYPE = 9, /* "certificate", "key"; "pam": neither */
 	REC_META_CRED_FINGERPRINT = 10,
 	REC_META_CRED_KEY_ID = 11,
 	REC_META_CRED_SERIAL = 12, /* decimal */
 	REC_META_CRED_CA = 13,	   /* fingerprint of the CA */
-	REC_META_FILES = 14	   /* "hash" or "keep" */
+	REC_META_FILES = 14,	   /* "hash" or "keep" */
+	REC_META_METHODS = 15,	   /* that succeeded, in order: "publickey,keyboard-interactive" */
+	REC_META_SUBJECT =
+	    16, /* of PAM: who that is where they logged in (for OIDC: issuer and sub) */
+	REC_META_GROUPS = 17 /* that PAM named, with commas between; what is too much is left out */
 };
 
 /*

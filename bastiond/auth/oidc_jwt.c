@@ -172,7 +172,7 @@ oidc_jwt_read(const char *token, size_t len, struct oidc_jwt *ret_jwt, struct oi
 
 	if (len > OIDC_TOKEN_MAX)
 		return bad(why, ERR_LIMIT, "is too long");
-	if (find_dots(token, len, &first, &second) != 0)
+	if (memchr(token, '\0', len) != NULL || find_dots(token, len, &first, &second) != 0)
 		return bad(why, ERR_FORMAT, "does not have three parts");
 	if ((r = read_part(token, (size_t)(first - token), HEADER_MAX, &header)) != 0)
 		return bad(why, r, "has a header that does not parse");

@@ -187,6 +187,7 @@ static const struct ipc_rule broker_rules[] = {
 	{ BRK_FRONT_REFUSED, "REFUSED", 4, IPC_MAX, 0, IN(STARTED), front_on_refused },
 	{ BRK_FRONT_KEYS, "KEYS", 0, 0, 1, IN(STARTED), on_new_keys },
 	{ BRK_FRONT_CLOSE, "CLOSE", 4, IPC_MAX, 0, IN(STARTED), on_close },
+	{ BRK_FRONT_AUTH, "AUTH", 0, 0, 1, IN(STARTED), front_on_auth },
 	{ BRK_FRONT_JUMPED, "JUMPED", 0, 0, 1, IN(STARTED), front_on_jumped },
 	{ BRK_FRONT_JUMP_REFUSED, "JUMP_REFUSED", 4, IPC_MAX, 0, IN(STARTED),
 	    front_on_jump_refused },

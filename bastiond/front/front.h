@@ -23,10 +23,18 @@ struct front {
 	uint32_t missed_max;
 	struct buf *asks[FRONT_ASKS_MAX]; /* login requests; policy is looking at the first */
 	uint32_t n_asks;
-	bool in;	    /* the user is known */
-	bool told_to_end;   /* by the broker */
-	bool asked_shell;   /* the bastion's own, of the broker */
-	uint32_t last_jump; /* number of the last one that the broker was asked for */
+	bool abandoned; /* the first of them: the client did not wait for its answer */
+	/* keyboard-interactive: */
+	struct ipc *talk;     /* who asks; NULL: nobody */
+	struct buf *question; /* for the client, when it has answered the one before; NULL */
+	uint32_t n_prompts;   /* of the last one */
+	bool owes_answers;    /* the client, to a question that it was sent */
+	bool answers_wanted;  /* whoever asked it is still there */
+	bool warned;	      /* policy's text for who was denied has been passed on */
+	bool in;	      /* the user is known */
+	bool told_to_end;     /* by the broker */
+	bool asked_shell;     /* the bastion's own, of the broker */
+	uint32_t last_jump;   /* number of the last one that the broker was asked for */
 	struct front_jump *jumps[FRONT_JUMPS_MAX];
 	char host[FRONT_NAME_MAX];
 	char reference[FRONT_NAME_MAX];
@@ -50,7 +58,18 @@ void front_done(struct front *f);
 void front_auth_message(struct front *f, const uint8_t *msg, size_t len);
 /* POL_AUTH_REPLY. 0; ERR_FORMAT. */
 int front_auth_reply(void *arg, struct ipc_msg *msg);
+/* What policy is looking at is a request for keyboard-interactive which the client still waits for. */
+bool front_auth_asks_keyboard(const struct front *f);
 void front_auth_done(struct front *f);
+
+/* front_talk.c: keyboard-interactive, between the client and a bastiond-auth. */
+
+/* BRK_FRONT_AUTH. 0; -errno. */
+int front_on_auth(void *arg, struct ipc_msg *msg);
+/* SSH_MSG_USERAUTH_INFO_RESPONSE. */
+void front_talk_answers(struct front *f, const uint8_t *msg, size_t len);
+/* The attempt is over, or its time has come. */
+void front_talk_end(struct front *f);
 
 /* front_chan.c: which channels and requests a client gets to the other end. */
 

@@ -19,13 +19,45 @@ send_or_end(struct front *f, const struct buf *b)
 		log_debug("front.unsent type=%u", buf_ptr(b)[0]); /* the wire tells its end */
 }
 
+static bool
+is_keyboard(const struct buf *ask)
+{
+	struct rd in = rd_over(buf_ptr(ask) + 1, buf_len(ask) - 1);
+	struct rd_str user, service, method;
+
+	return rd_str(&in, &user) && rd_str(&in, &service) && rd_str(&in, &method) &&
+	       rd_is(method, "keyboard-interactive");
+}
+
+bool
+front_auth_asks_keyboard(const struct front *f)
+{
+	return !f->in && f->n_asks > 0 && !f->abandoned && is_keyboard(f->asks[0]);
+}
+
+static void
+tell_policy(struct front *f, uint16_t type, const void *data, size_t len)
+{
+	if (f->policy == NULL || ipc_send(f->policy, type, 0, data, len) != 0)
+		end_disconnect(&f->end, SSH_DISCONNECT_SERVICE_NOT_AVAILABLE, LOGIN_GONE);
+}
+
+/* RFC 4256 section 3.1: a new request ends the conversation of the one before. */
+static void
+abandon_if_superseded(struct front *f)
+{
+	if (f->n_asks < 2 || !front_auth_asks_keyboard(f))
+		return;
+	f->abandoned = true;
+	front_talk_end(f);
+	tell_policy(f, POL_AUTH_ABANDON, NULL, 0);
+}
+
 static void
 ask_policy(struct front *f)
 {
-	const struct buf *ask = f->asks[0];
-
-	if (f->policy == NULL || ipc_send_buf(f->policy, POL_AUTH_REQUEST, 0, ask) != 0)
-		end_disconnect(&f->end, SSH_DISCONNECT_SERVICE_NOT_AVAILABLE, LOGIN_GONE);
+	tell_policy(f, POL_AUTH_REQUEST, buf_ptr(f->asks[0]), buf_len(f->asks[0]));
+	abandon_if_superseded(f);
 }
 
 /* RFC 4252 section 5: answered in order. A client that runs ahead is not read until it has its answers. */
@@ -46,14 +78,19 @@ add_ask(struct front *f, const uint8_t *msg, size_t len)
 	}
 	f->asks[f->n_asks++] = b;
 	f->end.hold = f->n_asks > 1;
+	f->owes_answers = false; /* none that comes from here on is for what was asked before */
 	if (f->n_asks == 1)
 		ask_policy(f);
+	else
+		abandon_if_superseded(f);
 }
 
 /* The first is answered. */
 static void
 next_ask(struct front *f)
 {
+	front_talk_end(f);
+	f->abandoned = false;
 	buf_free(f->asks[0]);
 	f->n_asks--;
 	memmove(f->asks, f->asks + 1, f->n_asks * sizeof(struct buf *));
@@ -67,6 +104,7 @@ next_ask(struct front *f)
 void
 front_auth_done(struct front *f)
 {
+	front_talk_end(f);
 	while (f->n_asks > 0)
 		buf_free(f->asks[--f->n_asks]);
 }
@@ -90,7 +128,9 @@ front_auth_message(struct front *f, const uint8_t *msg, size_t len)
 		accept_service(f);
 	else if (msg[0] == SSH_USERAUTH_REQUEST)
 		add_ask(f, msg, len);
-	else /* answers to questions that were not asked */
+	else if (msg[0] == SSH_USERAUTH_INFO_RESPONSE)
+		front_talk_answers(f, msg, len);
+	else
 		end_disconnect(
 		    &f->end, SSH_DISCONNECT_PROTOCOL_ERROR, "unexpected message during login");
 }
@@ -119,15 +159,38 @@ on_success(struct front *f, struct rd *in)
 	return 0;
 }
 
+/* RFC 4252 section 5.4. Once: a client that tries several things needs no more of it. */
+static int
+send_banner(struct front *f, struct rd_str text)
+{
+	struct buf *b;
+	int r = -ENOMEM;
+
+	if (text.len == 0 || f->warned)
+		return 0;
+	f->warned = true;
+	b = buf_new(text.len + 16);
+	if (b != NULL && (r = buf_put_u8(b, SSH_USERAUTH_BANNER)) == 0 &&
+	    (r = buf_put_u32(b, (uint32_t)text.len + 2)) == 0 &&
+	    (r = buf_put(b, text.p, text.len)) == 0 && (r = buf_put(b, "\r\n", 2)) == 0 &&
+	    (r = buf_put_cstr(b, "")) == 0)
+		send_or_end(f, b);
+	buf_free(b);
+	return r;
+}
+
 static int
 on_failure(struct front *f, struct rd *in)
 {
-	struct rd_str methods;
+	struct rd_str methods, text;
 	struct buf *b;
 	uint8_t partial;
+	int r;
 
-	if (!rd_str(in, &methods) || !rd_u8(in, &partial) || !rd_end(in))
+	if (!rd_str(in, &methods) || !rd_u8(in, &partial) || !rd_str(in, &text) || !rd_end(in))
 		return ERR_FORMAT;
+	if ((r = send_banner(f, text)) != 0 || f->abandoned)
+		return r;
 	b = buf_new(methods.len + 16);
 	if (b == NULL || buf_put_u8(b, SSH_USERAUTH_FAILURE) != 0 ||
 	    buf_put_str(b, methods.p, methods.len) != 0 || buf_put_u8(b, partial) != 0) {

@@ -16,6 +16,7 @@
 #include "policy/ask.h"
 #include "policy/audit.h"
 #include "policy/auth.h"
+#include "policy/jump.h"
 #include "policy/leg.h"
 #include "recorder/link_proto.h"
 #include "tests/lib/ssh_make.h"
@@ -182,6 +183,7 @@ static int
 after(const struct auth *a, const struct auth_scene *scene, const struct auth_result *r)
 {
 	const struct audit_conn where = { 1, "ref", "192.0.2.1:1", "127.0.0.1:2222", 3, "outer" };
+	const struct leg_terms terms = { &a->pass, &r->proof, &r->access };
 	struct leg *leg = NULL;
 	struct buf *b = NULL;
 	char *text = NULL;
@@ -191,10 +193,10 @@ after(const struct auth *a, const struct auth_scene *scene, const struct auth_re
 	free(text);
 	if (e != 0 || r->answer != POL_AUTH_SUCCESS)
 		return e;
-	if ((e = leg_new(1, 1, "ref", "192.0.2.1:1", scene, r, &leg)) != 0)
+	if ((e = leg_new(1, 1, "ref", "192.0.2.1:1", scene, &terms, &leg)) != 0)
 		return e;
 	b = buf_new(65536);
-	e = b != NULL ? leg_put_grant(leg, a->claim, r, b) : -ENOMEM;
+	e = b != NULL ? leg_put_grant(leg, a->claim, &terms, b) : -ENOMEM;
 	buf_free(b);
 	leg_free(leg);
 	return e;
@@ -223,6 +225,7 @@ run_login(void *arg)
 		e = r.answer == l->want ? after(&a, &scene, &r) : ERR_DENIED;
 	}
 	auth_result_done(&r);
+	auth_done(&a);
 	return e;
 }
 
@@ -259,11 +262,10 @@ run_jump(void *arg)
 	struct auth_scene scene = {
 		.set = j->set, .now_ns = 1795428000000000000ull, .newest_s = 1795428000ull
 	};
-	struct jump_pass outer = { 0 }, inner = { 0 };
-	const struct model_user *user = NULL;
+	struct pass outer = { 0 }, inner = { 0 };
 	struct access_person who;
 	struct jump_target target;
-	struct credential c = { 0 };
+	struct proof p = { .n_creds = 0 };
 	struct auth a = { .jump = &inner };
 	struct auth_result r = { .answer = POL_AUTH_CLOSE };
 	const char *reason = NULL;
@@ -271,15 +273,18 @@ run_jump(void *arg)
 
 	if (net_parse("192.0.2.1", &scene.source) != 0)
 		return -1;
-	if ((e = jump_pass_set(&outer, "alice", "ecdsa-sha2-nistp256-cert-v01@openssh.com", cert,
-		 cert_len)) != 0 ||
-	    (e = auth_read_pass(&scene, &outer, &c, &user)) != 0)
+	strcpy(outer.identity, "alice");
+	if ((e = pass_add_key(
+		 &outer, "ecdsa-sha2-nistp256-cert-v01@openssh.com", "", cert, cert_len)) != 0 ||
+	    (e = proof_read(&p, &scene, &outer, NULL)) != 0)
 		goto out;
-	who = auth_person(&scene, &c);
-	if ((e = jump_resolve(j->set->model, "10.0.0.1", 8, 22, user, &who, &target, &reason)) !=
-		0 ||
-	    (e = jump_pass_copy(&inner, &outer, &target)) != 0)
+	who = proof_person(&p, &scene);
+	if ((e = jump_resolve(
+		 j->set->model, "10.0.0.1", 8, 22, who.users[0], &who, &target, &reason)) != 0 ||
+	    (e = pass_copy(&inner, &outer)) != 0)
 		goto out;
+	memcpy(inner.host, target.host, sizeof(inner.host));
+	inner.port = target.port;
 	e = auth_step(&a, &scene, j->msg, j->len, &r);
 	if (e == 0 && j->want != POL_AUTH_SUCCESS)
 		assert_int_not_equal(r.answer, POL_AUTH_SUCCESS);
@@ -287,9 +292,10 @@ run_jump(void *arg)
 		e = r.answer == j->want ? after(&a, &scene, &r) : ERR_DENIED;
 out:
 	auth_result_done(&r);
-	credential_done(&c);
-	jump_pass_done(&inner);
-	jump_pass_done(&outer);
+	auth_done(&a);
+	proof_done(&p);
+	pass_done(&inner);
+	pass_done(&outer);
 	return e;
 }
 

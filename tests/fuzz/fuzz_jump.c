@@ -10,6 +10,7 @@
 
 #include "lib/str.h"
 #include "policy/auth.h"
+#include "policy/jump.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -60,8 +61,7 @@ check_target(const struct jump_target *t)
 }
 
 static void
-log_in(
-    const struct auth_scene *scene, const struct jump_pass *pass, const uint8_t *data, size_t size)
+log_in(const struct auth_scene *scene, const struct pass *pass, const uint8_t *data, size_t size)
 {
 	struct auth a = { .jump = pass };
 
@@ -74,7 +74,7 @@ log_in(
 		if (len > size)
 			len = size;
 		if (auth_step(&a, scene, data, len, &r) == 0 && r.answer == POL_AUTH_SUCCESS &&
-		    (r.request.has_sig || strcmp(a.identity, "alice") != 0 ||
+		    (r.request.has_sig || strcmp(a.pass.identity, "alice") != 0 ||
 			strcmp(r.access.host_name, pass->host) != 0 ||
 			(strcmp(r.access.login, "root") != 0 &&
 			    strcmp(r.access.login, "deploy") != 0)))
@@ -83,36 +83,40 @@ log_in(
 		data += len;
 		size -= len;
 	}
+	auth_done(&a);
 }
 
 static void
-jump(const struct auth_scene *scene, const struct jump_pass *outer, uint32_t port,
-    const uint8_t *host, size_t host_len, const uint8_t *data, size_t size)
+jump(const struct auth_scene *scene, const struct pass *outer, uint32_t port, const uint8_t *host,
+    size_t host_len, const uint8_t *data, size_t size)
 {
-	const struct model_user *user = NULL;
-	struct jump_pass inner = { 0 };
+	struct pass inner = { 0 };
 	struct access_person who;
 	struct jump_target t;
-	struct credential c;
+	struct proof p;
 	const char *reason;
 
-	if (auth_read_pass(scene, outer, &c, &user) != 0)
+	if (proof_read(&p, scene, outer, NULL) != 0)
 		abort();
-	who = auth_person(scene, &c);
-	if (jump_resolve(scene->set->model, host, host_len, port, user, &who, &t, &reason) == 0) {
+	who = proof_person(&p, scene);
+	if (jump_resolve(
+		scene->set->model, host, host_len, port, who.users[0], &who, &t, &reason) == 0) {
 		check_target(&t);
-		if (jump_pass_copy(&inner, outer, &t) == 0)
+		if (pass_copy(&inner, outer) == 0) {
+			memcpy(inner.host, t.host, sizeof(inner.host));
+			inner.port = t.port;
 			log_in(scene, &inner, data, size);
+		}
 	}
-	jump_pass_done(&inner);
-	credential_done(&c);
+	pass_done(&inner);
+	proof_done(&p);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct set *s;
-	static struct jump_pass outer;
+	static struct pass outer;
 	static const uint8_t sid[32] = { 1 };
 	struct auth_scene scene = { .session_id = sid,
 		.session_id_len = sizeof(sid),
@@ -125,9 +129,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		s = make_set();
 		alice = model_find_user(s->model, "alice");
-		if (alice == NULL || jump_pass_set(&outer, "alice", "ssh-ed25519", alice->keys[0].p,
+		if (alice == NULL || pass_add_key(&outer, "ssh-ed25519", "", alice->keys[0].p,
 					 alice->keys[0].len) != 0)
 			abort();
+		strcpy(outer.identity, "alice");
 	}
 	scene.set = s;
 	if (size < 3)

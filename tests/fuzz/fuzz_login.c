@@ -73,7 +73,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (s == NULL)
 		s = make_set();
 	scene.set = s;
-	while (size >= 2 && !a.over) {
+	while (size >= 2 && !a.over && !a.asking) {
 		size_t len = (size_t)data[0] << 8 | data[1];
 		struct auth_result r;
 
@@ -82,7 +82,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (len > size)
 			len = size;
 		if (auth_step(&a, &scene, data, len, &r) == 0) {
-			if (r.answer == POL_AUTH_SUCCESS || a.n_done > 0)
+			if (r.answer == POL_AUTH_SUCCESS || a.pass.n_factors > 0)
 				abort();
 			check_event(&a, &r);
 		}
@@ -90,5 +90,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data += len;
 		size -= len;
 	}
+	auth_done(&a);
 	return 0;
 }

@@ -454,7 +454,7 @@ answer_success(struct conn *c, const char *host)
 static void
 answer_short(struct conn *c, uint8_t what)
 {
-	static const char failure[] = "\2\0\0\0\11publickey";
+	static const char failure[] = "\2\0\0\0\11publickey\0\0\0\0";
 
 	if (what == POL_AUTH_FAILURE)
 		NEED(ipc_send(c->policy, POL_AUTH_REPLY, 0, failure, sizeof(failure)));

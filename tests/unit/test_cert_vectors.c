@@ -303,6 +303,7 @@ c06(void **state)
 	auth_result_done(&r);
 	free(msg);
 	free(blob);
+	auth_done(&a);
 }
 
 static void
@@ -626,11 +627,12 @@ c20(void **state)
 	assert_int_equal(r.answer, POL_AUTH_FAILURE);
 	assert_string_equal(r.reason, "source-address");
 	assert_false(r.partial);
-	assert_int_equal(a.n_done, 0);
+	assert_int_equal(a.pass.n_factors, 0);
 	auth_result_done(&r);
 	free(msg);
 	free(blob);
 	buf_free(from);
+	auth_done(&a);
 }
 
 static struct buf *
@@ -1002,6 +1004,7 @@ c31_event(const char *key_id, size_t key_id_len)
 	auth_result_done(&r);
 	free(msg);
 	free(blob);
+	auth_done(&a);
 }
 
 static void
@@ -1047,23 +1050,22 @@ c33(void **state)
 {
 	struct shown v = usual();
 	struct auth_scene scene = { .set = usual_set, .newest_s = NOW_S };
-	struct jump_pass pass = { 0 };
-	const struct model_user *user = NULL;
-	struct credential c;
+	struct pass pass = { .identity = "alice" };
+	struct proof p;
 	size_t len;
 	uint8_t *blob = make_cert(&v.spec, &len);
 
 	(void)state;
 	assert_int_equal(net_parse("192.0.2.7", &scene.source), 0);
-	assert_int_equal(jump_pass_set(&pass, "alice", ED_CERT, blob, len), 0);
+	assert_int_equal(pass_add_key(&pass, ED_CERT, "", blob, len), 0);
 	scene.now_ns = (v.spec.before - 1) * CLOCK_NS_PER_S;
-	assert_int_equal(auth_read_pass(&scene, &pass, &c, &user), 0);
-	credential_done(&c);
+	assert_int_equal(proof_read(&p, &scene, &pass, NULL), 0);
+	proof_done(&p);
 	scene.now_ns = v.spec.before * CLOCK_NS_PER_S;
-	assert_int_equal(auth_read_pass(&scene, &pass, &c, &user), ERR_DENIED);
-	assert_string_equal(c.reason, "certificate-time");
-	credential_done(&c);
-	jump_pass_done(&pass);
+	assert_int_equal(proof_read(&p, &scene, &pass, NULL), ERR_DENIED);
+	assert_string_equal(p.reason, "certificate-time");
+	proof_done(&p);
+	pass_done(&pass);
 	free(blob);
 }
 

@@ -258,8 +258,8 @@ test_a_request_crosses_as_it_came_and_a_failure_comes_back(void **state)
 	turn(&w);
 	end_rig_want(w.policy, POL_AUTH_REQUEST, "bsssr", SSH_USERAUTH_REQUEST, "alice",
 	    "ssh-connection", "odd", "whatever");
-	end_rig_say(w.f.loop, w.policy, POL_AUTH_REPLY, -1, "bsb", POL_AUTH_FAILURE,
-	    "publickey,keyboard-interactive", 1);
+	end_rig_say(w.f.loop, w.policy, POL_AUTH_REPLY, -1, "bsbs", POL_AUTH_FAILURE,
+	    "publickey,keyboard-interactive", 1, "");
 	rig_log_want(
 	    &wire_fake->sent, "bsb", SSH_USERAUTH_FAILURE, "publickey,keyboard-interactive", 1);
 	assert_false(wire_fake->open);
@@ -312,7 +312,7 @@ test_requests_are_asked_one_at_a_time_in_order(void **state)
 	    "ssh-connection", "none");
 	end_rig_want_quiet(w.policy);
 	end_rig_say(
-	    w.f.loop, w.policy, POL_AUTH_REPLY, -1, "bsb", POL_AUTH_FAILURE, "publickey", 0);
+	    w.f.loop, w.policy, POL_AUTH_REPLY, -1, "bsbs", POL_AUTH_FAILURE, "publickey", 0, "");
 	end_rig_want(w.policy, POL_AUTH_REQUEST, "bsss", SSH_USERAUTH_REQUEST, "second",
 	    "ssh-connection", "none");
 	assert_false(wire_fake->paused);

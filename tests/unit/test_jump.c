@@ -1,6 +1,8 @@
 /* Behind ssh -J: what host and port lead to, and that only the person of the outer connection gets in, with what it was given. */
 #include "config.h"
 
+#include <errno.h>
+
 #include "tests/lib/auth_scene.h"
 
 static struct make_key *alice, *alice2, *bob, *ca;
@@ -265,7 +267,7 @@ test_some_login_must_be_left(void **state)
 struct inner {
 	struct set *s;
 	struct auth_scene scene;
-	struct jump_pass pass;
+	struct pass pass;
 	struct auth a;
 	struct auth_result r;
 };
@@ -275,14 +277,17 @@ inner_start(struct inner *in, struct set *s, const char *identity, const char *a
     const uint8_t *blob, size_t len)
 {
 	const struct jump_target web1 = { .host = "web1", .port = 22 };
-	struct jump_pass outer = { 0 };
+	struct pass outer = { 0 };
 
 	memset(in, 0, sizeof(*in));
 	in->s = s;
 	in->scene = make_scene(s);
-	assert_int_equal(jump_pass_set(&outer, identity, alg, blob, len), 0);
-	assert_int_equal(jump_pass_copy(&in->pass, &outer, &web1), 0);
-	jump_pass_done(&outer);
+	strcpy(outer.identity, identity);
+	assert_int_equal(pass_add_key(&outer, alg, "", blob, len), 0);
+	assert_int_equal(pass_copy(&in->pass, &outer), 0);
+	pass_done(&outer);
+	memcpy(in->pass.host, web1.host, sizeof(in->pass.host));
+	in->pass.port = web1.port;
 	in->a.jump = &in->pass;
 }
 
@@ -299,7 +304,8 @@ inner_alice(struct inner *in, struct set *s)
 static void
 inner_done(struct inner *in)
 {
-	jump_pass_done(&in->pass);
+	auth_done(&in->a);
+	pass_done(&in->pass);
 	set_free(in->s);
 }
 
@@ -367,14 +373,14 @@ test_none_lets_the_same_person_in(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		inner_alice(&in, make_set("", 2));
 		assert_int_equal(none(&in, logins[i], ""), POL_AUTH_SUCCESS);
-		assert_string_equal(in.a.identity, "alice");
+		assert_string_equal(in.a.pass.identity, "alice");
 		assert_string_equal(in.a.claim, logins[i]);
 		assert_string_equal(in.r.event, "auth.allowed");
 		assert_string_equal(in.r.access.login, logins[i]);
 		assert_string_equal(in.r.access.host_name, "web1");
 		assert_int_equal(in.r.access.port, 22);
 		assert_string_equal(in.r.access.rule->name, "r");
-		assert_memory_equal(in.r.credential.fingerprint, "SHA256:", 7);
+		assert_memory_equal(proof_credential(&in.r.proof, 0)->fingerprint, "SHA256:", 7);
 		auth_result_done(&in.r);
 		inner_done(&in);
 	}
@@ -418,7 +424,7 @@ test_an_inner_key_of_somebody_else_is_refused(void **state)
 	assert_int_equal(key(&in, "root", bob, bob, "another-identity"), POL_AUTH_FAILURE);
 	assert_int_equal(key(&in, "root", ca, ca, "unknown-key"), POL_AUTH_FAILURE);
 	assert_int_equal(key(&in, "root", alice2, bob, "bad-signature"), POL_AUTH_FAILURE);
-	assert_int_equal(in.a.identity[0], '\0');
+	assert_int_equal(in.a.pass.n_factors, 1);
 	/* After all of that she is still who she is. */
 	assert_int_equal(none(&in, "root", ""), POL_AUTH_SUCCESS);
 	auth_result_done(&in.r);
@@ -441,7 +447,7 @@ test_an_inner_key_of_the_same_person_will_do(void **state)
 	assert_false(in.a.over);
 	assert_int_equal(key(&in, "root", alice2, alice2, ""), POL_AUTH_SUCCESS);
 	/* What the record names, and what restricts, is the outer one. */
-	assert_string_equal(in.r.credential.fingerprint, outer);
+	assert_string_equal(proof_credential(&in.r.proof, 0)->fingerprint, outer);
 	auth_result_done(&in.r);
 	inner_done(&in);
 	/* It does not open what is not hers. */
@@ -547,15 +553,15 @@ test_a_certificates_limits_hold_inside(void **state)
 	(void)state;
 	inner_start(&in, make_set("", 1), "alice", alg, blob, len);
 	assert_int_equal(none(&in, "root", ""), POL_AUTH_SUCCESS);
-	assert_non_null(in.r.credential.cert);
-	assert_string_equal(in.r.credential.cert->force_command, "uptime");
-	assert_string_equal(in.r.credential.cert->key_id, "alice's laptop");
+	assert_non_null(proof_credential(&in.r.proof, 0)->cert);
+	assert_string_equal(proof_credential(&in.r.proof, 0)->cert->force_command, "uptime");
+	assert_string_equal(proof_credential(&in.r.proof, 0)->cert->key_id, "alice's laptop");
 	auth_result_done(&in.r);
 	inner_done(&in);
 	/* Her plain key inside does not lift them. */
 	inner_start(&in, make_set("", 1), "alice", alg, blob, len);
 	assert_int_equal(key(&in, "root", alice, alice, ""), POL_AUTH_SUCCESS);
-	assert_string_equal(in.r.credential.cert->force_command, "uptime");
+	assert_string_equal(proof_credential(&in.r.proof, 0)->cert->force_command, "uptime");
 	auth_result_done(&in.r);
 	inner_done(&in);
 	/* It has expired while the outer connection ran; by the other clock too. */

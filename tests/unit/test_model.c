@@ -233,7 +233,9 @@ static const struct {
 	/* What nothing would hold yet. */
 	{ "audit: []\n", "policy.yaml:1:8: audit: " NOT },
 	{ ALLOW "how: {approval: {by: [leads], within: 10m}}\n", "rules[0].how.approval: " NOT },
-	{ ALLOW "how: {mfa: true}\n", "rules[0].how.mfa: " NOT },
+	{ ALLOW "how: {mfa: 1}\n", "rules[0].how.mfa: expected true or false, found \"1\"" },
+	{ RULE "{name: r, deny: true, how: {mfa: true}}\n",
+	    "rules[0].how: expected nothing here in a deny rule" },
 	{ ALLOW "how: {mask: [defaults]}\n", "rules[0].how.mask: " NOT },
 	{ ALLOW "how: {idle: 30m}\n", "rules[0].how.idle: " NOT },
 	{ ALLOW "how: {longest: 8h}\n", "rules[0].how.longest: " NOT },

@@ -271,6 +271,8 @@ test_what_is_no_token_is_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < N_OF(rows); i++)
 		expect(ERR_FORMAT, set, rows[i], "the ID token");
+	/* A NUL is a byte like any other that is no digit. */
+	assert_int_equal(verify(set, "eyJhbGciOiJSUzI1NiJ9.e3\0.AA", 27, &why), ERR_FORMAT);
 	assert_non_null(huge);
 	memset(huge, 'A', OIDC_TOKEN_MAX + 1);
 	assert_int_equal(verify(set, huge, OIDC_TOKEN_MAX + 1, &why), ERR_FORMAT);

@@ -406,7 +406,8 @@ test_a_login_and_its_grant(void **state)
 			[REC_META_CLAIM] = "root+web1",
 			[REC_META_RULE] = "r",
 			[REC_META_CRED_TYPE] = "key",
-			[REC_META_FILES] = "hash" };
+			[REC_META_FILES] = "hash",
+			[REC_META_METHODS] = "publickey" };
 
 		MUST(buf_get_u8(part, &byte));
 		MUST(buf_get_cstr(part, text, sizeof(text)));
@@ -417,7 +418,7 @@ test_a_login_and_its_grant(void **state)
 		else
 			assert_string_equal(text, values[byte]);
 		if (buf_len(part) == 0)
-			assert_int_equal(seen, 0x7feu | 1u << REC_META_FILES);
+			assert_int_equal(seen, 0x7feu | 1u << REC_META_FILES | 1u << REC_META_METHODS);
 	}
 	buf_free(part);
 	/* The vault's part. */

@@ -59,6 +59,7 @@ struct ask {
 	const char *user, *host, *login, *source, *principal;
 	uint64_t at_s;
 	unsigned rights;
+	bool mfa;
 	const char *command;
 	const char *to; /* a forward's host, with: */
 	uint32_t port;
@@ -79,6 +80,7 @@ decide(const struct model *m, const struct ask *a, const struct model_rule **ret
 		.login = a->login,
 		.now_ns = (a->at_s != 0 ? a->at_s : MONDAY_10) * CLOCK_NS_PER_S,
 		.rights = a->rights,
+		.mfa = a->mfa,
 		.command = a->command,
 		.forward = a->to != NULL ? &forward : NULL,
 	};
@@ -605,6 +607,91 @@ test_names_to_answers(void **state)
 	model_free(m);
 }
 
+static const char mfa_rules[] =
+    "rules:\n"
+    "  - {name: wide, who: {users: [\"*\"]}, where: {hosts: [web1]}, as: [deploy], may: [sftp]}\n"
+    "  - {name: narrow, who: {users: [alice, bob]}, where: {hosts: [web1]}, as: [deploy], may: "
+    "[shell, {exec: [uptime]}], how: {mfa: true}}\n"
+    "  - {name: only, who: {users: [alice]}, where: {hosts: [web2]}, as: [root], may: [shell], "
+    "how: {mfa: true, files: keep}}\n"
+    "  - {name: no, deny: true, who: {users: [bob]}, may: [shell, exec]}\n";
+
+/* What a rule gives that asks for a second factor is not there without one, whatever else there is. */
+static void
+test_a_second_factor_gives_what_its_rules_give(void **state)
+{
+	static const struct {
+		const char *claim, *identity;
+		bool mfa;
+		enum access_outcome outcome;
+		unsigned rights;
+		const char *rule;
+	} rows[] = {
+		{ "root+web2", "alice", false, ACCESS_MFA, MODEL_SHELL, "only" },
+		{ "root+web2", "alice", true, ACCESS_ALLOWED, MODEL_SHELL, "only" },
+		/* The wide rule does not take the narrow one's place. */
+		{ "deploy+web1", "alice", false, ACCESS_MFA, MODEL_SHELL | MODEL_EXEC | MODEL_SFTP,
+		    "wide" },
+		{ "deploy+web1", "alice", true, ACCESS_ALLOWED,
+		    MODEL_SHELL | MODEL_EXEC | MODEL_SFTP, "wide" },
+		/* Nobody is asked for nothing: carol has no such rule, and a deny rule took all of bob's. */
+		{ "deploy+web1", "carol", false, ACCESS_ALLOWED, MODEL_SFTP, "wide" },
+		{ "deploy+web1", "bob", false, ACCESS_ALLOWED, MODEL_SFTP, "wide" },
+		/* Nor is a second factor a right. */
+		{ "root+web2", "carol", true, ACCESS_DENIED, 0, NULL },
+		{ "alice", "alice", false, ACCESS_NO_HOST, 0, NULL },
+	};
+	struct model *m = loaded(mfa_rules);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct model_user *user = model_find_user(m, rows[i].identity);
+		struct access_person who = { .users = &user,
+			.n_users = 1,
+			.now_ns = MONDAY_10 * CLOCK_NS_PER_S,
+			.mfa = rows[i].mfa };
+		struct access a;
+
+		access_decide(m, rows[i].claim, strlen(rows[i].claim), &who, &a);
+		assert_int_equal(a.outcome, rows[i].outcome);
+		assert_int_equal(a.rights, rows[i].rights);
+		if (rows[i].rule != NULL)
+			assert_string_equal(a.rule->name, rows[i].rule);
+		if (a.outcome == ACCESS_MFA)
+			assert_string_equal(a.reason, "second-factor-needed");
+	}
+	model_free(m);
+}
+
+/* A running session's rights are asked for again: a rule that gains "mfa" takes them from who had none. */
+static void
+test_rights_are_asked_with_what_was_proved(void **state)
+{
+	struct ask shell = { .user = "alice",
+		.host = "web1",
+		.login = "deploy",
+		.rights = MODEL_SHELL },
+		   exec = { .user = "alice",
+			   .host = "web1",
+			   .login = "deploy",
+			   .rights = MODEL_EXEC,
+			   .command = "uptime",
+			   .mfa = true };
+	struct model *m = loaded(mfa_rules);
+
+	(void)state;
+	expect(m, &shell, false, NULL);
+	shell.mfa = true;
+	expect(m, &shell, true, "narrow");
+	expect(m, &exec, true, "narrow");
+	exec.command = "reboot";
+	expect(m, &exec, false, NULL);
+	exec.user = "bob";
+	exec.command = "uptime";
+	expect(m, &exec, false, "no");
+	model_free(m);
+}
+
 int
 main(void)
 {
@@ -621,6 +708,8 @@ main(void)
 		cmocka_unit_test(test_more_limits_than_fit),
 		cmocka_unit_test(test_who_by_principal_and_self),
 		cmocka_unit_test(test_names_to_answers),
+		cmocka_unit_test(test_a_second_factor_gives_what_its_rules_give),
+		cmocka_unit_test(test_rights_are_asked_with_what_was_proved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
