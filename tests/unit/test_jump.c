@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "policy/jump.h"
 #include "tests/lib/auth_scene.h"
 
 static struct make_key *alice, *alice2, *bob, *ca;
