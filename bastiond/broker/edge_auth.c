@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bastiond/broker/broker_proto.h"
 #include "bastiond/broker/wiring_priv.h"
@@ -16,6 +17,8 @@
 #include "lib/log.h"
 #include "lib/str.h"
 #include "policy/policy_proto.h"
+
+#define AUTH_HOW_MAX 128u /* bytes of how it ended */
 
 /* Of the running policy: those of the one before it, which end, have numbers of their own. */
 static struct auth *
@@ -41,16 +44,26 @@ auth_free(struct auth *a)
 	free(a);
 }
 
+static void
+auth_put_u32(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 24);
+	p[1] = (uint8_t)(v >> 16);
+	p[2] = (uint8_t)(v >> 8);
+	p[3] = (uint8_t)v;
+}
+
+/* Without an allocation: policy waits for this word, and it is said or policy's edge breaks. */
 static int
 auth_tell_gone(struct wiring *w, uint32_t conn, uint32_t attempt, const char *how)
 {
-	struct buf *b = buf_new(512);
-	int r = -ENOMEM;
+	uint8_t m[8 + AUTH_HOW_MAX];
+	size_t len = strnlen(how, AUTH_HOW_MAX);
 
-	if (b != NULL && (r = buf_put_u32(b, attempt)) == 0 && (r = buf_put_cstr(b, how)) == 0)
-		r = ipc_send_buf(w->policy.edge, POL_AUTH_GONE, conn, b);
-	buf_free(b);
-	return r;
+	auth_put_u32(m, attempt);
+	auth_put_u32(m + 4, (uint32_t)len);
+	memcpy(m + 8, how, len);
+	return ipc_send(w->policy.edge, POL_AUTH_GONE, conn, m, 8 + len);
 }
 
 /* Closing its edge is what tells it; it ends what it has started, and itself. */
