@@ -170,14 +170,56 @@ auth_send_start(struct auth *a)
 	return r;
 }
 
+/* What modules may reach, as arguments: an option and a path each. */
+#define AUTH_ARGS (1 + 3 * SETTINGS_PATHS_MAX)
+#define AUTH_ARG_SIZE (PATH_MAX + 16)
+
+struct auth_args {
+	const char *argv[AUTH_ARGS + 1];
+	size_t n;
+	char text[AUTH_ARGS][AUTH_ARG_SIZE];
+};
+
+static int
+auth_add_arg(struct auth_args *args, const char *option, const char *path)
+{
+	args->argv[args->n] = args->text[args->n];
+	return str_format(args->text[args->n++], AUTH_ARG_SIZE, "--%s=%s", option, path);
+}
+
+static int
+auth_fill_args(struct auth_args *args, const struct settings *s)
+{
+	const struct {
+		const char *option;
+		const struct settings_paths *paths;
+	} lists[] = { { "read", &s->pam_read }, { "write", &s->pam_write },
+		{ "run", &s->pam_run } };
+	int r = s->pam_confdir[0] != '\0' ? auth_add_arg(args, "read", s->pam_confdir) : 0;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		for (size_t k = 0; r == 0 && k < lists[i].paths->n; k++)
+			r = auth_add_arg(args, lists[i].option, lists[i].paths->path[k]);
+	return r;
+}
+
 static int
 auth_spawn(struct auth *a, int edge, int policy, int talk)
 {
 	const int fds[] = { edge, policy, talk };
+	struct auth_args *args = calloc(1, sizeof(*args));
 	struct proc_spec spec = { .fds = fds, .n_fds = 3, .group = true };
+	int r = -ENOMEM;
 
+	if (args == NULL)
+		return r;
+	spec.argv = args->argv;
 	programs_spec(a->w->conf.programs, PROGRAM_AUTH, &spec);
-	return process_start(a->w->conf.loop, a->w->conf.ops, &spec, auth_on_exit, a, &a->process);
+	if ((r = auth_fill_args(args, a->w->settings)) == 0)
+		r = process_start(
+		    a->w->conf.loop, a->w->conf.ops, &spec, auth_on_exit, a, &a->process);
+	free(args);
+	return r;
 }
 
 /* It runs: both others get their ends. One that cannot is ending, and so is this. */
