@@ -71,8 +71,9 @@ struct cmd_ctx {
 	char conf_file[PATH_MAX]; /* from CMD_CONFIG on */
 	char state[PATH_MAX];
 	char policy[PATH_MAX];
-	char unlock[PATH_MAX]; /* how the vault is opened (vault.unlock); "": its default */
-	int broker_fd;	       /* -1 without CMD_BROKER; see ctl_client.h */
+	char revoked[PATH_MAX]; /* login.revoked; "": none */
+	char unlock[PATH_MAX];	/* how the vault is opened (vault.unlock); "": its default */
+	int broker_fd;		/* -1 without CMD_BROKER; see ctl_client.h */
 };
 
 /* All commands, in the order of help; ends with NULL. */
@@ -124,6 +125,12 @@ extern const struct cmd cmd_keys_public;
 extern const struct cmd cmd_keys_rotate;
 extern const struct cmd cmd_keys_remove;
 extern const struct cmd cmd_keys_unlock;
+extern const struct cmd cmd_ca_new;
+extern const struct cmd cmd_ca_issue;
+extern const struct cmd cmd_ca_list;
+extern const struct cmd cmd_ca_revoke;
+extern const struct cmd cmd_ca_public;
+extern const struct cmd cmd_ca_show;
 extern const struct cmd cmd_policy_check;
 extern const struct cmd cmd_policy_explain;
 extern const struct cmd cmd_sessions_list;

@@ -111,7 +111,7 @@ static const struct cmd_opt log_opts[] = {
 };
 
 const struct cmd cmd_log = { "log", NULL, "[ID]",
-	"the audit events, as JSON lines; about one login or session, explained", CMD_NOTHING, 0, 1,
+	"the audit events as JSON lines, or one login explained", CMD_NOTHING, 0, 1,
 	log_opts, log_run };
 
 static int

@@ -51,6 +51,19 @@ cmd_conf_unlock(struct cmd_ctx *c, const struct conf_node *root)
 	return CMD_YES;
 }
 
+/* login.revoked, as seen from the configuration. */
+static int
+cmd_conf_revoked(struct cmd_ctx *c, const struct conf_node *root)
+{
+	const struct conf_node *login = conf_get(root, "login");
+
+	c->revoked[0] = '\0';
+	if (login == NULL || conf_node_type(login) != CONF_MAP ||
+	    conf_get(login, "revoked") == NULL)
+		return CMD_YES;
+	return cmd_conf_path(c, login, "revoked", "", c->revoked, sizeof(c->revoked));
+}
+
 static int
 cmd_read_config(struct cmd_ctx *c, const char *data, size_t len)
 {
@@ -72,6 +85,8 @@ cmd_read_config(struct cmd_ctx *c, const char *data, size_t len)
 		r = cmd_conf_path(c, root, "policy", "policy.yaml", c->policy, sizeof(c->policy));
 	if (r == CMD_YES)
 		r = cmd_conf_unlock(c, root);
+	if (r == CMD_YES)
+		r = cmd_conf_revoked(c, root);
 	conf_free(doc);
 	return r;
 }

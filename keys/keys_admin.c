@@ -12,6 +12,7 @@
 
 #include "keys/keys_admin.h"
 #include "keys/keys_import.h"
+#include "keys/keys_issue.h"
 #include "keys/keys_jump.h"
 #include "keys/keys_proto.h"
 #include "lib/buf.h"
@@ -44,6 +45,8 @@ struct request {
 	char name[KEYS_NAME_MAX + 1], type[16], host[KEYS_TARGET_MAX + 1];
 	struct secret *passphrase; /* NULL: empty */
 	struct secret *file;
+	const uint8_t *rest; /* of the message; borrowed */
+	size_t rest_len;
 };
 
 static int
@@ -127,7 +130,14 @@ get_passphrase(struct buf *b, struct secret **ret_passphrase)
 	return *ret_passphrase != NULL ? 0 : -ENOMEM;
 }
 
-/* fields: one letter each: n a name, t a type, h a host, p a passphrase. Negative: the edge ends. */
+static int
+get_rest(struct buf *b, struct request *req)
+{
+	req->rest_len = buf_len(b);
+	return buf_get_ptr(b, req->rest_len, &req->rest);
+}
+
+/* fields: one letter each: n a name, t a type, h a host, p a passphrase, r the rest. Negative: the edge ends. */
 static int
 open_request(const struct ipc_msg *msg, const char *fields, struct request *ret_req)
 {
@@ -141,6 +151,8 @@ open_request(const struct ipc_msg *msg, const char *fields, struct request *ret_
 			r = buf_get_cstr(b, ret_req->type, sizeof(ret_req->type));
 		else if (*fields == 'h')
 			r = buf_get_cstr(b, ret_req->host, sizeof(ret_req->host));
+		else if (*fields == 'r')
+			r = get_rest(b, ret_req);
 		else
 			r = get_passphrase(b, &ret_req->passphrase);
 	}
@@ -357,6 +369,76 @@ on_rotate(struct admin *a, struct ipc_msg *msg, struct request *req)
 	return reply_public(a, msg->id, key);
 }
 
+/* Who has what certificate is a fact that must not be lost: the event names it. */
+static void
+issued(struct admin *a, const struct keys_key *ca, const struct keys_issue *q)
+{
+	char what[1024], until[CLOCK_TEXT_SIZE];
+
+	if (a->all->policy == NULL)
+		return;
+	(void)snprintf(what, sizeof(what),
+	    "issued by %s: serial %llu, key id \"%s\", principal %s%s, until %s", ca->name,
+	    (unsigned long long)q->serial, q->key_id, q->principals[0],
+	    q->n_principals > 1 ? " and others" : "",
+	    clock_text(until, sizeof(until),
+		q->before_s < UINT64_MAX / CLOCK_NS_PER_S ? q->before_s * CLOCK_NS_PER_S
+							  : UINT64_MAX));
+	keys_policy_changed(a->all->policy, a->who, what);
+}
+
+static int
+issue(struct admin *a, uint32_t id, const struct keys_key *ca, const struct keys_issue *q)
+{
+	struct buf *cert = buf_new(REPLY_MAX / 2);
+	char *line = NULL;
+	int r = cert == NULL ? -ENOMEM : keys_issue_cert(ca, q, cert);
+
+	if (r == 0 && (line = keys_issue_line(q, cert)) == NULL)
+		r = -ENOMEM;
+	if (r == 0) {
+		issued(a, ca, q);
+		r = reply(a, id, YES, line);
+	} else if (r == ERR_LIMIT) {
+		r = reply(a, id, USAGE, "the certificate would be too long for a login");
+	} else {
+		r = replyf(a, id, UNSURE, "%s: %s", ca->name, err_str(r));
+	}
+	free(line);
+	buf_free(cert);
+	return r;
+}
+
+static int
+on_issue(struct admin *a, struct ipc_msg *msg, struct request *req)
+{
+	struct keys_issue *q;
+	const char *why = NULL;
+	struct keys_vault *v;
+	struct keys_key *ca;
+	struct buf *b;
+	int r = 0;
+
+	if ((v = open_vault(a, msg->id, &r)) == NULL)
+		return r;
+	if (!keys_key_is_user_ca(req->name))
+		return reply(a, msg->id, USAGE,
+		    "only a key whose name begins with " KEYS_USER_CA_PREFIX
+		    " signs user certificates");
+	if ((ca = keys_vault_find(v, req->name)) == NULL)
+		return reply_error(a, msg->id, req->name, ERR_NOT_FOUND);
+	q = calloc(1, sizeof(*q));
+	b = buf_view(req->rest, req->rest_len);
+	r = q == NULL || b == NULL ? -ENOMEM : keys_issue_read(b, q, &why);
+	if (r == 0)
+		r = issue(a, msg->id, ca, q);
+	else if (why != NULL)
+		r = reply(a, msg->id, USAGE, why);
+	buf_free(b);
+	free(q);
+	return r;
+}
+
 static int
 on_unlock(struct admin *a, struct ipc_msg *msg, struct request *req)
 {
@@ -415,6 +497,7 @@ static const struct {
 	{ KEYS_ADM_UNLOCK, "p", on_unlock },
 	{ KEYS_ADM_CREATE, "p", on_create },
 	{ KEYS_ADM_JUMP, "h", on_jump },
+	{ KEYS_ADM_ISSUE, "nr", on_issue },
 };
 
 static int
@@ -445,6 +528,7 @@ static const struct ipc_rule rules[] = {
 	{ KEYS_ADM_UNLOCK, "unlock", 4, 4 + PASSPHRASE_MAX, 0, IPC_ANY_STATE, on_request },
 	{ KEYS_ADM_CREATE, "create", 4, 4 + PASSPHRASE_MAX, 0, IPC_ANY_STATE, on_request },
 	{ KEYS_ADM_JUMP, "jump", 4, 4 + KEYS_TARGET_MAX, 0, IPC_ANY_STATE, on_request },
+	{ KEYS_ADM_ISSUE, "issue", 4, 32768, 0, IPC_ANY_STATE, on_request },
 };
 
 static void

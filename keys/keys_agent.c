@@ -15,6 +15,7 @@
 
 #include "keys/keys_agent.h"
 #include "keys/keys_check.h"
+#include "keys/keys_issue.h"
 #include "lib/buf.h"
 #include "lib/file.h"
 #include "lib/log.h"
@@ -513,7 +514,9 @@ leg_grant(struct leg *leg, const uint8_t *grant, size_t len, const struct keys_v
 	    (r = get_blobs(b, leg->pinned, &leg->n_pinned)) != 0 ||
 	    (r = get_blobs(b, cas, &leg->n_cas)) != 0 || (r = buf_end(b)) != 0)
 		goto out;
-	leg->key = keys_key_is_reserved(key_name) ? NULL : keys_vault_find(vault, key_name);
+	leg->key = keys_key_is_reserved(key_name) || keys_key_is_user_ca(key_name)
+		       ? NULL
+		       : keys_vault_find(vault, key_name);
 	if (leg->key != NULL)
 		(void)keys_key_ref(leg->key);
 	else

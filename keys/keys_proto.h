@@ -24,6 +24,8 @@
  * they stay the same for ever and nothing is stored for each. Rotating it changes all of them.
  */
 #define KEYS_JUMP_KEY "jump"
+/* A key whose name begins so is a CA of user certificates: it signs those that KEYS_ADM_ISSUE asks for, and nothing else. */
+#define KEYS_USER_CA_PREFIX "user-ca."
 
 /* broker <-> vault */
 enum keys_type {
@@ -72,6 +74,12 @@ enum keys_admin_type {
 	    55, /* string passphrase ("" unless --unlock passphrase): a new vault with the keys fleet, host, host-ca, jump */
 	KEYS_ADM_JUMP =
 	    56, /* string host: the public key that clients see behind ssh -J to this host */
+	/*
+	 * string name of a CA's key, string plain key blob, u64 serial, string key id, u32 n + n strings: principals, u64 valid
+	 * after, u64 valid before (seconds since 1970), string forced command, string networks with commas between (each "":
+	 * none), u8 1: without extensions -> a line as in a -cert.pub file
+	 */
+	KEYS_ADM_ISSUE = 57,
 	KEYS_ADM_REPLY =
 	    63 /* vault: u8 exit code as of bastionctl (0 1 2 3), string text or JSON */
 };

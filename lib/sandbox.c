@@ -18,6 +18,7 @@
 
 /* Descriptors of a process that serves one connection, and of one that serves them all. */
 #define FILES_FEW 64
+#define FILES_SOME 256 /* modules, and what they load */
 #define FILES_MANY 65536
 /* Bytes of address space of a process that serves one connection. */
 #define MEMORY_FEW (1024ull << 20)
@@ -40,6 +41,7 @@ static const struct {
 	[SANDBOX_POLICY] = { "policy", FILES_MANY, 0, false },
 	[SANDBOX_SHELL] = { "shell", FILES_FEW, MEMORY_FEW, false },
 	[SANDBOX_AUTH] = { "auth", FILES_FEW, MEMORY_FEW, false },
+	[SANDBOX_STACK] = { "stack", FILES_SOME, MEMORY_FEW, true },
 	[SANDBOX_TOOL] = { "tool", 0, 0, false },
 };
 

@@ -21,6 +21,11 @@ enum sandbox_role {
 	SANDBOX_POLICY,
 	SANDBOX_SHELL,
 	SANDBOX_AUTH, /* the half of bastiond-auth that holds the edges; PAM's modules run in the other one */
+	/*
+	 * The other half: nobody knows what modules call, so no more calls are denied than by the broker's; paths as the broker's
+	 * children have them before their own sandbox, and those that are named. paths' exec: programs may be run from there.
+	 */
+	SANDBOX_STACK,
 	SANDBOX_TOOL /* bastionctl while it reads hostile recordings */
 };
 

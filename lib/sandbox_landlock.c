@@ -73,11 +73,13 @@ landlock_denied(enum sandbox_role role, int abi)
 	if (abi >= 5)
 		set.fs |= FS_IOCTL_DEV;
 	/* The broker listens, and what it starts inherits this set: a back has to connect before it closes its own. */
-	if (abi >= 4 && role != SANDBOX_BROKER)
+	if (abi >= 4 && role != SANDBOX_BROKER && role != SANDBOX_STACK)
 		set.net = NET_TCP;
 	/* Signals to what it started stay possible; the service manager's socket may be an abstract one. */
 	if (abi >= 6)
-		set.scoped = role == SANDBOX_BROKER ? SCOPE_SIGNAL : SCOPE_SIGNAL | SCOPE_ABSTRACT;
+		set.scoped = role == SANDBOX_BROKER || role == SANDBOX_STACK
+				 ? SCOPE_SIGNAL
+				 : SCOPE_SIGNAL | SCOPE_ABSTRACT;
 	/* What it ends was started before its sandbox closed, and so is outside of it. */
 	if (role == SANDBOX_AUTH)
 		set.scoped &= ~SCOPE_SIGNAL;
@@ -183,7 +185,7 @@ sandbox_landlock(enum sandbox_role role, const struct sandbox_path *paths, size_
 	set_fd = (int)syscall(SYS_landlock_create_ruleset, &set, sizeof(set), 0u);
 	if (set_fd < 0)
 		return -errno;
-	if (role == SANDBOX_BROKER)
+	if (role == SANDBOX_BROKER || role == SANDBOX_STACK)
 		r = landlock_grant_broker(set_fd, &set);
 	for (size_t i = 0; r == 0 && i < n_paths; i++)
 		r = landlock_grant(set_fd, &set, paths[i].path,

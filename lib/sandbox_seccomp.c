@@ -302,7 +302,7 @@ seccomp_fill_denied(scmp_filter_ctx ctx)
 int
 sandbox_seccomp(enum sandbox_role role)
 {
-	bool broker = role == SANDBOX_BROKER;
+	bool broker = role == SANDBOX_BROKER || role == SANDBOX_STACK;
 	scmp_filter_ctx ctx = seccomp_init(broker ? SCMP_ACT_ALLOW : SCMP_ACT_KILL_PROCESS);
 	int r;
 

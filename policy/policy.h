@@ -9,8 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/buf.h"
 #include "lib/conf.h"
 #include "lib/err.h"
+#include "lib/json.h"
 
 #define POLICY_FILE_MAX CONF_FILE_MAX /* bytes */
 #define POLICY_NAME_SIZE 256u
@@ -89,5 +91,29 @@ void policy_answer_done(struct policy_answer *a);
  * What a reason in an audit event means, and what to do about it (NULL: nothing); static. false: not one of policy's words.
  */
 bool policy_reason(const char *word, const char **ret_meaning, const char **ret_next) MUST_CHECK;
+
+/*
+ * A certificate as bastiond-policy reads it, nothing of it verified: kind ("user", "host"), type, public_key and ca
+ * (fingerprints), key_id, serial, principals, valid_after and valid_before (null: no such end) with both again in seconds since
+ * 1970 (_s), critical_options, extensions that have an effect. *ret_json: owned by caller, a failure in it sticks. 0; ERR_FORMAT
+ * with *ret_why (static); -ENOMEM.
+ */
+int policy_cert_json(
+    const uint8_t *blob, size_t len, struct json **ret_json, const char **ret_why) MUST_CHECK;
+
+/* A key revocation list, and questions to it. */
+struct policy_krl;
+/* data: borrowed for the call. 0; ERR_FORMAT with *ret_why (static); -ENOMEM. */
+int policy_krl_parse(
+    const uint8_t *data, size_t len, struct policy_krl **ret_krl, const char **ret_why) MUST_CHECK;
+void policy_krl_free(struct policy_krl *k);
+/* What this certificate, or plain key, is revoked by (static), or NULL. A blob that is neither: "malformed". */
+const char *policy_krl_asks(const struct policy_krl *k, const uint8_t *blob, size_t len);
+/*
+ * The list (data NULL: a new one) with one more certificate revoked, by its CA and serial or, without a serial, key id; or one more
+ * plain key; blob NULL: nothing more. now_s: seconds since 1970. Appends to ret_list, of no use after an error. 0; ERR_FORMAT; ERR_LIMIT; -ENOMEM.
+ */
+int policy_krl_revoke(const uint8_t *data, size_t len, uint64_t now_s, const uint8_t *blob,
+    size_t blob_len, struct buf *ret_list) MUST_CHECK;
 
 #endif

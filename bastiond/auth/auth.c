@@ -22,9 +22,7 @@
 #include "policy/policy_proto.h"
 
 #define STACK_FD 3
-#define STACK_FILES 256		     /* descriptors of all modules together */
-#define STACK_MEMORY (1024ull << 20) /* bytes of address space */
-#define STACK_CPU 60		     /* seconds of processor time */
+#define STACK_CPU 60 /* seconds of processor time */
 
 /*
  * Policy closes its edge once it has the outcome. Before that nobody may see us end: policy would hear of it from the broker, on
@@ -267,21 +265,19 @@ on_child(void *arg, int signo)
 /* The start. */
 
 static void
-limit(__rlimit_resource_t what, rlim_t n)
+limit_time(void)
 {
-	struct rlimit lim;
+	const struct rlimit lim = { STACK_CPU, STACK_CPU };
 
-	if (getrlimit(what, &lim) == 0 && (lim.rlim_max == RLIM_INFINITY || lim.rlim_max > n)) {
-		lim.rlim_cur = lim.rlim_max = n;
-		(void)setrlimit(what, &lim); /* less than is allowed always is */
-	}
+	(void)setrlimit(RLIMIT_CPU, &lim); /* one that has less keeps it */
 }
 
 /*
  * In the new process: nothing of ours but the socket, an environment that says nothing, bounds. What modules print goes
  * nowhere (standard input is /dev/null): the log is not theirs.
  */
-static void __attribute__((noreturn)) be_stack(int fd, pid_t parent)
+static void __attribute__((noreturn))
+be_stack(int fd, pid_t parent, const struct sandbox_path *paths, size_t n_paths)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent ||
 	    dup2(fd, STACK_FD) != STACK_FD)
@@ -289,19 +285,19 @@ static void __attribute__((noreturn)) be_stack(int fd, pid_t parent)
 #ifndef WITH_SANITIZER
 	if (dup2(STDIN_FILENO, STDOUT_FILENO) < 0 || dup2(STDIN_FILENO, STDERR_FILENO) < 0)
 		_exit(1);
-	limit(RLIMIT_AS, STACK_MEMORY);
 #endif
 	if (syscall(SYS_close_range, STACK_FD + 1u, ~0u, 0) != 0 || clearenv() != 0 ||
 	    setenv("PATH", "/usr/bin:/bin", 1) != 0 || chdir("/") != 0)
 		_exit(1);
-	limit(RLIMIT_NOFILE, STACK_FILES);
-	limit(RLIMIT_CPU, STACK_CPU);
+	limit_time();
+	if (sandbox_enter(SANDBOX_STACK, paths, n_paths) != 0)
+		_exit(1);
 	stack_run(STACK_FD);
 }
 
 /* *ret_fd: our end of its socket, owned by caller. */
 static int
-start_stack(struct auth *a, int *ret_fd)
+start_stack(struct auth *a, const struct sandbox_path *paths, size_t n_paths, int *ret_fd)
 {
 	pid_t parent = getpid();
 	int pair[2], r;
@@ -317,7 +313,7 @@ start_stack(struct auth *a, int *ret_fd)
 		a->stack_pid = 0;
 		fd_close(&pair[0]);
 	} else if (a->stack_pid == 0) {
-		be_stack(pair[1], parent);
+		be_stack(pair[1], parent, paths, n_paths);
 	} else {
 		*ret_fd = pair[0];
 	}
@@ -361,12 +357,13 @@ listen_to(struct auth *a, const struct auth_fds *fds, int stack_fd)
 }
 
 int
-auth_init(struct auth *a, const struct auth_fds *fds, int (*close_sandbox)(void))
+auth_init(struct auth *a, const struct auth_fds *fds, const struct sandbox_path *paths,
+    size_t n_paths, int (*close_sandbox)(void))
 {
 	static const int child[] = { SIGCHLD };
 	int stack_fd = -1, r;
 
-	if ((r = start_stack(a, &stack_fd)) != 0)
+	if ((r = start_stack(a, paths, n_paths, &stack_fd)) != 0)
 		return r;
 	if ((r = close_sandbox()) == 0 && (r = loop_new(&a->loop)) == 0 &&
 	    (r = loop_signals(a->loop, child, 1, on_child, a)) == 0 &&

@@ -18,6 +18,7 @@
 #include "lib/err.h"
 #include "lib/ipc.h"
 #include "lib/loop.h"
+#include "lib/sandbox.h"
 
 #define AUTH_LAST_NS                                                                               \
 	(2 *                                                                                       \
@@ -46,10 +47,11 @@ struct auth {
 };
 
 /*
- * Start the stack's half, then close the sandbox, then listen. a: zero before; end with auth_done(), also on failure.
+ * Start the stack's half in a sandbox with these paths (borrowed), then close the sandbox, then listen. a: zero before; end with auth_done(), also on failure.
  * 0; negative.
  */
-int auth_init(struct auth *a, const struct auth_fds *fds, int (*close_sandbox)(void)) MUST_CHECK;
+int auth_init(struct auth *a, const struct auth_fds *fds, const struct sandbox_path *paths,
+    size_t n_paths, int (*close_sandbox)(void)) MUST_CHECK;
 /* End whatever the stack has left, and forget everything. */
 void auth_done(struct auth *a);
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bastiond/broker/broker_proto.h"
 #include "bastiond/broker/wiring_priv.h"
@@ -16,6 +17,8 @@
 #include "lib/log.h"
 #include "lib/str.h"
 #include "policy/policy_proto.h"
+
+#define AUTH_HOW_MAX 128u /* bytes of how it ended */
 
 /* Of the running policy: those of the one before it, which end, have numbers of their own. */
 static struct auth *
@@ -41,16 +44,26 @@ auth_free(struct auth *a)
 	free(a);
 }
 
+static void
+auth_put_u32(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 24);
+	p[1] = (uint8_t)(v >> 16);
+	p[2] = (uint8_t)(v >> 8);
+	p[3] = (uint8_t)v;
+}
+
+/* Without an allocation: policy waits for this word, and it is said or policy's edge breaks. */
 static int
 auth_tell_gone(struct wiring *w, uint32_t conn, uint32_t attempt, const char *how)
 {
-	struct buf *b = buf_new(512);
-	int r = -ENOMEM;
+	uint8_t m[8 + AUTH_HOW_MAX];
+	size_t len = strnlen(how, AUTH_HOW_MAX);
 
-	if (b != NULL && (r = buf_put_u32(b, attempt)) == 0 && (r = buf_put_cstr(b, how)) == 0)
-		r = ipc_send_buf(w->policy.edge, POL_AUTH_GONE, conn, b);
-	buf_free(b);
-	return r;
+	auth_put_u32(m, attempt);
+	auth_put_u32(m + 4, (uint32_t)len);
+	memcpy(m + 8, how, len);
+	return ipc_send(w->policy.edge, POL_AUTH_GONE, conn, m, 8 + len);
 }
 
 /* Closing its edge is what tells it; it ends what it has started, and itself. */
@@ -157,14 +170,56 @@ auth_send_start(struct auth *a)
 	return r;
 }
 
+/* What modules may reach, as arguments: an option and a path each. */
+#define AUTH_ARGS (1 + 3 * SETTINGS_PATHS_MAX)
+#define AUTH_ARG_SIZE (PATH_MAX + 16)
+
+struct auth_args {
+	const char *argv[AUTH_ARGS + 1];
+	size_t n;
+	char text[AUTH_ARGS][AUTH_ARG_SIZE];
+};
+
+static int
+auth_add_arg(struct auth_args *args, const char *option, const char *path)
+{
+	args->argv[args->n] = args->text[args->n];
+	return str_format(args->text[args->n++], AUTH_ARG_SIZE, "--%s=%s", option, path);
+}
+
+static int
+auth_fill_args(struct auth_args *args, const struct settings *s)
+{
+	const struct {
+		const char *option;
+		const struct settings_paths *paths;
+	} lists[] = { { "read", &s->pam_read }, { "write", &s->pam_write },
+		{ "run", &s->pam_run } };
+	int r = s->pam_confdir[0] != '\0' ? auth_add_arg(args, "read", s->pam_confdir) : 0;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		for (size_t k = 0; r == 0 && k < lists[i].paths->n; k++)
+			r = auth_add_arg(args, lists[i].option, lists[i].paths->path[k]);
+	return r;
+}
+
 static int
 auth_spawn(struct auth *a, int edge, int policy, int talk)
 {
 	const int fds[] = { edge, policy, talk };
+	struct auth_args *args = calloc(1, sizeof(*args));
 	struct proc_spec spec = { .fds = fds, .n_fds = 3, .group = true };
+	int r = -ENOMEM;
 
+	if (args == NULL)
+		return r;
+	spec.argv = args->argv;
 	programs_spec(a->w->conf.programs, PROGRAM_AUTH, &spec);
-	return process_start(a->w->conf.loop, a->w->conf.ops, &spec, auth_on_exit, a, &a->process);
+	if ((r = auth_fill_args(args, a->w->settings)) == 0)
+		r = process_start(
+		    a->w->conf.loop, a->w->conf.ops, &spec, auth_on_exit, a, &a->process);
+	free(args);
+	return r;
 }
 
 /* It runs: both others get their ends. One that cannot is ending, and so is this. */

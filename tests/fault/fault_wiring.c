@@ -203,6 +203,55 @@ run_shell(void *arg)
 	return r;
 }
 
+/* One conversation with PAM that is wanted and ends. Whether policy has heard of the end. */
+static bool
+conversation(void)
+{
+	static const uint8_t wanted[] = { 0, 0, 0, 1, 0, 0, 0, 0 };
+	struct rig_msg msg = { .n_fds = 0 };
+	struct fake *front, *policy;
+	const char *line;
+	unsigned gone = 0;
+
+	if (!rig_settle(&rig, 200) || rig_connect(&rig, "192.0.2.1", &line, NULL) != 0 ||
+	    (front = rig_fake(&rig, "front")) == NULL ||
+	    (policy = rig_fake(&rig, "policy")) == NULL)
+		return false;
+	rig_hello(&rig, front->fds[0]);
+	rig_send(&rig, policy->fds[0], POL_WANT_AUTH, rig.w->last_conn, wanted, sizeof(wanted));
+	end_all("auth");
+	while (rig_fake(&rig, "policy") == policy && rig_take(&rig, policy->fds[0], &msg))
+		gone += msg.type == POL_AUTH_GONE;
+	rig_msg_done(&msg);
+	/* Never twice; and not at all only where policy has lost its edge. */
+	assert_true(gone <= 1);
+	assert_true(gone == 1 || rig_fake(&rig, "policy") != policy ||
+		    rig.w->policy.state != SERVICE_READY);
+	return gone == 1;
+}
+
+static int
+run_auth(void *arg)
+{
+	int r = rig_try_open(&rig), heard = 0;
+
+	(void)arg;
+	if (r == 0) {
+		wiring_start(rig.w);
+		for (int i = 0; i < 3; i++) {
+			heard += conversation();
+			end_all("front");
+			rig_pass_time(&rig, CLOCK_NS_PER_S);
+		}
+		assert_true(heard >= 2);
+		assert_int_equal(rig.w->n_auths, 0);
+	}
+	fault_hold();
+	rig_close(&rig);
+	fault_go();
+	return r;
+}
+
 static int
 run(void *arg)
 {
@@ -267,6 +316,14 @@ test_a_shell_survives_each_failure(void **state)
 }
 
 static void
+test_a_conversation_is_over_once_whatever_fails(void **state)
+{
+	(void)state;
+	assert_true(fault_each(FAULT_MEMORY, run_auth, NULL) > 50);
+	assert_true(fault_each(FAULT_SOCKET, run_auth, NULL) > 50);
+}
+
+static void
 on_hold(bool hold)
 {
 	if (hold)
@@ -282,6 +339,7 @@ main(void)
 		cmocka_unit_test(test_every_allocation_fails_once),
 		cmocka_unit_test(test_every_socket_call_fails_once),
 		cmocka_unit_test(test_a_shell_survives_each_failure),
+		cmocka_unit_test(test_a_conversation_is_over_once_whatever_fails),
 	};
 
 	rig_on_hold = on_hold;

@@ -4,7 +4,9 @@
  */
 #include <sys/file.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
@@ -337,6 +339,36 @@ kill_parent(pam_handle_t *pamh, const char *text)
 	return info(pamh, kill(getppid(), 0) == 0 ? "parent reached" : "parent out of reach");
 }
 
+static int
+try_open(pam_handle_t *pamh, const char *text)
+{
+	char line[256];
+	int fd = open(text, O_RDONLY | O_CLOEXEC);
+
+	snprintf(line, sizeof(line), "%s%s%s", text, fd >= 0 ? " opens" : ": ",
+	    fd >= 0 ? "" : strerror(errno));
+	if (fd >= 0)
+		(void)close(fd);
+	return info(pamh, line);
+}
+
+static int
+try_run(pam_handle_t *pamh, const char *text)
+{
+	char line[256];
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)execl(text, text, (char *)NULL);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return PAM_SYSTEM_ERR;
+	snprintf(line, sizeof(line), "%s %s", text, status == 0 ? "runs" : "does not run");
+	return info(pamh, line);
+}
+
 static const struct {
 	const char *verb;
 	int (*act)(pam_handle_t *pamh, const char *text);
@@ -363,6 +395,8 @@ static const struct {
 	{ "binary:", binary },
 	{ "hex:", hex },
 	{ "parent:", kill_parent },
+	{ "open:", try_open },
+	{ "run:", try_run },
 };
 
 static int

@@ -22,6 +22,7 @@
 #include "lib/file.h"
 #include "lib/ipc.h"
 #include "lib/proc.h"
+#include "lib/sandbox_part.h"
 #include "lib/str.h"
 #include "policy/policy_proto.h"
 #include "tests/lib/test.h"
@@ -72,7 +73,14 @@ static void
 spawn(void)
 {
 	int b[2], p[2], t[2], fds[3];
-	struct proc_spec spec = { .name = "bastiond-auth", .fds = fds, .n_fds = 3, .exec_fd = -1 };
+	char read[PATH_MAX + 16], write[PATH_MAX + 16], run[] = "--run=/bin/true";
+	const char *const argv[] = { read, write, run, NULL };
+	struct proc_spec spec = {
+		.name = "bastiond-auth", .argv = argv, .fds = fds, .n_fds = 3, .exec_fd = -1
+	};
+
+	snprintf(read, sizeof(read), "--read=%s", module);
+	snprintf(write, sizeof(write), "--write=%s", dir);
 
 	assert_int_equal(ipc_pair(b), 0);
 	assert_int_equal(ipc_pair(p), 0);
@@ -475,8 +483,34 @@ test_modules_find_a_bare_process(void **state)
 	expect_text("ASAN_OPTIONS is not set");
 	expect_text("PATH is /usr/bin:/bin");
 	expect_text("4 descriptors");
-	expect_text("parent reached"); /* it shows itself: the other half, of this attempt */
+	expect_question(0);
+	send_answer(0, NULL);
 	expect_result(POL_PAM_OK, "account");
+}
+
+/* What was named can be reached, and nothing else: above all not the state of a bastion with the same user. */
+static void
+test_modules_reach_what_was_named(void **state)
+{
+	(void)state;
+#ifdef WITH_SANITIZER
+	puts("# no sandbox in a build with sanitizers");
+#else
+	if (sandbox_landlock_abi() < 6) {
+		puts("# this kernel's Landlock is too old");
+		return;
+	}
+	begin(AUTH "open:/etc/passwd open:/tmp open:/root open:/ run:/bin/true run:/bin/ls "
+		   "parent:" GOOD_ACCOUNT);
+	expect_text("/etc/passwd opens");
+	expect_text("/tmp: Permission denied");
+	expect_text("/root: Permission denied");
+	expect_text("/: Permission denied");
+	expect_text("/bin/true runs");
+	expect_text("/bin/ls does not run");
+	expect_text("parent out of reach");
+	expect_result(POL_PAM_OK, "account");
+#endif
 }
 
 static void
@@ -760,6 +794,7 @@ main(void)
 		T(test_a_conversation_without_end_ends),
 		T(test_modules_are_told_about_the_attempt),
 		T(test_modules_find_a_bare_process),
+		T(test_modules_reach_what_was_named),
 		T(test_groups_and_subject),
 		T(test_too_many_groups_are_no_login),
 		T(test_a_changed_user_is_told),

@@ -25,6 +25,8 @@ few(struct settings *s)
 	s->pam_timeout_ns = 60 * S;
 	snprintf(s->pam_service, sizeof(s->pam_service), "staff");
 	snprintf(s->pam_confdir, sizeof(s->pam_confdir), "/etc/bastion/pam");
+	snprintf(s->pam_write.path[s->pam_write.n++], PATH_MAX, "/var/codes");
+	snprintf(s->pam_run.path[s->pam_run.n++], PATH_MAX, "/bin/true");
 }
 
 static int
@@ -122,7 +124,7 @@ test_three_edges_are_made_and_handed_out(void **state)
 	(void)state;
 	for (size_t i = 0; i < FAKE_FDS; i++)
 		assert_int_equal(f->fds[i] >= 0, i < 3);
-	assert_string_equal(f->argv, "");
+	assert_string_equal(f->argv, "--read=/etc/bastion/pam --write=/var/codes --run=/bin/true ");
 	rig_expect(&rig, f->fds[0], BRK_AUTH_START, &msg);
 	assert_int_equal(msg.id, conn);
 	assert_int_equal(msg.len, 4 + strlen("staff") + 4 + strlen("/etc/bastion/pam"));
