@@ -43,6 +43,7 @@ on_connected(void *arg, uint8_t code, const char *text, size_t len, uint32_t leg
 
 	(void)code;
 	c->ask = NULL;
+	factor_forget(c);
 	if (leg == 0) {
 		chooser_refused(c, str_plain(line, sizeof(line), text, len));
 		return;
@@ -65,7 +66,8 @@ connect_chosen(struct shell_chan *c)
 	char line[PICK_TARGET_SIZE + 32];
 
 	put(c, pick_clear);
-	if (str_format(line, sizeof(line), "Connecting to %s, Ctrl-C cancels\r\n", pick_target(c->pick)) == 0)
+	if (str_format(line, sizeof(line), "Connecting to %s, Ctrl-C cancels\r\n",
+		pick_target(c->pick)) == 0)
 		chan_send(c, LINK_DATA, line, strlen(line));
 	c->state = CHAN_CONNECTS;
 	c->leg = 0;
@@ -151,6 +153,7 @@ chooser_cancels(struct shell_chan *c)
 
 	if (n == 0 || buf_skip(c->in, n) != 0)
 		return false;
+	factor_forget(c);
 	ask_forget(c->ask);
 	c->ask = NULL;
 	c->leg = 0;
