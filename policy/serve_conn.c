@@ -315,6 +315,8 @@ conn_step(struct serve_conn *c, const uint8_t *msg, size_t len)
 	struct auth_result r;
 	int e = auth_step(&c->auth, &scene, msg, len, &r);
 
+	c->abandonable = r.has_request &&
+			 strcmp(r.request.method, set_method_name(SET_KEYBOARD_INTERACTIVE)) == 0;
 	if (e == -EAGAIN)
 		e = wait_for_session_id(c, msg, len);
 	else if (e == 0 && r.ask)
@@ -353,6 +355,9 @@ on_abandon(void *arg, struct ipc_msg *msg)
 	struct serve_conn *c = arg;
 
 	(void)msg;
+	if (!c->abandonable)
+		return ERR_ORDER;
+	c->abandonable = false;
 	if (!c->auth.asking)
 		return 0;
 	serve_pam_stop(&c->pam);

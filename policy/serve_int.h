@@ -60,6 +60,7 @@ struct serve_conn {
 	uint16_t source_port;
 	struct auth auth;
 	struct serve_pam pam; /* for its front */
+	bool abandonable;     /* the last request was one for it, and was not abandoned yet */
 	uint32_t last_attempt;
 	struct pass pass; /* of who is in without a host; of a jump, what the outer one had */
 	uint32_t through; /* a jump: the outer connection; 0: it is none */

@@ -238,6 +238,7 @@ chan_free(struct shell_chan *c)
 {
 	LIST_REMOVE(c, link);
 	c->s->n_chans--;
+	factor_forget(c);
 	ask_forget(c->ask);
 	relay_free(c->relay);
 	pick_free(c->pick);
@@ -346,7 +347,10 @@ use_input(struct shell_chan *c)
 		}
 		break;
 	case CHAN_CONNECTS:
-		(void)chooser_cancels(c);
+		if (factor_asks(c))
+			factor_input(c);
+		else
+			(void)chooser_cancels(c);
 		break;
 	case CHAN_NEW:
 	case CHAN_PICK_WAITS:

@@ -43,6 +43,7 @@ on_connected(void *arg, uint8_t code, const char *text, size_t len, uint32_t leg
 
 	(void)code;
 	c->ask = NULL;
+	factor_forget(c);
 	if (leg == 0) {
 		chooser_refused(c, str_plain(line, sizeof(line), text, len));
 		return;
@@ -152,6 +153,7 @@ chooser_cancels(struct shell_chan *c)
 
 	if (n == 0 || buf_skip(c->in, n) != 0)
 		return false;
+	factor_forget(c);
 	ask_forget(c->ask);
 	c->ask = NULL;
 	c->leg = 0;

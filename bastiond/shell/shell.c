@@ -249,6 +249,7 @@ static const struct ipc_rule broker_rules[] = {
 	{ BRK_SHELL_START, "start", 4, IPC_MAX, 0, IN(WANTS_START), on_start },
 	{ BRK_SHELL_LINK, "link", 0, 0, 1, IN(STARTED), on_link },
 	{ BRK_SHELL_REFUSED, "refused", 4, IPC_MAX, 0, IN(STARTED), on_refused },
+	{ BRK_SHELL_AUTH, "auth", 0, 0, 1, IN(STARTED), factor_on_auth },
 	{ BRK_SHELL_EDGE, "edge", 0, 0, 1, IN(STARTED), ask_on_edge },
 	{ BRK_SHELL_NO_EDGE, "no-edge", 4, IPC_MAX, 0, IN(STARTED), ask_on_no_edge },
 };
@@ -310,6 +311,7 @@ shell_done(struct shell *s)
 	while ((c = LIST_FIRST(&s->chans)) != NULL)
 		chan_free(c);
 	relay_free_leaving(s);
+	factor_end(s);
 	ask_free(s);
 	fd_close(&s->early.fd);
 	ipc_free(s->reader);

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bastiond/auth/auth_proto.h"
 #include "bastiond/shell/command.h"
 #include "bastiond/shell/pick.h"
 #include "lib/buf.h"
@@ -95,6 +96,18 @@ struct shell_early {
 	char line[512];
 };
 
+/* A second factor that is being asked for; all zero: none is. */
+struct factor {
+	struct ipc *talk;
+	struct shell_chan *c; /* whose */
+	struct buf *prompts;  /* not shown yet; NULL: nothing is asked now */
+	struct buf *answers;  /* u32 number, string, ... */
+	uint32_t left;	      /* prompts */
+	bool echo;	      /* what is typed now is shown */
+	char line[AUTH_ANSWER_MAX];
+	size_t len;
+};
+
 struct shell {
 	struct loop *loop;
 	struct ipc *broker, *link, *policy, *reader; /* NULL: gone, or none */
@@ -110,6 +123,7 @@ struct shell {
 	bool in_item;	    /* of the last one more follows */
 	uint32_t read_more; /* messages of the reader since it was told to go on */
 	struct shell_early early;
+	struct factor factor;
 	char identity[256]; /* "" until policy was asked */
 	uint32_t
 	    answered; /* the last leg that policy's answers named: further ones have higher numbers */
@@ -196,6 +210,18 @@ bool chooser_cancels(struct shell_chan *c);
 void chooser_refused(struct shell_chan *c, const char *line);
 /* Nothing followed an ESC. arg: the channel. */
 void chooser_timer(void *arg);
+
+/* factor.c: a second factor before a connection. */
+
+/* BRK_SHELL_AUTH. 0; -errno. */
+int factor_on_auth(void *arg, struct ipc_msg *msg);
+/* Whether what is typed on the channel is an answer now; then the rest of its input is. */
+bool factor_asks(const struct shell_chan *c);
+void factor_input(struct shell_chan *c);
+/* Whoever was asked on this channel is asked no more. */
+void factor_forget(const struct shell_chan *c);
+/* The conversation is over. */
+void factor_end(struct shell *s);
 
 /* relay.c: a channel that is a session on a host. */
 

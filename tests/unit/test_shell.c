@@ -626,6 +626,154 @@ test_a_refusal_leads_back_to_the_picker(void **state)
 	want_end(0);
 }
 
+/* A second factor. */
+
+static int talk = -1;
+
+static void
+give_talk(void)
+{
+	int theirs;
+
+	fd_close(&talk);
+	talk = join_pair(&theirs);
+	assert_int_equal(ipc_plain_send(broker, BRK_SHELL_AUTH, 0, NULL, 0, &theirs, 1), 0);
+	close(theirs);
+	run();
+}
+
+/* Our end hears that the other one is closed. */
+static void
+want_talk_gone(void)
+{
+	assert_int_equal(ipc_plain_recv(talk, space, &msg, 0), ERR_PEER_GONE);
+	msg.n_fds = 0;
+	fd_close(&talk);
+}
+
+static void
+want_shown(const char *want_text_of)
+{
+	char text[4096];
+
+	(void)want_text(front, LINK_DATA, text, sizeof(text));
+	assert_string_equal(text, want_text_of);
+}
+
+static void
+asked(void)
+{
+	choose();
+	give_talk();
+	SAY(talk, AUTH_ASK, 0, "\0\0\0\5Hello\0\0\0\1\0\0\0\6Code: \0");
+	want_shown("Hello\r\nCode: ");
+}
+
+static void
+test_nobody_is_asked_without_a_connection(void **state)
+{
+	(void)state;
+	open_picker(one_host);
+	give_talk();
+	want_talk_gone();
+	/* Who wanted it is not there any more. */
+	SAY(front, LINK_DATA, 1, "\r");
+	assert_true(take(policy));
+	SAY(front, LINK_DATA, 1, "\3");
+	give_talk();
+	want_talk_gone();
+	assert_false(is_over());
+}
+
+static void
+test_bad_questions_end_the_conversation(void **state)
+{
+	static const uint8_t whole[] = "\0\0\0\1i\0\0\0\1\0\0\0\1p\1";
+
+	(void)state;
+	choose();
+	for (size_t n = 8; n < sizeof(whole) - 1; n++) {
+		give_talk();
+		say(talk, AUTH_ASK, 0, whole, n);
+		want_talk_gone();
+	}
+	give_talk();
+	SAY(talk, AUTH_ASK, 0, "\0\0\0\0\0\0\0\21");
+	want_talk_gone();
+	/* Two at once. */
+	give_talk();
+	SAY(talk, AUTH_ASK, 0, "\0\0\0\0\0\0\0\1\0\0\0\1p\0");
+	SAY(talk, AUTH_ASK, 0, "\0\0\0\0\0\0\0\1\0\0\0\1p\0");
+	want_talk_gone();
+	assert_false(is_over());
+}
+
+static void
+test_a_second_factor_is_asked_for_on_the_terminal(void **state)
+{
+	(void)state;
+	asked();
+	/* Not shown, put right, and sent whole. */
+	SAY(front, LINK_DATA, 1,
+	    "wrong\025"
+	    "12x\177");
+	SAY(front, LINK_DATA, 1, "3\r");
+	want_shown("\r\n");
+	WANT(talk, AUTH_ANSWER, "\0\0\0\1\0\0\0\003123");
+	/* A text wants no answer; then two, of which the first is shown as it is typed. */
+	SAY(talk, AUTH_ASK, 0, "\0\0\0\4Wait\0\0\0\0");
+	WANT(talk, AUTH_ANSWER, "\0\0\0\0");
+	SAY(talk, AUTH_ASK, 0, "\0\0\0\0\0\0\0\2\0\0\0\2a:\1\0\0\0\2b:\0");
+	SAY(front, LINK_DATA, 1, "xy\r");
+	SAY(front, LINK_DATA, 1, "z\r");
+	WANT(talk, AUTH_ANSWER, "\0\0\0\2\0\0\0\2xy\0\0\0\1z");
+	SAY(policy, POL_SHELL_CONNECTED, 0, "\0\0\0\2\0\0\0\0");
+	want_talk_gone();
+	give_link(2);
+	want_start();
+	/* Nothing of it is the host's. */
+	assert_false(take(host));
+}
+
+static void
+test_what_was_typed_before_the_question_is_no_answer(void **state)
+{
+	(void)state;
+	choose();
+	SAY(front, LINK_DATA, 1, "rm -rf /\r");
+	give_talk();
+	SAY(talk, AUTH_ASK, 0, "\0\0\0\0\0\0\0\1\0\0\0\2p:\0");
+	assert_false(take(talk));
+	SAY(front, LINK_DATA, 1, "q\r");
+	WANT(talk, AUTH_ANSWER, "\0\0\0\1\0\0\0\1q");
+}
+
+static void
+test_a_second_factor_is_cancelled(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	asked();
+	SAY(front, LINK_DATA, 1, "12\0033\r");
+	want_talk_gone();
+	want_text(front, LINK_DATA, text, sizeof(text));
+	assert_non_null(strstr(text, "bastiond: cancelled\r\n"));
+	/* The next choice waits until policy has said what became of this one. */
+	SAY(policy, POL_SHELL_CONNECTED, 0, "\0\0\0\0\0\0\0\2no");
+	assert_false(is_over());
+}
+
+static void
+test_who_leaves_is_asked_no_more(void **state)
+{
+	(void)state;
+	asked();
+	SAY(front, LINK_CLOSE, 1, "");
+	want_talk_gone();
+	assert_false(is_over());
+}
+
 static void
 test_a_link_may_come_before_its_number(void **state)
 {
@@ -999,6 +1147,12 @@ main(void)
 		T(test_no_sessions_and_no_reader),
 		T(test_no_hosts_is_a_line_and_1),
 		T(test_a_refusal_leads_back_to_the_picker),
+		T(test_nobody_is_asked_without_a_connection),
+		T(test_bad_questions_end_the_conversation),
+		T(test_a_second_factor_is_asked_for_on_the_terminal),
+		T(test_what_was_typed_before_the_question_is_no_answer),
+		T(test_a_second_factor_is_cancelled),
+		T(test_who_leaves_is_asked_no_more),
 		T(test_a_link_may_come_before_its_number),
 		T(test_a_link_that_nobody_waits_for_is_ended),
 		T(test_what_was_typed_ahead_is_the_hosts),
