@@ -18,7 +18,7 @@
 #define ASK_TEXT_SIZE 256u
 #define ASK_NAME_SIZE 128u
 #define FORCE_SFTP "internal-sftp" /* how certificates say "only sftp" */
-#define ASK_FRAME_MAX 36000u /* bytes of a replacement */
+#define ASK_FRAME_MAX 36000u	   /* bytes of a replacement */
 
 /* A frame that waits. Borrowed for the call. */
 struct ask {

@@ -62,7 +62,8 @@ force(const struct leg *leg, const struct ask *ask, const char *name, struct buf
 	int r;
 
 	if (strcmp(leg->force_command, FORCE_SFTP) == 0)
-		return deny(v, "the certificate permits sftp alone, for which a host has to be named");
+		return deny(
+		    v, "the certificate permits sftp alone, for which a host has to be named");
 	if (ask->len <= head)
 		return deny(v, "malformed request");
 	if ((r = buf_put(replacement, ask->data, 4)) != 0 ||
@@ -93,8 +94,8 @@ asked_name(const struct ask *ask, char *dst, size_t size)
 }
 
 int
-ask_judge_shell(const struct leg *leg, const struct ask *ask, struct buf *replacement,
-    struct ask_verdict *ret)
+ask_judge_shell(
+    const struct leg *leg, const struct ask *ask, struct buf *replacement, struct ask_verdict *ret)
 {
 	char name[ASK_NAME_SIZE];
 	int r;
