@@ -111,8 +111,8 @@ static const struct cmd_opt log_opts[] = {
 };
 
 const struct cmd cmd_log = { "log", NULL, "[ID]",
-	"the audit events as JSON lines, or one login explained", CMD_NOTHING, 0, 1,
-	log_opts, log_run };
+	"the audit events as JSON lines, or one login explained", CMD_NOTHING, 0, 1, log_opts,
+	log_run };
 
 static int
 checkpoint_json(const char *note)

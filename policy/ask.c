@@ -13,9 +13,8 @@
 #include "policy/command.h"
 #include "recorder/link_proto.h"
 
-#define FORCE_SFTP "internal-sftp" /* how certificates say "only sftp" */
-#define WORD_MAX 64u		   /* bytes of a subsystem name */
-#define WHERE_SIZE 128u		   /* bytes of "host:port" in a line, escaped */
+#define WORD_MAX 64u	/* bytes of a subsystem name */
+#define WHERE_SIZE 128u /* bytes of "host:port" in a line, escaped */
 
 /* What is judged, taken apart. */
 struct judge {

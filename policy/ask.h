@@ -17,7 +17,8 @@
 
 #define ASK_TEXT_SIZE 256u
 #define ASK_NAME_SIZE 128u
-#define ASK_FRAME_MAX 36000u /* bytes of a replacement */
+#define FORCE_SFTP "internal-sftp" /* how certificates say "only sftp" */
+#define ASK_FRAME_MAX 36000u	   /* bytes of a replacement */
 
 /* A frame that waits. Borrowed for the call. */
 struct ask {
@@ -46,7 +47,7 @@ int ask_judge(struct leg *leg, const struct set *set, const struct ask *ask,
     struct buf *replacement, struct buf *terms, struct ask_verdict *ret) MUST_CHECK;
 
 /* The same for the bastion's own shell, which no rule is about. leg: one with POL_BACK_SHELL. 0; -ENOMEM. */
-int ask_judge_shell(
-    const struct leg *leg, const struct ask *ask, struct ask_verdict *ret) MUST_CHECK;
+int ask_judge_shell(const struct leg *leg, const struct ask *ask, struct buf *replacement,
+    struct ask_verdict *ret) MUST_CHECK;
 
 #endif

@@ -42,6 +42,43 @@ deny(struct ask_verdict *v, const char *why)
 	return 0;
 }
 
+static bool
+is_program(const struct ask *ask, const char *name)
+{
+	return !ask->from_back && ask->type == LINK_REQUEST &&
+	       (strcmp(name, "shell") == 0 || strcmp(name, "exec") == 0 ||
+		   strcmp(name, "subsystem") == 0);
+}
+
+/*
+ * With force-command in the certificate, it is what runs here, too, whatever was asked for: as a command of the bastion's. Whether there
+ * is such a one, the shell knows, and says.
+ */
+static int
+force(const struct leg *leg, const struct ask *ask, const char *name, struct buf *replacement,
+    struct ask_verdict *v)
+{
+	size_t head = 4 + 4 + strlen(name);
+	int r;
+
+	if (strcmp(leg->force_command, FORCE_SFTP) == 0)
+		return deny(
+		    v, "the certificate permits sftp alone, for which a host has to be named");
+	if (ask->len <= head)
+		return deny(v, "malformed request");
+	if ((r = buf_put(replacement, ask->data, 4)) != 0 ||
+	    (r = buf_put_cstr(replacement, "exec")) != 0 ||
+	    (r = buf_put_u8(replacement, ask->data[head])) != 0 ||
+	    (r = buf_put_cstr(replacement, leg->force_command)) != 0) {
+		buf_reset(replacement);
+		return r == ERR_LIMIT ? deny(v, "the forced command is too long") : r;
+	}
+	v->verdict = POL_REPLACE;
+	(void)snprintf(v->text, sizeof(v->text),
+	    "the certificate forces another command than the one asked for");
+	return 0;
+}
+
 /* The name of what is asked for, in front of which a request has its number. */
 static int
 asked_name(const struct ask *ask, char *dst, size_t size)
@@ -57,7 +94,8 @@ asked_name(const struct ask *ask, char *dst, size_t size)
 }
 
 int
-ask_judge_shell(const struct leg *leg, const struct ask *ask, struct ask_verdict *ret)
+ask_judge_shell(
+    const struct leg *leg, const struct ask *ask, struct buf *replacement, struct ask_verdict *ret)
 {
 	char name[ASK_NAME_SIZE];
 	int r;
@@ -71,9 +109,8 @@ ask_judge_shell(const struct leg *leg, const struct ask *ask, struct ask_verdict
 	str_escape(ret->name, sizeof(ret->name), name, strlen(name));
 	if (leg->by_cert && (leg->permits & CERT_PERMIT_PTY) == 0 && strcmp(name, "pty-req") == 0)
 		return deny(ret, "the certificate does not permit a terminal");
-	if (leg->force_command != NULL && ask->type == LINK_REQUEST &&
-	    (strcmp(name, "shell") == 0 || strcmp(name, "exec") == 0))
-		return deny(ret, "the certificate forces a command, which runs on a host");
+	if (leg->force_command != NULL && is_program(ask, name))
+		return force(leg, ask, name, replacement, ret);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (!ask->from_back && rows[i].type == ask->type && strcmp(rows[i].name, name) == 0)
 			return rows[i].why != NULL ? deny(ret, rows[i].why) : 0;

@@ -128,7 +128,7 @@ answer(struct serve *s, uint32_t id, uint32_t number, uint32_t channel, const st
 	if (replacement == NULL || terms == NULL)
 		goto out;
 	if (leg != NULL && (r = leg->back == POL_BACK_SHELL
-				    ? ask_judge_shell(leg, ask, &v)
+				    ? ask_judge_shell(leg, ask, replacement, &v)
 				    : ask_judge(leg, s->set, ask, replacement, terms, &v)) != 0)
 		goto out;
 	s->n_asks++;

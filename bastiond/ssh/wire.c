@@ -42,10 +42,11 @@
 #define PREAMBLE_MAX (8u * 1024u) /* bytes of lines that a target may send before its version */
 
 static const char default_kex[] = "curve25519-sha256,curve25519-sha256@libssh.org";
-static const char default_client_macs[] =
-    "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com";
-/* The last two for clients on libssh2 before 1.11, which know no others and no AEAD (curl on Debian 12). */
-static const char default_server_macs[] =
+/*
+ * The last two for clients on libssh2 before 1.11, which know no others and no AEAD (curl on Debian 12), and for hosts of
+ * that age. Where either end knows better ones, those are agreed on.
+ */
+static const char default_macs[] =
     "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512";
 static const char default_server_ciphers[] = "chacha20-poly1305@openssh.com,aes256-gcm@openssh.com,"
 					     "aes128-gcm@openssh.com,aes256-ctr";
@@ -91,9 +92,7 @@ static int
 choose_lists(const struct wire_conf *conf, struct wire_lists *l)
 {
 	l->kex = conf->kex == NULL ? default_kex : conf->kex;
-	l->macs = conf->macs;
-	if (l->macs == NULL)
-		l->macs = conf->role == WIRE_SERVER ? default_server_macs : default_client_macs;
+	l->macs = conf->macs == NULL ? default_macs : conf->macs;
 	l->ciphers = conf->ciphers;
 	if (l->ciphers == NULL)
 		l->ciphers =

@@ -224,6 +224,35 @@ play(void *arg)
 	return r;
 }
 
+/* A command in several frames: of a client, on its way to the link; and from there, on its way to a target. */
+static int
+play_long(void *arg)
+{
+	static const char open[] = "\0\0\0\7session\0\0\0\7\0\0\1\0\0\0\1\0";
+	static uint8_t msg[5 + LINK_REQUEST_MAX];
+	const enum mux_side *side = arg;
+	size_t backlog = MUX_BACKLOG;
+	struct mux *m = mux_new(*side, 5, &ops, &backlog);
+	struct line first = *side == MUX_FRONT
+				? (struct line){ false, SSH_CHANNEL_OPEN, open, sizeof(open) - 1 }
+				: (struct line){ true, LINK_OPEN, open, 11 };
+	int r = m == NULL ? -ENOMEM : play_line(m, &first);
+
+	memcpy(msg, "\142" ONE "\0\0\0\4exec\1\0\1\1\0", 18);
+	if (r == 0 && *side == MUX_FRONT)
+		r = mux_message(m, msg, 18 + 65792);
+	/* The number stands where the channel was. */
+	if (r == 0 && *side == MUX_BACK &&
+	    (r = mux_frame(m, LINK_REQUEST, 1, msg + 1, LINK_REQUEST_PART)) == 0)
+		r = mux_frame(
+		    m, LINK_MORE, 1, msg + 1 + LINK_REQUEST_PART, 17 + 65792 - LINK_REQUEST_PART);
+	if (r == 0)
+		r = mux_pump(m);
+	mux_free(m);
+	assert_true(r == 0 || r == -ENOMEM);
+	return r;
+}
+
 /* A local channel whose peer takes nothing: what its owner says waits. */
 static int
 play_local(void *arg)
@@ -337,6 +366,16 @@ test_back_survives_each_failure(void **state)
 	assert_true(fault_each(FAULT_MEMORY, play, &s) >= 10);
 }
 
+static void
+test_long_requests_survive_each_failure(void **state)
+{
+	enum mux_side front = MUX_FRONT, back = MUX_BACK;
+
+	(void)state;
+	assert_true(fault_each(FAULT_MEMORY, play_long, &front) >= 5);
+	assert_true(fault_each(FAULT_MEMORY, play_long, &back) >= 5);
+}
+
 int
 main(void)
 {
@@ -346,6 +385,7 @@ main(void)
 		cmocka_unit_test(test_back_survives_each_failure),
 		cmocka_unit_test(test_forwards_survive_each_failure),
 		cmocka_unit_test(test_local_survives_each_failure),
+		cmocka_unit_test(test_long_requests_survive_each_failure),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,6 +129,7 @@ move_files(struct world *w)
 static void
 talk(struct world *w)
 {
+	static uint8_t command[LINK_REQUEST_PART];
 	uint8_t meta[256], open[300] = { 0 };
 	size_t len = rig_meta(meta);
 	int theirs[2];
@@ -150,7 +151,10 @@ talk(struct world *w)
 	send_to(w, FRONT, LINK_OPEN, 1, "\0\0\0\7session", 11);
 	send_to(w, BACK, LINK_OPEN_OK, 1, "", 0);
 	send_to(w, FRONT, LINK_REQUEST, 1, "\0\0\0\1\0\0\0\3env\1\0\0\0\4EVIL\0\0\0\1x", 25);
-	send_to(w, FRONT, LINK_REQUEST, 1, "\0\0\0\2\0\0\0\4exec\1\0\0\0\2id", 19);
+	/* In two frames: 0x00010000 bytes of a command. */
+	memcpy(command, "\0\0\0\2\0\0\0\4exec\1\0\1\0\0", 17);
+	send_to(w, FRONT, LINK_REQUEST, 1, command, LINK_REQUEST_PART);
+	send_to(w, FRONT, LINK_MORE, 1, command, 17 + 65536 - LINK_REQUEST_PART);
 	send_to(w, FRONT, LINK_DATA, 1, "ls\n", 3);
 	send_to(w, BACK, LINK_DATA, 1, "a b c", 5);
 	move_files(w);

@@ -3,7 +3,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 20
+plan 24
 rig_init && rig_target t1 || exit 1
 rig_key "$RIG/ca"
 rig_key "$RIG/ca2"
@@ -57,6 +57,15 @@ cert -n bob -O source-address=127.0.0.0/8
 is 'the right source address' "$(login 'echo in')" in
 cert -n bob -O force-command='echo forced'
 is 'the forced command runs instead' "$(login 'echo in')" forced
+# The bastion's own shell: the command is one of its own, or nothing.
+own() { IDENTITY=$RIG/c$n b_ssh -T -o "CertificateFile=$RIG/c$n-cert.pub" bob@127.0.0.1 "$@" 2>&1 </dev/null; }
+cert -n bob -O force-command='whoami --json'
+is 'and in the bastion'"'"'s own shell, whatever was asked for' "$(own hosts --json | jq -r .identity)" bob
+is 'also when it was its picker' "$(IDENTITY=$RIG/c$n b_ssh -tt -o "CertificateFile=$RIG/c$n-cert.pub" bob@127.0.0.1 2>/dev/null </dev/null | jq -r .identity)" bob
+cert -n bob -O force-command=uptime
+like 'one that is not a command of the bastion' "$(own hosts)" '^bastiond: uptime: not a command of the bastion'
+cert -n bob -O force-command=internal-sftp
+is 'and sftp needs a host' "$(own hosts)" 'bastiond: the certificate permits sftp alone, for which a host has to be named'
 cert -n bob -O clear
 is 'without permit-pty a command runs' "$(login 'echo in')" in
 like 'but no terminal is given' "$(IDENTITY=$RIG/c$n b_ssh -tt -o "CertificateFile=$RIG/c$n-cert.pub" "$(to t1)" tty 2>&1)" 'PTY allocation request failed|not a tty'

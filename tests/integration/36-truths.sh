@@ -5,11 +5,13 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 28
+plan 31
 
 rig_init
 printf 'keepalive: {interval: 1s, missed: 2}\n' >>"$RIG/b/bastiond.yaml"
 printf 'Authorized people only.\r\n\n\033[31mNo others.\n' >"$RIG/banner"
+printf '%s\n' 'Ciphers aes128-ctr,aes256-ctr' 'MACs hmac-sha1,hmac-sha2-512,hmac-sha2-256' >"$RIG/old.more"
+rig_target old - <"$RIG/old.more"
 printf '%s\n' "Banner $RIG/banner" 'ClientAliveInterval 1' 'ClientAliveCountMax 2' >"$RIG/t1.more"
 rig_target t1 - <"$RIG/t1.more"
 rig_direct_key t1
@@ -28,6 +30,19 @@ same() {
 }
 b_ssh -n "$(to t1)" true 2>/dev/null # the host key is known from here on
 direct t1 true 2>/dev/null </dev/null
+
+# A host with CTR ciphers and no MAC of the newer kind.
+is 'an old host is reached' "$(b_ssh -n "$(to old)" 'head -c 100000 /dev/zero | md5sum')" "$(head -c 100000 /dev/zero | md5sum)"
+# agreed: what the last session's back has agreed on with its host, from the record
+agreed() {
+	agreed_sid=$(last_sid)
+	wait_for 10 session_closed "$agreed_sid"
+	ctl export "$agreed_sid" --format json |
+		jq -r '.events[] | select(.type == "note" and .way == "back") | .payload | @base64d' | tr -d '\0'
+}
+like 'by what it has' "$(agreed)" 'aes256-ctr hmac-sha2-256( |$)'
+b_ssh -n "$(to t1)" true
+like 'a newer one gets better' "$(agreed)" 'aes[0-9]*-gcm@openssh.com '
 
 same 'nothing at all' true
 same 'a status' 'exit 7'

@@ -14,7 +14,8 @@ first_files=100
 # the store's file that the kernel keeps are not the program's.
 #   front, back: windows are as full as the other side is slow.
 #   recorder: a commit is of COMMIT_BYTES at most, twice (journal and blocks), in LMDB's pages, which it keeps for
-#   the next; how full the fullest was is chance. And lists of rsync, which go with their channel.
+#   the next; how full the fullest was is chance. What became of files that rsync sent to the target waits until the
+#   target says how all ended, up to RS_WAITING_MAX (16 MiB): that part is held to the first number only.
 #   keys: its table of the session ids that were signed for (KEYS_SEEN_SETS, 1 MiB) comes into use page by page.
 bounds='bastiond 8192 512
 front 16384 2048
@@ -168,6 +169,8 @@ in_small() {
 
 bounded() { # ROLE KIB
 	got=$(most main "$1")
+	waiting=$(most rsync "$1")
+	[ "$waiting" -le "$got" ] || got=$waiting
 	note "$1: $got KiB of its own at most, of $2"
 	[ "$got" != 0 ] && [ "$got" -le "$2" ]
 }
@@ -204,6 +207,7 @@ ok 'sftp moves them' many many_sftp
 ok 'sftp: each is in the record' all_named put
 ok 'scp -O moves them' many many_scp
 ok 'scp: each is in the record' all_named get
+echo rsync >"$RIG/phase"
 ok 'rsync moves them' many many_rsync
 ok 'rsync: each is in the record' all_named put
 touch "$RIG/enough"

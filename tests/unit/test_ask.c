@@ -825,6 +825,59 @@ forced(const struct set *s, const char *force, const char *name, const char *fie
 	buf_free(b);
 }
 
+/* The same in the bastion's own shell, where no rule is asked. */
+static void
+forced_shell(const char *force, const char *name, const char *field, enum pol_verdict want,
+    const char *want_text)
+{
+	struct leg leg = make_leg();
+	char command[256], want_frame[300];
+	struct buf *b = frame(LINK_REQUEST, name, &field, field != NULL ? 1 : 0);
+	struct buf *replacement = buf_new(ASK_FRAME_MAX);
+	struct ask a = { .type = LINK_REQUEST, .data = buf_ptr(b), .len = buf_len(b), .now_ns = 1 };
+	struct ask_verdict v;
+	size_t len = strlen(force);
+
+	strcpy(command, force);
+	leg.back = POL_BACK_SHELL;
+	leg.by_cert = true;
+	leg.permits = CERT_PERMIT_PTY;
+	leg.force_command = command;
+	assert_int_equal(ask_judge_shell(&leg, &a, replacement, &v), 0);
+	assert_int_equal(v.verdict, want);
+	assert_string_equal(v.text, want_text);
+	if (want == POL_REPLACE) {
+		memcpy(want_frame, "\0\0\0\11\0\0\0\4exec\1\0\0\0", 16);
+		want_frame[16] = (char)len;
+		memcpy(want_frame + 17, force, len);
+		assert_int_equal(buf_len(replacement), 17 + len);
+		assert_memory_equal(buf_ptr(replacement), want_frame, 17 + len);
+	} else {
+		assert_int_equal(buf_len(replacement), 0);
+	}
+	buf_free(replacement);
+	buf_free(b);
+}
+
+static void
+test_forced_commands_in_the_bastions_own_shell(void **state)
+{
+	static const char other[] = "the certificate forces another command than the one asked for";
+	static const char sftp[] =
+	    "the certificate permits sftp alone, for which a host has to be named";
+
+	(void)state;
+	forced_shell("hosts", "shell", NULL, POL_REPLACE, other);
+	forced_shell("hosts", "exec", "sessions", POL_REPLACE, other);
+	forced_shell("uptime", "exec", "hosts", POL_REPLACE, other);
+	forced_shell("hosts", "subsystem", "sftp", POL_REPLACE, other);
+	forced_shell("internal-sftp", "shell", NULL, POL_DENY, sftp);
+	forced_shell("internal-sftp", "exec", "hosts", POL_DENY, sftp);
+	forced_shell("hosts", "window-change", NULL, POL_ALLOW, "");
+	forced_shell("hosts", "pty-req", NULL, POL_ALLOW, "");
+	forced_shell("hosts", "odd", NULL, POL_DENY, "the bastion's own shell has no such request");
+}
+
 static void
 test_forced_commands(void **state)
 {
@@ -986,6 +1039,7 @@ main(void)
 		cmocka_unit_test(test_what_certificates_permit),
 		cmocka_unit_test(test_terms_of_files),
 		cmocka_unit_test(test_too_many_paths),
+		cmocka_unit_test(test_forced_commands_in_the_bastions_own_shell),
 		cmocka_unit_test(test_forced_commands),
 		cmocka_unit_test(test_cut_anywhere),
 		cmocka_unit_test(test_cut_forwards),
