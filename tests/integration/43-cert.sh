@@ -62,7 +62,7 @@ is 'with its exit status' $? 5
 is 'the record has what was asked for' \
 	"$(ctl export "$(last_sid)" --format json | jq -r '.events[] | select(.type == "request") | .way + " " + .text')" \
 	"$(printf 'front exec: true\nto-back exec: echo forced; exit 5')"
-like 'C27 the bastion itself has no such command' "$(login bob@127.0.0.1 whoami)" 'forces a command, which runs on a host'
+like 'C27 the bastion itself has no such command' "$(login bob@127.0.0.1 whoami)" 'echo forced; exit 5: not a command of the bastion'
 is 'C27 a shell: the forced one' "$(login -tt "$(to t1)" | tr -d '\r')" forced
 like 'C27 sftp: the forced one' "$(IDENTITY=$RIG/c$n sftp -q -b /dev/null -o "CertificateFile=$RIG/c$n-cert.pub" \
 	-o "IdentityFile=$RIG/c$n" -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=accept-new \
