@@ -110,7 +110,7 @@ misbehaves() { # NAME AUTH-ARGUMENTS
 	ok 'and nothing is left' wait_for 10 no_auth_left
 }
 misbehaves crashes 'crash:'
-like 'the event says that it was the stack' "$(last_denied)" 'pam'
+like 'the event says that it was the stack' "$(last_denied)" 'pam-broken'
 misbehaves 'leaves by exit' 'exit:0'
 misbehaves 'closes all descriptors' 'close: hang:'
 misbehaves 'sleeps for ever' 'hang:'
