@@ -34,14 +34,17 @@ void auth_list(const struct auth *a, const struct set *s, char *dst, size_t size
 /* keyboard-interactive is listed only so that who is denied hears the reference. */
 bool auth_only_explains(const struct auth *a, const struct set *s);
 
-/* auth_key.c, auth_pam.c, auth_jump.c: the request of r is of that kind, and may be. 0; -ENOMEM. */
+/* auth_key.c, auth_pam.c, auth_jump.c: the request of r is of that kind, and may be. */
 
+/* A key or certificate, offered or signed. 0; -ENOMEM. */
 int auth_publickey(struct auth *a, const struct auth_scene *scene, const uint8_t *msg,
     struct auth_result *r) MUST_CHECK;
+/* The first half of keyboard-interactive: whom PAM is to be asked about. 0; ERR_LIMIT. */
 int auth_keyboard(struct auth *a, const struct auth_scene *scene, struct auth_result *r) MUST_CHECK;
 /* r->pam is how the conversation came out. */
 int auth_keyboard_end(
     struct auth *a, const struct auth_scene *scene, struct auth_result *r) MUST_CHECK;
+/* A request within a connection that is logged in. 0; -ENOMEM. */
 int auth_jump(struct auth *a, const struct auth_scene *scene, const uint8_t *msg,
     struct auth_result *r) MUST_CHECK;
 /* The signature of the request, over the session id and the message (RFC 4252 section 7). 0; ERR_DENIED; -ENOMEM. */

@@ -1,7 +1,7 @@
 /*
  * OpenSSH certificates (PROTOCOL.certkeys), read by our own reader: a blob is taken apart completely before anything in
  * it is believed, and whatever this version does not know how to hold is a refusal. Semantics are those of OpenSSH
- * 10; where this reader is stricter, doc/man/policy.yaml.5 says so.
+ * 10; where this reader is stricter, doc/man/policy.yaml.5 says so, and tests/integration/44-cert-sshd.sh where sshd says yes.
  */
 #ifndef BASTION_CERT_H
 #define BASTION_CERT_H

@@ -216,7 +216,9 @@ on_talk_gone(void *arg, int err)
 
 	drop_edge(&a->talk, "talk", err);
 	if (!a->told)
-		auth_finish(a, POL_PAM_ABANDONED, "the person left");
+		auth_finish(a, POL_PAM_ABANDONED,
+		    err == ERR_PEER_GONE ? "the person left"
+					 : "who speaks with the person broke the rules");
 }
 
 /*

@@ -125,6 +125,7 @@ struct h_mode {
 	int (*run)(struct hostile *h, const struct h_mode *m);
 	const void *arg;
 };
-extern const struct h_mode h_front_modes[], h_edge_modes[], h_link_modes[], h_back_modes[];
+extern const struct h_mode h_front_modes[], h_edge_modes[], h_link_modes[], h_back_modes[],
+    h_talk_modes[];
 
 #endif

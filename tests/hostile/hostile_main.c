@@ -2,7 +2,8 @@
  * Tells one lie to a bastion whose fronts and backs are hostile_front and hostile_back.
  *
  *   bastion-hostile keys FILE NAME...     a new secret that all keys follow from; "NAME ssh-ed25519 BASE64" for each
- *   bastion-hostile list                  "MODE EVENT CHARGED TEXT" for each lie: what the audit log has of it
+ *   bastion-hostile list [talk]           "MODE EVENT CHARGED TEXT" for each lie: what the audit log has of it; talk: those that
+ *                                         are told in a conversation of keyboard-interactive
  *   bastion-hostile run FILE STATE PORT SOURCE LOGIN HOST-PORT MODE
  *       0: it came to nothing, "conn=N leg=N" says whose it was; 1: not so; 3: it could not be told
  */
@@ -28,7 +29,7 @@
 #define LONGEST_S 60 /* of one lie */
 
 static const struct h_mode *const tables[] = { h_front_modes, h_edge_modes, h_link_modes,
-	h_back_modes };
+	h_back_modes, h_talk_modes };
 
 static int
 keys(const char *file, char **names)
@@ -51,12 +52,13 @@ keys(const char *file, char **names)
 }
 
 static int
-list(void)
+list(bool talk)
 {
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		for (const struct h_mode *m = tables[i]; m->name != NULL; m++)
-			printf(
-			    "%s %s %s %s\n", m->name, m->event, m->charged ? "yes" : "no", m->says);
+			if (talk == (tables[i] == h_talk_modes))
+				printf("%s %s %s %s\n", m->name, m->event,
+				    m->charged ? "yes" : "no", m->says);
 	return 0;
 }
 
@@ -137,11 +139,12 @@ main(int argc, char **argv)
 		return 3;
 	if (argc >= 3 && strcmp(argv[1], "keys") == 0)
 		return keys(argv[2], argv + 3);
-	if (argc == 2 && strcmp(argv[1], "list") == 0)
-		return list();
+	if (argc >= 2 && strcmp(argv[1], "list") == 0)
+		return list(argc == 3);
 	if (argc != 9 || strcmp(argv[1], "run") != 0 || (m = find(argv[8])) == NULL) {
-		fprintf(stderr, "usage: bastion-hostile keys FILE NAME... | list | run FILE STATE "
-				"PORT SOURCE LOGIN HOST-PORT MODE\n");
+		fprintf(stderr,
+		    "usage: bastion-hostile keys FILE NAME... | list [talk] | run FILE STATE "
+		    "PORT SOURCE LOGIN HOST-PORT MODE\n");
 		return 2;
 	}
 	alarm(LONGEST_S);

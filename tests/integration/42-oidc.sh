@@ -6,7 +6,7 @@
 
 [ -f "$BASTION_BIN/pam_bastion_oidc.so" ] || skip_all 'built without pam_bastion_oidc.so'
 oidc_need
-plan 83
+plan 87
 
 ok 'the provider is up' oidc_up
 mkdir "$RIG/pam.d"
@@ -212,6 +212,39 @@ no_fault
 fault /token big
 not_ok 'a token of 10 MB' login oidc alice alice
 no_fault
+
+# The page in a real browser.
+skipped() { # WHY NAME...
+	skipped_why=$1
+	shift
+	for name in "$@"; do pass "$name # SKIP $skipped_why"; done
+}
+if command -v chromium >/dev/null; then
+	ask oidc alice 203.0.113.5 BASTION_TARGET=web1
+	shown
+	page=$(timeout 30 node "$RIG/op/browser.mjs" "$url" alice "$RIG/op/op.pem" 2>"$RIG/browser.log")
+	like 'Chromium shows who asks' "$page" '^asked: alice on web1 from 203.0.113.5$'
+	ok 'Chromium: approved' ended
+else
+	skipped 'needs chromium: contrib/install-deps --test' 'Chromium shows who asks' 'Chromium: approved'
+fi
+
+# Another program for the same grant, Debian's sssd-idp, comes to the same end with this provider.
+child=/usr/libexec/sssd/oidc_child
+run_child() { # WHAT: with the answer of the step before on stdin
+	timeout 20 "$child" "$1" --issuer-url="$oidc_issuer" --client-id=bastiond --ca-db="$RIG/op/ca.pem" \
+		--scope='openid profile email groups' --logger=stderr 2>>"$RIG/child.log"
+}
+if [ -x "$child" ]; then
+	run_child --get-device-code >"$RIG/device" </dev/null
+	url=$(sed -n 's/^oauth2 //p' "$RIG/device" | jq -r .verification_uri_complete)
+	oidc_person "$url" alice >/dev/null
+	is "sssd's oidc_child: the same person" "$(head -n 1 "$RIG/device" | run_child --get-access-token)" alice
+	login oidc alice alice
+	like 'by the same subject' "$out" "^env: BASTION_SUBJECT=$oidc_issuer alice\$"
+else
+	skipped 'needs sssd-idp: contrib/install-deps --test' "sssd's oidc_child: the same person" 'by the same subject'
+fi
 
 # People who leave, and limits.
 GONE=1 ask oidc alice 203.0.113.5 BASTION_REFERENCE=r1

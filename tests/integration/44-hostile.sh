@@ -6,9 +6,12 @@
 
 liar=$BASTION_BIN/bastion-hostile
 [ -x "$liar" ] || skip_all 'bastion-hostile is not built'
-"$liar" list | grep -E "${HOSTILE_ONLY:-.}" >"${TMPDIR:-/tmp}/hostile.$$"
-plan $(($(wc -l <"${TMPDIR:-/tmp}/hostile.$$") + 9))
-mv "${TMPDIR:-/tmp}/hostile.$$" "$RIG/modes"
+# Conversations are where bastiond-auth is.
+{
+	"$liar" list
+	if [ -x "$BASTION_BIN/bastiond-auth" ]; then "$liar" list talk; fi
+} | grep -E "${HOSTILE_ONLY:-.}" >"$RIG/modes"
+plan $(($(wc -l <"$RIG/modes") + 9))
 
 # The programs are opened in the folder of the daemon: one where front and back are others.
 programs() {
@@ -28,6 +31,12 @@ programs() {
 started() {
 	rig_init || return 1
 	sed -i 's|^penalties:.*|penalties: {exempt: ["127.0.0.0/24"]}|' "$RIG/b/bastiond.yaml"
+	if [ -x "$BASTION_BIN/bastiond-auth" ]; then
+		mkdir "$RIG/pam.d"
+		printf 'auth required pam_unix.so\naccount required pam_permit.so\n' >"$RIG/pam.d/asks"
+		sed -i "s|^  methods:.*|  methods: [publickey, keyboard-interactive]\n  pam: {service: asks, confdir: $RIG/pam.d}|" \
+			"$RIG/b/bastiond.yaml"
+	fi
 	rig_target t1 || return 1
 	"$liar" keys "$RIG/secret" eve bob h1 h2 >"$RIG/keys" || return 1
 	hport=$(rig_port)

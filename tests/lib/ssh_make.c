@@ -10,6 +10,7 @@
 #include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -178,6 +179,17 @@ make_key_line(const struct make_key *k, const char *name)
 		   name[0] != '\0' ? " " : "", name) > 0);
 	free(b64);
 	return line;
+}
+
+void
+make_key_write(const struct make_key *k, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
+
+	assert(f != NULL);
+	assert(PEM_write_PrivateKey(f, k->pkey, NULL, NULL, 0, NULL, NULL) == 1);
+	assert(fclose(f) == 0);
 }
 
 static void

@@ -21,6 +21,9 @@ const uint8_t *make_key_blob(const struct make_key *k, size_t *ret_len);
 /* "type base64 name"; owned by caller, free(). */
 char *make_key_line(const struct make_key *k, const char *name);
 
+/* Its private half as PEM, for the owner alone, as ssh reads it for ECDSA and RSA. */
+void make_key_write(const struct make_key *k, const char *path);
+
 /* How a signature is made; all zero: as it should be (a touched security key, rsa-sha2-512). */
 struct make_how {
 	const char *name;   /* inside the blob; NULL: the key's own */

@@ -677,12 +677,24 @@ test_what_certificates_permit(void **state)
 	struct set *s = make_set(RULE("{forward: [\"*:*\", \"unix:/x\"]}, {remote_forward: "
 				      "[\"*:*\", \"unix:/x\"]}, agent, x11"));
 	struct set *none = make_set(RULE("shell"));
+	static const char forces[] =
+	    "the certificate forces a command, and permits nothing beside it";
 	struct leg leg = make_leg();
+	char command[] = "id";
 
 	(void)state;
 	leg.by_cert = true;
 	leg.permits = CERT_PERMIT_PTY | CERT_PERMIT_USER_RC;
 	STEPS(&leg, s, no);
+	/* C27 */
+	leg.permits = CERT_PERMIT_PORT_FORWARDING;
+	leg.force_command = command;
+	STEPS(&leg, s,
+	    ((const struct step[]){
+		{ false, LINK_OPEN, "direct-tcpip", "db 80 - 0", POL_DENY, forces },
+		{ false, LINK_OPEN, "direct-streamlocal@openssh.com", "/x - 0", POL_DENY, forces },
+		{ false, LINK_GLOBAL, "tcpip-forward", "localhost 80", POL_DENY, forces } }));
+	leg.force_command = NULL;
 	leg.permits = CERT_PERMIT_PORT_FORWARDING;
 	STEPS(&leg, s, forwards);
 	leg.permits = 0;

@@ -418,7 +418,8 @@ test_a_login_and_its_grant(void **state)
 		else
 			assert_string_equal(text, values[byte]);
 		if (buf_len(part) == 0)
-			assert_int_equal(seen, 0x7feu | 1u << REC_META_FILES | 1u << REC_META_METHODS);
+			assert_int_equal(
+			    seen, 0x7feu | 1u << REC_META_FILES | 1u << REC_META_METHODS);
 	}
 	buf_free(part);
 	/* The vault's part. */
