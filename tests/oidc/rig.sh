@@ -3,18 +3,27 @@
 
 : "${BASTION_NPM_OIDC:=${TMPDIR:-/tmp}/bastion-npm-$(id -u)-oidc}" # kept between runs
 
+oidc_installed() {
+	for oidc_package in oidc-provider jose playwright-core; do
+		[ -f "$BASTION_NPM_OIDC/node_modules/$oidc_package/package.json" ] || return 1
+	done
+}
+
+# Two tests at a time may come here.
+oidc_install() {
+	mkdir -p "$BASTION_NPM_OIDC" && (
+		flock 9
+		oidc_installed && exit 0
+		cd "$BASTION_NPM_OIDC" && npm install --no-audit --no-fund --silent --ignore-scripts oidc-provider@9 jose@6 \
+			playwright-core@1 >"$RIG/npm.log" 2>&1
+	) 9>"$BASTION_NPM_OIDC/lock"
+}
+
 # oidc_need: what npm has, or the whole test is skipped.
 oidc_need() {
 	command -v node >/dev/null || skip_all 'needs node: contrib/install-deps --test'
 	command -v npm >/dev/null || skip_all 'needs npm: contrib/install-deps --test'
-	mkdir -p "$BASTION_NPM_OIDC"
-	# Two tests at a time may come here.
-	(
-		flock 9
-		[ -d "$BASTION_NPM_OIDC/node_modules/oidc-provider" ] && [ -d "$BASTION_NPM_OIDC/node_modules/playwright-core" ] && exit 0
-		cd "$BASTION_NPM_OIDC" && npm install --no-audit --no-fund --silent --ignore-scripts oidc-provider@9 jose@6 \
-			playwright-core@1 >"$RIG/npm.log" 2>&1
-	) 9>"$BASTION_NPM_OIDC/lock" || skip_all 'npm cannot install oidc-provider'
+	oidc_installed || oidc_install || skip_all 'npm cannot install oidc-provider'
 	# Modules are looked for beside the script.
 	mkdir -p "$RIG/op"
 	cp "$BASTION_SRC"/tests/oidc/*.mjs "$RIG/op/"
