@@ -52,7 +52,7 @@ AC_DEFUN([BASTION_LIBRARIES], [
 AC_DEFUN([BASTION_OIDC], [
   AC_ARG_WITH([oidc],
     [AS_HELP_STRING([--without-oidc], [do not build pam_bastion_oidc.so (which needs libcurl and libqrencode)])],
-    [bastion_oidc=$withval], [bastion_oidc=yes])
+    [bastion_oidc=$withval], [bastion_oidc="${with_pam-yes}"])
   AC_ARG_WITH([pamdir],
     [AS_HELP_STRING([--with-pamdir=DIR], [where PAM modules are installed @<:@LIBDIR/security@:>@])],
     [pamdir=$withval], [pamdir='${libdir}/security'])
