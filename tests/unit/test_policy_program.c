@@ -214,6 +214,8 @@ policy_text(const char *rules)
 	"exec, "                                                                                   \
 	"sftp]}\n"
 
+static const char *chain = "publickey"; /* the only way in */
+
 /* Returns what POL_LOADED says; text: its line. */
 static int
 load(struct rig *rig, uint32_t next_leg, const char *rules, char *text, size_t size)
@@ -228,7 +230,7 @@ load(struct rig *rig, uint32_t next_leg, const char *rules, char *text, size_t s
 	load_file(rig, POL_FILE_USER_CA, "ca.pub", line, strlen(line));
 	MUST(buf_put_u32(b, 3));
 	MUST(buf_put_u32(b, 1));
-	MUST(buf_put_cstr(b, "publickey"));
+	MUST(buf_put_cstr(b, chain));
 	MUST(buf_put(b, "\0\0\0", 3));
 	MUST(buf_put_u64(b, 300 * CLOCK_NS_PER_S));
 	MUST(ipc_plain_send(rig->broker, POL_LOAD_END, 5, buf_ptr(b), buf_len(b), NULL, 0));
@@ -1765,6 +1767,247 @@ test_the_sandbox_is_closed(void **state)
 }
 #endif
 
+/* PAM. */
+
+static void
+load_keyboard(struct rig *rig)
+{
+	chain = "keyboard-interactive";
+	load_usual(rig);
+	chain = "publickey";
+}
+
+static void
+ask_keyboard(const struct front *f, const char *user)
+{
+	const struct make_request q = { .user = user, .method = "keyboard-interactive" };
+	size_t len;
+	uint8_t *msg = make_request(&q, &len);
+
+	MUST(ipc_plain_send(f->fd, POL_AUTH_REQUEST, 0, msg, len, NULL, 0));
+	free(msg);
+}
+
+/* What policy wants of the broker about an attempt of this number. */
+static void
+expect_attempt(struct rig *rig, const struct front *f, uint16_t type, uint32_t attempt)
+{
+	struct ipc_msg msg = expect(rig->broker, type, f->id);
+	const uint8_t want[8] = { 0, 0, 0, (uint8_t)attempt };
+
+	assert_int_equal(msg.len, type == POL_WANT_AUTH ? 8 : 4);
+	assert_memory_equal(msg.data, want, msg.len);
+}
+
+/* The end that a bastiond-auth would have. */
+static int
+give_auth(struct rig *rig, const struct front *f, uint32_t attempt)
+{
+	const uint8_t number[4] = { 0, 0, 0, (uint8_t)attempt };
+
+	return give_edge(rig, POL_AUTH_EDGE, f->id, number, sizeof(number));
+}
+
+static void
+say_gone(struct rig *rig, const struct front *f, uint32_t attempt, const char *how)
+{
+	struct buf *b = buf_new(64);
+
+	MUST(buf_put_u32(b, attempt));
+	MUST(buf_put_cstr(b, how));
+	MUST(ipc_plain_send(rig->broker, POL_AUTH_GONE, f->id, buf_ptr(b), buf_len(b), NULL, 0));
+	buf_free(b);
+}
+
+static void
+say_result(int auth, enum pol_pam result, const char *user, const char *group)
+{
+	struct buf *b = buf_new(512);
+
+	MUST(buf_put_u8(b, (uint8_t)result));
+	MUST(buf_put_cstr(b, "account"));
+	MUST(buf_put_cstr(b, "words"));
+	MUST(buf_put_cstr(b, user));
+	MUST(buf_put_u32(b, group != NULL ? 1 : 0));
+	if (group != NULL)
+		MUST(buf_put_cstr(b, group));
+	MUST(buf_put_cstr(b, ""));
+	MUST(ipc_plain_send(auth, POL_PAM_RESULT, 0, buf_ptr(b), buf_len(b), NULL, 0));
+	buf_free(b);
+}
+
+/* Up to a conversation that may say how it came out. */
+static int
+converse(struct rig *rig, const struct front *f, uint32_t attempt)
+{
+	int auth;
+
+	ask_keyboard(f, "alice+root+web1");
+	expect_attempt(rig, f, POL_WANT_AUTH, attempt);
+	auth = give_auth(rig, f, attempt);
+	(void)expect(auth, POL_PAM_START, 0);
+	return auth;
+}
+
+static void
+expect_pam_denied(struct rig *rig, const struct front *f, const char *reason)
+{
+	expect_answer(f, POL_AUTH_FAILURE);
+	event_with(rig, "auth.denied", "reason", reason);
+	expect_failed(rig, f, POL_FAILURE_AUTH);
+}
+
+static void
+expect_start(int auth)
+{
+	static const char *const texts[] = { "root@web1", NULL, "" };
+	struct ipc_msg msg = expect(auth, POL_PAM_START, 0);
+	struct buf *b = buf_view(msg.data, msg.len);
+	char text[300];
+	uint64_t ns;
+	uint32_t port;
+
+	MUST(buf_get_cstr(b, text, sizeof(text)));
+	assert_string_equal(text, "alice");
+	MUST(buf_get_cstr(b, text, sizeof(text)));
+	assert_string_equal(text, "192.0.2.7");
+	MUST(buf_get_u32(b, &port));
+	assert_int_equal(port, 40000);
+	for (int i = 0; i < 3; i++) {
+		MUST(buf_get_cstr(b, text, sizeof(text)));
+		if (texts[i] != NULL)
+			assert_string_equal(text, texts[i]);
+		else
+			assert_int_equal(strlen(text), 16); /* the reference */
+	}
+	MUST(buf_get_u64(b, &ns));
+	assert_true(ns == 300 * CLOCK_NS_PER_S);
+	MUST(buf_end(b));
+	buf_free(b);
+}
+
+static void
+test_pam_lets_in_and_is_told_for_whom(void **state)
+{
+	struct rig *rig = *state;
+	struct front f;
+	int auth;
+
+	load_keyboard(rig);
+	f = connect_known(rig);
+	ask_keyboard(&f, "alice+root+web1");
+	expect_attempt(rig, &f, POL_WANT_AUTH, 1);
+	auth = give_auth(rig, &f, 1);
+	expect_start(auth);
+	say_result(auth, POL_PAM_OK, "alice", NULL);
+	(void)expect(rig->broker, POL_AUTHENTICATED, f.id);
+	(void)expect(rig->broker, POL_GRANT, 1);
+	expect_answer(&f, POL_AUTH_SUCCESS);
+	json_node_free(event(rig, "auth.allowed"));
+	/* It has been heard: that is all. */
+	expect_closed(auth);
+	say_gone(rig, &f, 1, "exit 0");
+	expect_silence(f.fd, 20);
+	fd_close(&auth);
+	fd_close(&f.fd);
+}
+
+static void
+test_a_conversation_that_says_nothing_is_a_no(void **state)
+{
+	static const char *const ends[] = { "signal 11", "exit 0", "not-started", "timeout" };
+	struct rig *rig = *state;
+
+	load_keyboard(rig);
+	for (unsigned i = 0; i < 4; i++) {
+		struct front f = connect_known(rig);
+		int auth = -1;
+
+		ask_keyboard(&f, "alice+root+web1");
+		expect_attempt(rig, &f, POL_WANT_AUTH, 1);
+		if (i < 2) {
+			auth = give_auth(rig, &f, 1);
+			(void)expect(auth, POL_PAM_START, 0);
+			fd_close(&auth);
+			expect_silence(f.fd, 20);
+		}
+		/* Of another attempt: nothing. */
+		say_gone(rig, &f, 2, "exit 0");
+		expect_silence(f.fd, 20);
+		say_gone(rig, &f, 1, ends[i]);
+		expect_pam_denied(rig, &f, i == 3 ? "pam-abandoned" : "pam-broken");
+		fd_close(&f.fd);
+	}
+}
+
+static void
+test_bad_results_are_none(void **state)
+{
+	struct rig *rig = *state;
+
+	load_keyboard(rig);
+	for (int i = 0; i < 3; i++) {
+		struct front f = connect_known(rig);
+		int auth = converse(rig, &f, 1);
+
+		if (i == 0)
+			MUST(ipc_plain_send(auth, POL_PAM_RESULT, 0,
+			    "\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 22, NULL, 0));
+		else
+			say_result(auth, i == 1 ? (enum pol_pam)9 : POL_PAM_OK, "alice",
+			    i == 1 ? NULL : "a\nb");
+		expect_attempt(rig, &f, POL_STOP_AUTH, 1);
+		say_gone(rig, &f, 1, "signal 9");
+		expect_pam_denied(rig, &f, "pam-broken");
+		fd_close(&auth);
+		fd_close(&f.fd);
+	}
+}
+
+static void
+test_an_abandoned_conversation_counts_no_more(void **state)
+{
+	struct rig *rig = *state;
+	struct front f;
+	int auth, next;
+
+	load_keyboard(rig);
+	f = connect_known(rig);
+	auth = converse(rig, &f, 1);
+	MUST(ipc_plain_send(f.fd, POL_AUTH_ABANDON, 0, NULL, 0, NULL, 0));
+	expect_attempt(rig, &f, POL_STOP_AUTH, 1);
+	expect_pam_denied(rig, &f, "pam-abandoned");
+	expect_closed(auth);
+	fd_close(&auth);
+	/* The next one waits until the first is dead, and its edge is not taken for the second's. */
+	ask_keyboard(&f, "alice+root+web1");
+	expect_attempt(rig, &f, POL_STOP_AUTH, 1);
+	auth = give_auth(rig, &f, 1);
+	expect_closed(auth);
+	fd_close(&auth);
+	say_gone(rig, &f, 1, "signal 9");
+	expect_attempt(rig, &f, POL_WANT_AUTH, 2);
+	next = give_auth(rig, &f, 2);
+	(void)expect(next, POL_PAM_START, 0);
+	say_result(next, POL_PAM_DENIED, "alice", NULL);
+	expect_pam_denied(rig, &f, "pam-denied");
+	fd_close(&next);
+	fd_close(&f.fd);
+}
+
+static void
+test_what_was_not_asked_cannot_be_abandoned(void **state)
+{
+	struct rig *rig = *state;
+	struct front f;
+
+	load_keyboard(rig);
+	f = connect_known(rig);
+	MUST(ipc_plain_send(f.fd, POL_AUTH_ABANDON, 0, NULL, 0, NULL, 0));
+	expect_closed(f.fd);
+	fd_close(&f.fd);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -1795,6 +2038,11 @@ main(void)
 		T(test_host_certificates),
 		T(test_what_the_vault_tells),
 		T(test_status),
+		T(test_pam_lets_in_and_is_told_for_whom),
+		T(test_a_conversation_that_says_nothing_is_a_no),
+		T(test_bad_results_are_none),
+		T(test_an_abandoned_conversation_counts_no_more),
+		T(test_what_was_not_asked_cannot_be_abandoned),
 		T(test_jumps_that_lead_nowhere),
 		T(test_a_jump_and_its_grant),
 		T(test_an_inner_login_that_is_refused),
