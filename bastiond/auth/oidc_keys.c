@@ -10,11 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #include "bastiond/auth/oidc_jwk.h"
 #include "bastiond/auth/oidc_keys.h"
 #include "lib/clock.h"
 #include "lib/file.h"
-#include "lib/hash.h"
 #include "lib/json.h"
 #include "lib/str.h"
 
@@ -57,10 +58,11 @@ oidc_state_check(const struct oidc_conf *conf, struct oidc_why *why)
 static int
 keys_path(const struct oidc_conf *conf, char *dst, size_t size)
 {
-	uint8_t hash[HASH_LEN];
+	uint8_t hash[crypto_hash_sha256_BYTES];
 	char hex[2 * 8 + 1];
 
-	hash_sha256(conf->issuer, strlen(conf->issuer), hash);
+	/* Not lib/hash.h, which keeps something for as long as the program runs: modules are unloaded. */
+	(void)crypto_hash_sha256(hash, (const uint8_t *)conf->issuer, strlen(conf->issuer));
 	return str_format(dst, size, "%s/keys-%s.json", conf->state, str_hex(hex, hash, 8));
 }
 

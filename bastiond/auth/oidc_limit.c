@@ -13,25 +13,30 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #include "bastiond/auth/oidc_limit.h"
 #include "lib/buf.h"
 #include "lib/clock.h"
 #include "lib/file.h"
-#include "lib/hash.h"
 #include "lib/str.h"
 
 #define HOUR_NS (3600 * CLOCK_NS_PER_S)
 #define ROW_LEN 16u
 #define SLOTS 1024u /* bytes behind the hash of one source; per_source is at most 1000 */
 
-/* 48 bits of a name's hash: it is a place in a file, too. */
+/* 48 bits of a name's hash: it is a place in a file, too. kind: of the name, so that equal ones differ. */
 static uint64_t
 name_hash(const char *kind, const char *name)
 {
-	uint8_t hash[HASH_LEN];
+	uint8_t hash[crypto_hash_sha256_BYTES];
+	crypto_hash_sha256_state state;
 	uint64_t v = 0;
 
-	hash_sha256_parts(kind, strlen(kind) + 1, name, strlen(name), NULL, 0, hash);
+	(void)crypto_hash_sha256_init(&state);
+	(void)crypto_hash_sha256_update(&state, (const uint8_t *)kind, strlen(kind) + 1);
+	(void)crypto_hash_sha256_update(&state, (const uint8_t *)name, strlen(name));
+	(void)crypto_hash_sha256_final(&state, hash);
 	for (size_t i = 0; i < 6; i++)
 		v = v << 8 | hash[i];
 	return v;

@@ -18,7 +18,6 @@
 #include "bastiond/auth/oidc_qr.h"
 #include "lib/clock.h"
 #include "lib/file.h"
-#include "lib/hash.h"
 #include "lib/str.h"
 
 #define SLOWER_S 5u /* RFC 8628 section 3.5 */
@@ -287,10 +286,6 @@ oidc_login(const struct oidc_conf *conf, const struct oidc_ask *ask, const struc
 		goto out;
 	}
 	*l = (struct login){ .conf = conf, .ask = ask, .talk = talk, .why = why };
-	if (hash_init() != 0) {
-		r = oidc_why(why, OIDC_END_SYSTEM, ERR_CRYPTO, "OpenSSL does not start");
-		goto out;
-	}
 	if ((r = oidc_state_check(conf, why)) == 0 &&
 	    (r = oidc_limit_take(conf, ask->source, ask->person, &slot_fd, why)) == 0 &&
 	    (r = start(l)) == 0 && (r = poll_token(l, &token)) == 0 &&
