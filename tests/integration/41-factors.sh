@@ -5,7 +5,7 @@
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
 [ -x "$BASTION_BIN/bastiond-auth" ] || skip_all 'built without PAM'
-plan 58
+plan 66
 rig_init && rig_target t1 && rig_target safe || exit 1
 mkdir "$RIG/pam"
 as=
@@ -217,6 +217,40 @@ cat >"$RIG/pam/test" <<PAM
 auth required $RIG/pam/pam_play.so [hidden:Code: =4711]
 account required $RIG/pam/pam_play.so
 PAM
+
+# From the list of hosts: asked for on its terminal, once for the connection.
+cat >"$RIG/term" <<SH
+#!/bin/sh
+ssh -tt $(rig_opts) -p $bastion_port alice@127.0.0.1
+exec sleep 60
+SH
+chmod +x "$RIG/term"
+t_mux() { tmux -S "$RIG/tmux" "$@"; }
+shows() { t_mux capture-pane -p -t a | grep -Eq -- "$1"; }
+asks() { t_mux capture-pane -p -t a | grep . | tail -n 1 | grep -q '^Code:'; }
+keys() { t_mux send-keys -t a "$@"; }
+if command -v tmux >/dev/null; then
+	t_mux -f /dev/null new-session -d -s a -x 80 -y 24 "$RIG/term"
+	ok 'a list of hosts' wait_for 10 shows '2 of 2 hosts'
+	keys safe Enter
+	ok 'a host whose rule asks is asked for' wait_for 10 asks
+	keys 0815 Enter
+	ok 'a wrong answer leads back to the list' wait_for 10 shows 'second factor was not accepted; reference'
+	unlike 'and was not shown' "$(t_mux capture-pane -p -t a)" 0815
+	ok 'where it can be chosen again' wait_for 10 shows '> safe'
+	keys Enter
+	ok 'asked anew' wait_for 10 asks
+	keys 4711 Enter
+	on_host() {
+		keys 'echo $((6 * 7))on' Enter
+		wait_for 2 shows '^42on'
+	}
+	ok 'the right one connects' wait_for 15 on_host
+	is 'both methods are in the record' "$(ctl sessions list --json | jq -r '[.[] | select(.state == "open" and .host == "safe")][-1].credential.methods')" publickey,keyboard-interactive
+	t_mux kill-session -t a
+else
+	for n in 1 2 3 4 5 6 7 8; do pass "the list of hosts $n # SKIP there is no tmux"; done
+fi
 
 # Who has nothing but unknown keys.
 IDENTITY=$RIG/mallory f_ssh "$me" 'echo in'
