@@ -6,6 +6,10 @@
 
 [ -f "$BASTION_BIN/pam_bastion_oidc.so" ] || skip_all 'built without pam_bastion_oidc.so'
 oidc_need
+# In a sanitizer build: LeakSanitizer itself crashes now and then in a program that unloaded a library whose threads have ended
+# (libcurl's resolver). Everything else is still looked for.
+ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+export ASAN_OPTIONS
 plan 87
 
 ok 'the provider is up' oidc_up
