@@ -77,7 +77,7 @@ is 'list --json: exactly the fields' "$(ctl sessions list --json | jq -c '.[0] |
 is 'list --json: and of a channel' "$(ctl --json sessions list | jq -c '.[0].channels[0] | keys_unsorted')" \
 	'["n","kind","command","exit_status","bytes_in","bytes_out","bytes_err"]'
 is 'list --json: and of a credential' "$(ctl --json sessions list | jq -c '.[0].credential | keys_unsorted')" \
-	'["type","fingerprint","key_id","serial"]'
+	'["type","fingerprint","key_id","serial","methods","subject"]'
 is 'list --json: values' "$(ctl sessions --json list | jq -c '.[] | [.identity, .host, .state, .started_at, .end_reason, .files, (.channels | length)]' | head -n 1)" \
 	'["alice","web1","closed","2026-01-02T03:04:05.000000006Z","client",[],1]'
 is 'list --json: exit status, and none of a signal' "$(ctl sessions list --json | jq -c '[.[0:2][].channels[0].exit_status]')" '[3,null]'
