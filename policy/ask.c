@@ -88,6 +88,9 @@ ask_rules(struct judge *j, unsigned rights, const char *command, const struct fo
 	q.rights = rights;
 	q.command = command;
 	q.forward = forward;
+	/* As at login: also a rule that came since, or whose hours have begun, closes the host to who has one factor. */
+	if (!who.mfa && rules_mfa(j->set->model, &q))
+		return 0;
 	if (!rules_decide(j->set->model, &q, &j->out->rule, &left))
 		return 0;
 	return rights != 0 ? left & rights : left;

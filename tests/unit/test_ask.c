@@ -1014,6 +1014,33 @@ test_cut_forwards(void **state)
 	set_free(s);
 }
 
+/* A rule that asks for a second factor came after the login: what a wider rule gives is no way around it. */
+static void
+test_a_second_factor_that_is_asked_for_since(void **state)
+{
+	static const struct row without[] = {
+		{ false, LINK_OPEN, "session", { NULL }, POL_DENY, "nothing is allowed any more" },
+		{ false, LINK_REQUEST, "shell", { NULL }, POL_DENY, "a shell is not allowed" },
+		{ false, LINK_REQUEST, "exec", { "id" }, POL_DENY, "this command is not allowed" },
+		{ false, LINK_REQUEST, "subsystem", { "sftp" }, POL_DENY, "sftp is not allowed" },
+	};
+	static const struct row with[] = {
+		{ false, LINK_OPEN, "session", { NULL }, POL_ALLOW, NULL },
+		{ false, LINK_REQUEST, "shell", { NULL }, POL_ALLOW, NULL },
+		{ false, LINK_REQUEST, "subsystem", { "sftp" }, POL_ALLOW, NULL },
+	};
+	struct set *s = make_set(RULE("shell, exec")
+	    "  - {name: narrow, who: {users: [alice]}, where: {hosts: [web1]}, as: [root], may: "
+	    "[sftp], how: {mfa: true}}\n");
+	struct leg leg = make_leg();
+
+	(void)state;
+	CHECK(&leg, s, without);
+	leg.mfa = true;
+	CHECK(&leg, s, with);
+	set_free(s);
+}
+
 static void
 test_nul_in_a_command(void **state)
 {
@@ -1055,6 +1082,7 @@ main(void)
 		cmocka_unit_test(test_forced_commands),
 		cmocka_unit_test(test_cut_anywhere),
 		cmocka_unit_test(test_cut_forwards),
+		cmocka_unit_test(test_a_second_factor_that_is_asked_for_since),
 		cmocka_unit_test(test_nul_in_a_command),
 	};
 
