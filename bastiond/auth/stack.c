@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 
 #include "bastiond/auth/stack.h"
 #include "lib/buf.h"
+#include "lib/file.h"
 #include "lib/ipc.h"
 #include "lib/str.h"
 #include "policy/policy_proto.h"
@@ -221,14 +223,21 @@ take_order(struct stack *s, const struct ipc_msg *msg)
 	return r;
 }
 
+/* Opened as PAM will: a file that is there and cannot be read (its mode, or where a link of that name leads) is none to PAM. */
 static bool
 is_file(const char *dir, const char *name)
 {
 	char path[PATH_MAX];
 	struct stat st;
+	bool is;
+	int fd;
 
-	return str_format(path, sizeof(path), "%s/%s", dir, name) == 0 && stat(path, &st) == 0 &&
-	       S_ISREG(st.st_mode);
+	if (str_format(path, sizeof(path), "%s/%s", dir, name) != 0 ||
+	    (fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) < 0)
+		return false;
+	is = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	fd_close(&fd);
+	return is;
 }
 
 /* PAM itself would take the service "other", which nobody has meant for this. */
@@ -370,7 +379,7 @@ run(struct stack *s)
 	int e;
 
 	if (!service_exists(s)) {
-		s->said = "there is no such PAM service";
+		s->said = "there is no such PAM service, or its file cannot be read";
 		return POL_PAM_BROKEN;
 	}
 	e = start(s);

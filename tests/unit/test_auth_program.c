@@ -342,6 +342,35 @@ test_a_stack_that_is_not_there_lets_nobody_in(void **state)
 	expect_result(POL_PAM_DENIED, "authenticate");
 }
 
+/* What stands there and cannot be read would be "other", too: here it lies where modules do not reach, and is nobody's to read. */
+static void
+test_a_stack_that_cannot_be_read_lets_nobody_in(void **state)
+{
+	char outside[] = "/tmp/auth-outside-XXXXXX", link[PATH_MAX];
+	int fd;
+
+	(void)state;
+#ifdef WITH_SANITIZER
+	if (geteuid() == 0) {
+		puts("# no sandbox in a build with sanitizers, and root reads everything");
+		skip();
+	}
+#endif
+	fd = mkstemp(outside);
+	assert_true(fd >= 0 && fchmod(fd, 0) == 0);
+	fd_close(&fd);
+	snprintf(link, sizeof(link), "%s/outside", dir);
+	assert_int_equal(symlink(outside, link), 0);
+	write_service("other", AUTH GOOD_ACCOUNT);
+	spawn();
+	order_stack("outside");
+	order_user("alice", LONGEST);
+	expect_result(POL_PAM_BROKEN, "start");
+	assert_non_null(strstr(result.said, "no such PAM service"));
+	unlink(link);
+	unlink(outside);
+}
+
 /* Conversations. */
 
 static void
@@ -784,6 +813,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_what_the_answers_of_pam_mean),
 		T(test_a_stack_that_is_not_there_lets_nobody_in),
+		T(test_a_stack_that_cannot_be_read_lets_nobody_in),
 		T(test_many_rounds_with_echo_and_without),
 		T(test_a_wrong_answer_is_denied),
 		T(test_several_prompts_at_once),
