@@ -416,9 +416,10 @@ on_front_gone(void *arg, int err)
 		serve_conn_alarm(c, "rules-broken", err_str(err));
 	ipc_free(c->front);
 	c->front = NULL;
-	/* What it asked before is nobody's any more: a late session id must not let it in. */
+	/* What it asked before is nobody's any more: neither a late session id nor what PAM comes to may let it in. */
 	free(c->waiting);
 	c->waiting = NULL;
+	serve_pam_stop(&c->pam);
 }
 
 void

@@ -1029,9 +1029,9 @@ test_a_second_factor_that_is_asked_for_since(void **state)
 		{ false, LINK_REQUEST, "shell", { NULL }, POL_ALLOW, NULL },
 		{ false, LINK_REQUEST, "subsystem", { "sftp" }, POL_ALLOW, NULL },
 	};
-	struct set *s = make_set(RULE("shell, exec")
-	    "  - {name: narrow, who: {users: [alice]}, where: {hosts: [web1]}, as: [root], may: "
-	    "[sftp], how: {mfa: true}}\n");
+	struct set *s = make_set(RULE("shell, exec") "  - {name: narrow, who: {users: [alice]}, "
+						     "where: {hosts: [web1]}, as: [root], may: "
+						     "[sftp], how: {mfa: true}}\n");
 	struct leg leg = make_leg();
 
 	(void)state;

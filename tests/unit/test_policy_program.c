@@ -2010,6 +2010,27 @@ test_what_was_not_asked_cannot_be_abandoned(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* A front that was cut off has no conversation either: what that comes to lets nobody in. */
+static void
+test_a_front_that_is_cut_off_asks_for_nothing(void **state)
+{
+	struct rig *rig = *state;
+	struct front f;
+	int auth;
+
+	load_keyboard(rig);
+	f = connect_known(rig);
+	auth = converse(rig, &f, 1);
+	ask_keyboard(&f, "alice+root+web1"); /* a second request before the answer */
+	event_with(rig, "front.alarm", "reason", "rules-broken");
+	expect_failed(rig, &f, POL_FAILURE_ALARM);
+	expect_attempt(rig, &f, POL_STOP_AUTH, 1);
+	expect_closed(auth);
+	expect_silence(rig->broker, 100);
+	fd_close(&auth);
+	fd_close(&f.fd);
+}
+
 int
 main(void)
 {
@@ -2043,6 +2064,7 @@ main(void)
 		T(test_bad_results_are_none),
 		T(test_an_abandoned_conversation_counts_no_more),
 		T(test_what_was_not_asked_cannot_be_abandoned),
+		T(test_a_front_that_is_cut_off_asks_for_nothing),
 		T(test_jumps_that_lead_nowhere),
 		T(test_a_jump_and_its_grant),
 		T(test_an_inner_login_that_is_refused),
