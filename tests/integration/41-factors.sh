@@ -5,7 +5,7 @@
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
 [ -x "$BASTION_BIN/bastiond-auth" ] || skip_all 'built without PAM'
-plan 66
+plan 70
 rig_init && rig_target t1 && rig_target safe || exit 1
 mkdir "$RIG/pam"
 as=
@@ -63,8 +63,16 @@ f_opts() {
 }
 # shellcheck disable=SC2046 # options are words
 f_ssh() { ask ssh $(f_opts) -p "$bastion_port" "$@"; }
+certify() { # NAME [options]
+	rm -f "$RIG/$1" "$RIG/$1.pub" "$RIG/$1-cert.pub"
+	rig_key "$RIG/$1"
+	name=$1
+	shift
+	ssh-keygen -q -s "$RIG/ca" -I "$name" -n alice "$@" "$RIG/$name.pub"
+}
 last() { ctl sessions list --json | jq -r "sort_by(.started_at) | last | $1"; }
-last_event() { ctl log | jq -r "select(.event == \"$1\") | $2" | tail -n 1; }
+events() { ctl log | jq -r "select(.event == \"$1\") | $2"; }
+last_event() { events "$1" "$2" | tail -n 1; }
 
 # A chain.
 configure '[[publickey, keyboard-interactive]]'
@@ -99,10 +107,22 @@ is 'rsync does' "$status $(cat "$RIG/by-rsync")" '0 content'
 ask sftp $(f_opts) -b /dev/null -P "$bastion_port" "$me"
 is 'sftp does' "$status $asked" '0 1'
 
+# C20: a certificate that does not hold here is no first factor: PAM is not reached behind it. One that does is.
+certify far -O source-address=10.0.0.0/8
+certify near -O source-address=127.0.0.0/8
+denials=$(events auth.denied .reason | grep -c '^source-address$')
+IDENTITY=$RIG/far f_ssh "$me" 'echo in'
+is 'C20 source-address: not from here, and PAM is not asked' "$status $asked" '255 0'
+is 'C20 that is the reason' "$(events auth.denied .reason | grep -c '^source-address$')" $((denials + 1))
+IDENTITY=$RIG/near f_ssh "$me" 'echo in'
+is 'C20 one for this address: asked, and in' "$status $asked" '0 1'
+
 # The order is the chain's.
 configure '[[keyboard-interactive, publickey]]'
 f_ssh "$me" 'echo in'
 is 'the other way round works as well' "$status $(last .credential.methods)" '0 keyboard-interactive,publickey'
+IDENTITY=$RIG/far f_ssh "$me" 'echo in'
+is 'C20 source-address: PAM before it does not help' "$status $asked" '255 1'
 METHODS=publickey f_ssh "$me" 'echo in'
 is 'a key does not come first there' $status 255
 
@@ -174,14 +194,6 @@ ask ssh -F "$RIG/ssh_config" -o KbdInteractiveAuthentication=no safe 'echo in'
 is 'nor is no answer' "$status" 255
 
 # What a certificate forbids holds behind the second factor.
-certify() { # NAME [options]
-	rm -f "$RIG/$1" "$RIG/$1.pub" "$RIG/$1-cert.pub"
-	rig_key "$RIG/$1"
-	name=$1
-	shift
-	ssh-keygen -q -s "$RIG/ca" -I "$name" -n alice "$@" "$RIG/$name.pub"
-}
-certify far -O source-address=10.0.0.0/8
 IDENTITY=$RIG/far f_ssh "$safe" 'echo in'
 is 'source-address: not from here' "$status $asked" '255 0'
 certify forced -O force-command='echo forced'
