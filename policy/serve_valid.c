@@ -106,14 +106,27 @@ on_valid_timer(void *arg)
 	serve_valid_arm(arg);
 }
 
+/* By which a session is judged: now; of one whose certificate has expired, the last moment before, so that expiry hides nothing else. */
+static struct auth_scene
+scene_of(struct serve *s, const struct leg *leg)
+{
+	struct auth_scene scene = { .set = s->set,
+		.source = leg->source,
+		.now_ns = clock_wall_ns(),
+		.newest_s = serve_newest_s(s) };
+
+	if (leg->valid_before_s != 0 && scene.newest_s >= leg->valid_before_s) {
+		scene.newest_s = leg->valid_before_s - 1;
+		scene.now_ns = scene.newest_s * CLOCK_NS_PER_S;
+	}
+	return scene;
+}
+
 /* With the new set: would what opened this session open it now? Of what has expired nothing new is said. */
 static void
 check_trust(struct serve *s, struct leg *leg)
 {
-	const struct auth_scene scene = { .set = s->set,
-		.source = leg->source,
-		.now_ns = clock_wall_ns(),
-		.newest_s = serve_newest_s(s) };
+	const struct auth_scene scene = scene_of(s, leg);
 	bool close = model_closes_revoked(s->set->model);
 	struct proof p;
 	int r = proof_read(&p, &scene, &leg->pass, NULL);

@@ -27,6 +27,9 @@
 
 static struct make_key *alice, *stranger, *ca, *host_ca, *host_key;
 static uint8_t scratch[IPC_HEADER + IPC_MAX];
+/* Of the policy to be loaded: its only person, and the leg that ends with it; 0: none. */
+static const char *person;
+static uint32_t ending_leg;
 
 struct rig {
 	pid_t pid;
@@ -95,6 +98,8 @@ setup(void **state)
 	MUST(ipc_plain_hello(rig->broker));
 	rig->vault = give_edge(rig, POL_KEYS_EDGE, 0, NULL, 0);
 	rig->recorder = give_edge(rig, POL_RECORDER_EDGE, 0, NULL, 0);
+	person = "alice";
+	ending_leg = 0;
 	*state = rig;
 	return 0;
 }
@@ -199,11 +204,11 @@ policy_text(const char *rules)
 
 	assert_true(
 	    asprintf(&text,
-		"users:\n  alice: {keys: [\"%s\"], groups: [sre]}\n"
+		"users:\n  %s: {keys: [\"%s\"], groups: [sre]}\n"
 		"hosts:\n  web1: {address: 10.0.0.1, port: 2222, key: fleet, host_keys: [\"%s\"], "
 		"host_ca: [\"%s\"], connect_timeout: 7s}\n"
 		"rules:\n%s",
-		a, a, h, rules) > 0);
+		person, a, a, h, rules) > 0);
 	free(a);
 	free(h);
 	return text;
@@ -234,6 +239,8 @@ load(struct rig *rig, uint32_t next_leg, const char *rules, char *text, size_t s
 	MUST(buf_put(b, "\0\0\0", 3));
 	MUST(buf_put_u64(b, 300 * CLOCK_NS_PER_S));
 	MUST(ipc_plain_send(rig->broker, POL_LOAD_END, 5, buf_ptr(b), buf_len(b), NULL, 0));
+	if (ending_leg != 0)
+		(void)expect(rig->broker, POL_END_LEG, ending_leg);
 	msg = expect(rig->broker, POL_LOADED, 5);
 	reply = buf_view(msg.data, msg.len);
 	MUST(buf_get_u8(reply, &ok));
@@ -1024,6 +1031,49 @@ test_a_forced_command(void **state)
 	assert_memory_equal(p, "\0\0\0\5\0\0\0\4exec\1\0\0\0\6uptime", len);
 	buf_free(b);
 	buf_free(crit);
+	free(blob);
+	free(request);
+	fd_close(&f.fd);
+}
+
+/* A session that outlived its certificate still ends when its person leaves the configuration. */
+static void
+test_expired_hides_nothing(void **state)
+{
+	struct rig *rig = *state;
+	static const char *const principal[] = { "alice" };
+	struct make_cert spec = { .key = stranger,
+		.ca = ca,
+		.type = 1,
+		.principals = principal,
+		.n_principals = 1,
+		.before = clock_wall_ns() / CLOCK_NS_PER_S + 2 };
+	struct make_request q = {
+		.user = "root+web1", .alg = "ssh-ed25519-cert-v01@openssh.com", .key = stranger
+	};
+	uint8_t *blob = make_cert(&spec, &q.blob_len), *request;
+	struct front f;
+	char text[600];
+	size_t len;
+
+	load_usual(rig);
+	q.blob = blob;
+	f = connect_known(rig);
+	q.sid = f.sid;
+	q.sid_len = sizeof(f.sid);
+	request = make_request(&q, &len);
+	MUST(ipc_plain_send(f.fd, POL_AUTH_REQUEST, 0, request, len, NULL, 0));
+	expect_grant(rig, &f, 1);
+	json_node_free(event(rig, "auth.allowed"));
+	event_with(rig, "certificate.expired", "session", "kept");
+	/* What they logged in with has expired, and that is no news. */
+	assert_int_equal(
+	    load(rig, 1, RULES "certificates: {on_revoked: close}\n", text, sizeof(text)), 1);
+	person = "carol";
+	ending_leg = 1;
+	assert_int_equal(
+	    load(rig, 1, "  []\ncertificates: {on_revoked: close}\n", text, sizeof(text)), 1);
+	event_with(rig, "credential.revoked", "reason", "unknown-principal");
 	free(blob);
 	free(request);
 	fd_close(&f.fd);
@@ -2056,6 +2106,7 @@ main(void)
 		T(test_long_questions),
 		T(test_a_piece_of_no_question_ends_the_edge),
 		T(test_a_forced_command),
+		T(test_expired_hides_nothing),
 		T(test_host_certificates),
 		T(test_what_the_vault_tells),
 		T(test_status),
