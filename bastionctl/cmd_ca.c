@@ -1,9 +1,11 @@
 /* ca list, ca revoke, ca public, ca show: what was issued, what of it holds, and what is handed out. */
 #include "config.h"
 
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -274,16 +276,37 @@ read_list(const char *path, struct buf **ret_list)
 	return r;
 }
 
+/* One after the other: what was read is what is replaced. The list is another file each time, and anybody's to open, so beside it. */
+static int
+lock_list(const char *path, int *ret_fd)
+{
+	char lock[PATH_MAX];
+	int r = str_format(lock, sizeof(lock), "%s.lock", path);
+
+	if (r != 0)
+		return r;
+	*ret_fd = open(lock, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (*ret_fd < 0)
+		return -errno;
+	while (flock(*ret_fd, LOCK_EX) != 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
 static int
 revoke(const struct cmd_ctx *c, const char *path, const struct victims *v)
 {
 	struct buf *list = NULL;
-	int code = CMD_YES, r = read_list(path, &list);
+	int fd = -1, code = CMD_YES, r;
 
+	if ((r = lock_list(path, &fd)) == 0)
+		r = read_list(path, &list);
 	for (size_t i = 0; r == 0 && i < v->n; i++)
 		r = extend(&list, v->blobs[i], v->lens[i]);
 	if (r == 0)
 		r = file_replace(path, 0644, buf_ptr(list), buf_len(list));
+	fd_close(&fd);
 	buf_free(list);
 	if (r != 0)
 		return cmd_fail(CMD_UNSURE, "%s: %s; nothing was changed", path, err_str(r));

@@ -3,7 +3,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 69
+plan 70
 rig_init && rig_target t1 || exit 1
 sed -i '/^ *# *user_ca:/d; /^ *# *revoked:/d' "$RIG/b/bastiond.yaml"
 echo '  bob: {principals: [bob], groups: [sre]}' >"$RIG/users.yaml"
@@ -138,6 +138,14 @@ is 'ssh-keygen extends it as well' "$(revoked)" '1 2 3 4'
 ctl ca revoke "$RIG/k5.pub" >/dev/null
 like 'revoke a plain key, with all its certificates' "$(with 5 'echo in')" 'Permission denied'
 is 'in every list' "$(revoked)" '1 2 3 4 5'
+pids=
+for i in 6 7 8; do
+	ctl ca revoke $i >/dev/null 2>&1 &
+	pids="$pids $!"
+done
+# shellcheck disable=SC2086 # several
+wait $pids
+is 'several at once: each is in the list' "$(revoked)" '1 2 3 4 5 6 7 8'
 ctl ca revoke bob >/dev/null
 is 'revoke a person' "$(revoked)" '1 2 3 4 5 6 7 8 10'
 like 'with all of them' "$(with 10 'echo in')" 'Permission denied'
