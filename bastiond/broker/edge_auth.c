@@ -140,6 +140,28 @@ auth_on_exit(void *arg, int status)
 	wiring_changed(w);
 }
 
+/*
+ * Anybody can begin one: a source that has one already gets none of the last quarter, so that those who have not are asked as well.
+ * Who is logged in stands for themselves.
+ */
+static bool
+auth_is_full(struct wiring *w, const struct conn *c)
+{
+	size_t max = w->settings->auth_processes;
+	struct net_addr source = c->peer.source;
+	const struct auth *a;
+
+	if (w->n_auths >= max)
+		return true;
+	if (w->n_auths < max - max / 4 || c->authenticated || c->is_jump)
+		return false;
+	penalty_source(w->settings, &source);
+	LIST_FOREACH (a, &w->auths, link)
+		if (net_same(&a->source, &source))
+			return true;
+	return false;
+}
+
 /* Why there is no conversation now; NULL: there is. *ret_shell: who speaks with the person; NULL: the front. */
 static const char *
 auth_refusal(struct wiring *w, struct conn *c, uint32_t via, struct leg **ret_shell)
@@ -151,7 +173,7 @@ auth_refusal(struct wiring *w, struct conn *c, uint32_t via, struct leg **ret_sh
 		return "not-started: the shell is over";
 	if (w->conf.programs->fd[PROGRAM_AUTH] < 0)
 		return "not-started: bastiond-auth is not installed";
-	if (w->n_auths >= w->settings->auth_processes)
+	if (auth_is_full(w, c))
 		return "not-started: limits.auth_processes";
 	return w->phase != WIRING_RUNS ? "not-started: the bastion is shutting down" : NULL;
 }
@@ -266,13 +288,16 @@ out:
 }
 
 static struct auth *
-auth_new(struct wiring *w, uint32_t conn, uint32_t attempt, uint32_t via)
+auth_new(struct wiring *w, const struct conn *c, uint32_t attempt, uint32_t via)
 {
 	struct auth *a = calloc(1, sizeof(*a));
 
 	if (a == NULL)
 		return NULL;
-	*a = (struct auth){ .w = w, .conn = conn, .attempt = attempt, .via = via };
+	*a = (struct auth){
+		.w = w, .conn = c->id, .attempt = attempt, .via = via, .source = c->peer.source
+	};
+	penalty_source(w->settings, &a->source);
 	if (loop_timer_new(w->conf.loop, auth_on_timer, a, &a->timer) != 0) {
 		free(a);
 		return NULL;
@@ -298,7 +323,7 @@ auth_want(struct wiring *w, uint32_t conn, uint32_t attempt, uint32_t via)
 		log_notice("auth.refused conn=%u attempt=%u reason=\"%s\"", conn, attempt, why);
 		return auth_tell_gone(w, conn, attempt, why);
 	}
-	if ((a = auth_new(w, conn, attempt, via)) == NULL)
+	if ((a = auth_new(w, c, attempt, via)) == NULL)
 		return auth_tell_gone(w, conn, attempt, "not-started: out of memory");
 	if ((r = auth_start(a, c, shell)) == 0)
 		return 0;

@@ -111,6 +111,7 @@ struct auth {
 	LIST_ENTRY(auth) link;
 	struct wiring *w;
 	uint32_t conn, attempt, via; /* as of POL_WANT_AUTH */
+	struct net_addr source;	     /* of the connection, as limits count it */
 	unsigned policy_generation;
 	struct process *process;
 	struct ipc *edge; /* NULL: it was told to end, or ends */

@@ -282,6 +282,43 @@ test_who_gets_none_is_told_why(void **state)
 	expect_gone(conn, 6, "not-started: limits.auth_processes");
 }
 
+/* A connection that has not logged in. */
+static uint32_t
+stranger(const char *source)
+{
+	const char *line;
+	struct fake *front;
+
+	assert_int_equal(rig_connect(&rig, source, &line, NULL), 0);
+	front = rig_fake(&rig, "front");
+	assert_non_null(front);
+	rig_hello(&rig, front->fds[0]);
+	rig_expect(&rig, front->fds[0], BRK_FRONT_START, &msg);
+	return msg.id;
+}
+
+/* Strangers of one source cannot keep everybody else from being asked. */
+static void
+test_the_last_quarter_is_for_other_sources(void **state)
+{
+	uint32_t same = stranger("192.0.2.1"), other = stranger("192.0.2.2");
+
+	(void)state;
+	rig.w->settings->auth_processes = 4;
+	for (uint32_t attempt = 1; attempt <= 3; attempt++)
+		(void)start(attempt);
+	want(same, 1, 0);
+	expect_gone(same, 1, "not-started: limits.auth_processes");
+	want(other, 1, 0);
+	assert_int_equal(rig_count(&rig, "auth"), 4);
+	/* Who is logged in is no stranger. */
+	rig.w->settings->auth_processes = 5;
+	want(same, 2, 0);
+	expect_gone(same, 2, "not-started: limits.auth_processes");
+	want(conn, 4, 0);
+	assert_int_equal(rig_count(&rig, "auth"), 5);
+}
+
 static void
 test_a_number_is_used_once(void **state)
 {
@@ -416,6 +453,7 @@ main(void)
 		T(test_one_that_takes_too_long),
 		T(test_one_that_breaks_its_edge_is_killed),
 		T(test_who_gets_none_is_told_why),
+		T(test_the_last_quarter_is_for_other_sources),
 		T(test_a_number_is_used_once),
 		T(test_no_number_is_a_broken_rule),
 		T(test_the_connection_ends),
