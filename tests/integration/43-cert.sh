@@ -1,10 +1,10 @@
 #!/bin/sh
 # Certificates and what becomes of the sessions that they opened: forced commands, permits, expiry, revocation, a clock that goes back.
-# (Vectors C21, C22, C27, C28, C31, C33, C34; the others are in tests/unit/test_cert_vectors.c.)
+# (Vectors C21, C22, C23, C27, C28, C31, C33, C34; the others are in tests/unit/test_cert_vectors.c.)
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 57
+plan 62
 rig_init && rig_target t1 || exit 1
 for k in ca ca2 bob; do rig_key "$RIG/$k"; done
 cat "$RIG/ca.pub" >"$RIG/b/user_ca.pub"
@@ -120,6 +120,21 @@ n=$first
 like 'and the one before it holds on' "$(run 'echo in')" "$denied"
 not_ok 'C21 nothing starts without the list' "$BASTIOND" -t -f "$RIG/b/bastiond.yaml"
 cp "$RIG/krl.good" "$RIG/b/revoked.krl"
+reload
+
+# C23: a CA of 2048 bits is taken where the policy says so, and nowhere else.
+ssh-keygen -q -t rsa -b 2048 -N '' -C '' -f "$RIG/rsa"
+cat "$RIG/ca.pub" "$RIG/rsa.pub" >"$RIG/b/user_ca.pub"
+CA=$RIG/rsa cert
+reload
+ok 'C23 a CA of RSA 2048 is refused' grep -q 'reload.refused.*user_ca.pub:2:1: expected an RSA key of.*compat: .rsa-2048.' "$RIG/bastiond.log"
+not_ok 'C23 nothing starts with it' "$BASTIOND" -t -f "$RIG/b/bastiond.yaml"
+like 'C23 and its certificate opens nothing' "$(run 'echo in')" "$denied"
+with_policy 'compat: [rsa-2048]'
+is 'C23 with compat it does' "$(run 'echo in')" in
+is 'C23 as a certificate of that CA' "$(events auth.allowed .credential.ca | tail -n 1)" "$(ssh-keygen -lf "$RIG/rsa.pub" | cut -d' ' -f2)"
+cat "$RIG/ca.pub" >"$RIG/b/user_ca.pub"
+rig_policy
 reload
 
 # C22: the CA leaves. Sessions stay, and that is an event; on_revoked: close ends them.
