@@ -69,10 +69,15 @@ auth_target(const struct auth *a, char *dst)
 static const char *
 check_user(const struct set *s, const struct pass *pass, const char *asked, const char *user)
 {
-	if (strcmp(user, asked) == 0)
-		return NULL;
-	if (pass->identity[0] != '\0' || !s->identity_from_pam)
+	bool same = strcmp(user, asked) == 0;
+
+	if (!same && (pass->identity[0] != '\0' || !s->identity_from_pam))
 		return "pam-user-changed";
+	/* Directories may not mind; but what the policy says of alice, it says nowhere of ALICE. */
+	if (s->identity_from_pam && model_user_in_other_case(s->model, user))
+		return "pam-name-case";
+	if (same)
+		return NULL;
 	return names_is_user(user) && strlen(user) < NAMES_FIELD_SIZE ? NULL : "pam-bad-name";
 }
 

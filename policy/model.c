@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/clock.h"
 #include "lib/str.h"
@@ -253,6 +254,17 @@ model_find_user(const struct model *m, const char *name)
 	found = bsearch(
 	    &want, m->users_by_name, m->n_users, sizeof(const struct model_user *), user_order);
 	return found != NULL ? *found : NULL;
+}
+
+bool
+model_user_in_other_case(const struct model *m, const char *name)
+{
+	if (model_find_user(m, name) != NULL)
+		return false;
+	for (size_t i = 0; i < m->n_users; i++)
+		if (strcasecmp(m->users[i].name, name) == 0)
+			return true;
+	return false;
 }
 
 static const struct model_user *

@@ -149,6 +149,8 @@ const char *model_warning(const struct model *m, size_t i);
 
 /* By name. NULL: nobody. */
 const struct model_user *model_find_user(const struct model *m, const char *name);
+/* Whether somebody's name differs from this one in upper and lower case, and nobody's is this one. */
+bool model_user_in_other_case(const struct model *m, const char *name);
 /* Whose plain key this is; at most one. NULL: nobody's. */
 const struct model_user *model_find_key(const struct model *m, const uint8_t *blob, size_t len);
 /* Whom a certificate's principal stands for; at most one. NULL: nobody. */

@@ -68,6 +68,9 @@ static const struct reason reasons[] = {
 	{ "pam-user-changed", "a module made PAM_USER another one than was asked about",
 	    "where PAM is to say who somebody is: login.pam.identity_from_pam" },
 	{ "pam-bad-name", "the identity that PAM named cannot be one", NULL },
+	{ "pam-name-case",
+	    "PAM took a name that policy.yaml has in other upper and lower case letters",
+	    "the name has to be written as it is there" },
 	{ "pam-too-much", "PAM named more than can be kept", NULL },
 	/* Who and where. */
 	{ "unproved-identity",

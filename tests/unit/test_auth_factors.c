@@ -339,6 +339,26 @@ test_nobody_becomes_somebody_else(void **state)
 	}
 }
 
+/* A directory may take a name in any case; nobody gets away from what the policy says of them by that. */
+static void
+test_a_listed_person_in_other_letters_is_nobody(void **state)
+{
+	static const char *const names[] = { "ALICE", "Alice", "ALICE+root+web1" };
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(names); i++) {
+		struct world *w = begin(names[i], KBD, NULL);
+		char asked[8];
+
+		w->s->identity_from_pam = true;
+		(void)snprintf(asked, sizeof(asked), "%.5s", names[i]);
+		kbd(w, asked);
+		pam(w, POL_PAM_OK, asked, POL_AUTH_FAILURE, "pam-name-case");
+		assert_string_equal(w->a.pass.identity, "");
+		end(w);
+	}
+}
+
 /* For PAM, nobody is unknown; what the policy does not know is refused after it, with the same words. */
 static void
 test_unknown_forbidden_and_denied_look_the_same(void **state)
@@ -901,6 +921,7 @@ main(void)
 		cmocka_unit_test(test_only_an_asked_question_has_an_answer),
 		cmocka_unit_test(test_nobody_becomes_somebody_else),
 		cmocka_unit_test(test_unknown_forbidden_and_denied_look_the_same),
+		cmocka_unit_test(test_a_listed_person_in_other_letters_is_nobody),
 		cmocka_unit_test(test_names_that_are_none_never_reach_pam),
 		cmocka_unit_test(test_pam_lets_in_who_it_asked_about),
 		cmocka_unit_test(test_identities_and_groups_of_pam_count_where_they_may),
