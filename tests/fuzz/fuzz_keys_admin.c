@@ -72,6 +72,7 @@ make_world(void)
 	static const struct keys_admin_ops ops = {
 		.vault = get_vault, .create = refuse_create, .unlocked = nothing
 	};
+	struct keys_key *ca = NULL;
 	struct secret *unlock;
 	bool locked;
 
@@ -83,6 +84,9 @@ make_world(void)
 	check((unlock = secret_new(32)) != NULL);
 	check(keys_vault_create(world.dir, KEYS_SEAL_FILE, unlock, &world.vault) == 0);
 	secret_free(unlock);
+	check(keys_key_generate(KEYS_USER_CA_PREFIX "fuzz", SSHKEY_ED25519, 0, &ca) == 0);
+	check(keys_vault_add(world.vault, ca) == 0);
+	keys_key_unref(ca);
 }
 
 /* What an answer must be: a code, and one text that ends with the message. */
