@@ -36,6 +36,9 @@ as() { # KEY NAME COMMAND
 	IDENTITY=$RIG/$as_key b_ssh -T "$as_name@127.0.0.1" "$@" </dev/null
 }
 
+# The server of the terminals ends with its last session; one that starts at that moment would be lost.
+tmux -S "$RIG/tmux" -f /dev/null new-session -d -s keep "while kill -0 $$; do sleep 1; done"
+
 # A terminal: term NAME COLUMNS ROWS KEY USER, keys for it, what it shows.
 term() {
 	cat >"$RIG/term-$1" <<SH
