@@ -8,7 +8,7 @@ for program in pam_bastion_oidc.so bastiond-auth; do
 	[ -f "$BASTION_BIN/$program" ] || skip_all "built without $program"
 done
 oidc_need
-plan 47
+plan 57
 
 ok 'the provider is up' oidc_up
 mkdir "$RIG/pam.d" "$RIG/op/state"
@@ -51,10 +51,11 @@ run() {
 	timeout 60 "$@" </dev/null >"$RIG/out" 2>"$RIG/err" &
 	client=$!
 }
-shown() {
-	wait_for 10 grep -q 'https://.*user_code=' "$RIG/err" || return 1
-	url=$(tr -d '\r' <"$RIG/err" | sed -n 's/.*\(https:[^ ]*user_code=[A-Z-]*\).*/\1/p' | head -n 1)
+shown_in() { # FILE
+	wait_for 10 grep -q 'https://.*user_code=[A-Z]*-[A-Z]\{4\}' "$1" || return 1
+	url=$(tr -d '\r' <"$1" | sed -n 's/.*\(https:[^ ]*user_code=[A-Z-]*\).*/\1/p' | head -n 1)
 }
+shown() { shown_in "$RIG/err"; }
 ended() {
 	wait "$client"
 	ended_status=$?
@@ -188,6 +189,59 @@ ok 'the number from the page' typed right
 like 'was asked for' "$(cat "$RIG/asked")" 'Number that the browser shows now:'
 not_ok 'another number' typed 000
 sed -i '/^confirm/d' "$RIG/op/oidc.yaml"
+
+# As the second factor that a rule asks for: behind ssh -J, and on the terminal of the bastion's own shell.
+sed -i 's/^  methods:.*/  methods: [publickey]/' "$RIG/b/bastiond.yaml"
+cp "$RIG/rules.yaml" "$RIG/rules.before"
+echo "  - {name: mfa, who: {groups: [sre]}, where: {labels: {env: test}}, as: [$rig_me], may: [shell, exec], how: {mfa: true}}" >>"$RIG/rules.yaml"
+rig_policy
+ok 'reload for a second factor' reload
+cat >"$RIG/ssh_config" <<CONF
+Host jump
+	HostName 127.0.0.1
+	Port $bastion_port
+	User alice
+Host t1
+	User $rig_me
+	ProxyJump jump
+Host *
+	IdentityFile $RIG/alice
+	IdentitiesOnly yes
+	IdentityAgent none
+	StrictHostKeyChecking accept-new
+	UserKnownHostsFile $RIG/known_hosts
+	NumberOfPasswordPrompts 1
+CONF
+methods() { ctl sessions list --json | jq -r 'sort_by(.started_at) | last | .credential.methods'; }
+run ssh -F "$RIG/ssh_config" t1 'echo out'
+shown && oidc_person "$url" alice deny >"$RIG/page"
+not_ok 'ssh -J, denied at the provider' ended
+through 'ssh -J' ssh -F "$RIG/ssh_config" t1 'echo out'
+is 'ssh -J: both are in the record' "$out $(methods)" 'out publickey,keyboard-interactive'
+mkfifo "$RIG/keys"
+exec 5<>"$RIG/keys"
+# shellcheck disable=SC2046
+ssh -tt $(rig_opts) -p "$bastion_port" alice@127.0.0.1 <"$RIG/keys" >"$RIG/screen" 2>"$RIG/err" &
+client=$!
+rig_pids="$rig_pids $client"
+on_screen() { grep -q "$1" "$RIG/screen"; }
+ok 'the list of hosts' wait_for 10 on_screen t1
+printf '\r' >&5
+ok 'the link is on its terminal' shown_in "$RIG/screen"
+oidc_person "$url" alice >"$RIG/page"
+on_host() {
+	printf 'echo $((6 * 7))on\r' >&5
+	wait_for 2 on_screen 42on
+}
+ok 'which leads to the host' wait_for 10 on_host
+is 'with both in the record' "$(methods)" publickey,keyboard-interactive
+exec 5>&-
+kill "$client"
+wait "$client" 2>/dev/null
+cp "$RIG/rules.before" "$RIG/rules.yaml"
+rig_policy
+sed -i 's/^  methods:.*/  methods: [keyboard-interactive]/' "$RIG/b/bastiond.yaml"
+ok 'reload without it' reload
 
 # Nobody in time.
 oidc_down
