@@ -78,7 +78,7 @@ oidc_read_provider(const struct oidc_conf *conf, const char *text, size_t len,
     struct oidc_provider *ret_provider, struct oidc_why *why)
 {
 	struct oidc_provider p;
-	struct json_node *doc;
+	struct json_node *doc = NULL;
 	const char *issuer;
 	int r = read_map("discovery", text, len, &doc, why);
 
@@ -132,7 +132,7 @@ oidc_read_device(const struct oidc_conf *conf, const char *text, size_t len,
     struct oidc_device *ret_device, struct oidc_why *why)
 {
 	struct oidc_device d = { 0 };
-	struct json_node *doc;
+	struct json_node *doc = NULL;
 	const char *code, *user_code;
 	int r = read_map("device authorization", text, len, &doc, why);
 

@@ -63,7 +63,7 @@ static int
 take_slot(const struct oidc_conf *conf, const char *source, int *ret_fd)
 {
 	uint64_t at = (name_hash("source", source) & 0xffffffffffu) * SLOTS;
-	int fd, r = open_file(conf, "outstanding", &fd);
+	int fd = -1, r = open_file(conf, "outstanding", &fd);
 
 	if (r != 0)
 		return r;

@@ -384,6 +384,10 @@ auth_kill_all(struct wiring *w)
 void
 auth_free_all(struct wiring *w)
 {
-	while (!LIST_EMPTY(&w->auths))
-		auth_free(LIST_FIRST(&w->auths));
+	struct auth *next;
+
+	for (struct auth *a = LIST_FIRST(&w->auths); a != NULL; a = next) {
+		next = LIST_NEXT(a, link);
+		auth_free(a);
+	}
 }

@@ -168,7 +168,7 @@ main_load(const char *file, struct broker_parts *parts)
 
 	if (r != 0)
 		return main_complain(err.text[0] != '\0' ? err.text : err_str(r));
-	if (parts->settings->has_pam_user) {
+	if (parts->settings != NULL && parts->settings->has_pam_user) {
 		parts->programs.uid[PROGRAM_AUTH] = parts->settings->pam_uid;
 		parts->programs.gid[PROGRAM_AUTH] = parts->settings->pam_gid;
 	}
