@@ -12,14 +12,15 @@ first_files=100
 # KiB of memory of its own: what one process of the role may have at any moment, whatever passes through it (windows and queues
 # of its channels, and the program), and by how much it may exceed the most that it had when things were small. Pages of
 # the store's file that the kernel keeps are not the program's.
-#   front, back: windows are as full as the other side is slow.
+#   front, back: windows are as full as the other side is slow, 4 MiB of a channel at most; how full they were at the
+#   moments that were looked at in small, where things take a second, is chance.
 #   recorder: a commit is of COMMIT_BYTES at most, twice (journal and blocks), in LMDB's pages, which it keeps for
 #   the next; how full the fullest was is chance. What became of files that rsync sent to the target waits until the
 #   target says how all ended, up to RS_WAITING_MAX (16 MiB): that part is held to the first number only.
 #   keys: its table of the session ids that were signed for (KEYS_SEEN_SETS, 1 MiB) comes into use page by page.
 bounds='bastiond 8192 512
-front 16384 2048
-back 16384 2048
+front 16384 4608
+back 16384 4608
 recorder 24576 4096
 keys 8192 1536
 policy 8192 512'
