@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include <sys/file.h>
-#include <sys/stat.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -215,23 +214,31 @@ find_issued(const struct cmd_ctx *c, const char *what, struct victims *v)
 	else if (v->n == 0)
 		code = cmd_fail(CMD_NO,
 		    "%s: the CA %s has issued nothing of this serial, key id or person that is "
-		    "still "
-		    "good: bastionctl ca list shows what it has",
+		    "still good: bastionctl ca list shows what it has (a file's name ends in .pub, "
+		    "or begins with / or .)",
 		    what, ca.name);
 out:
 	ca_ledger_done(&l);
 	return code;
 }
 
+/* By its name alone: what lies in the folder where somebody happens to be must not change who loses a certificate. */
+static bool
+names_file(const char *what)
+{
+	size_t len = strlen(what);
+
+	return what[0] == '/' || what[0] == '.' || (len > 4 && strcmp(what + len - 4, ".pub") == 0);
+}
+
 static int
 find_victims(const struct cmd_ctx *c, const char *what, struct victims *v)
 {
 	uint8_t *blob = NULL;
-	struct stat st;
 	size_t len = 0;
 	int code, r;
 
-	if (stat(what, &st) != 0 || !S_ISREG(st.st_mode))
+	if (!names_file(what))
 		return find_issued(c, what, v);
 	if ((code = ca_read_key(what, &blob, &len)) != CMD_YES)
 		return code;

@@ -215,7 +215,7 @@ hand_out(const struct cmd_ctx *c, const char *key_file, const char *line)
 	free(text);
 	if (r != 0)
 		return cmd_fail(CMD_UNSURE, "%s: %s", to != NULL ? to : key_file, err_str(r));
-	cmd_note("%s", to);
+	cmd_note("made %s: it belongs beside the private key", to);
 	return CMD_YES;
 }
 

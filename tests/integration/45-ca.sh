@@ -146,8 +146,10 @@ done
 # shellcheck disable=SC2086 # several
 wait $pids
 is 'several at once: each is in the list' "$(revoked)" '1 2 3 4 5 6 7 8'
-ctl ca revoke bob >/dev/null
-is 'revoke a person' "$(revoked)" '1 2 3 4 5 6 7 8 10'
+# Beside their private key, as people keep it.
+mkdir "$RIG/beside" && echo 'a private key' >"$RIG/beside/bob"
+(cd "$RIG/beside" && ctl ca revoke bob) >/dev/null
+is 'revoke a person, also beside a file of that name' "$(revoked)" '1 2 3 4 5 6 7 8 10'
 like 'with all of them' "$(with 10 'echo in')" 'Permission denied'
 ctl ca revoke 77 2>/dev/null
 is 'a serial that was never issued' $? 1
