@@ -30,7 +30,7 @@ summary_why() {
 		/^ERROR: tests\// && $2 != script && $2 != script ".sh" { next }
 		# In the log of tests/unprivileged every line begins with the script.
 		index($0, script ": ") == 1 { $0 = substr($0, length(script) + 3) }
-		/^not ok/ && !/# (SKIP|TODO)/ { print; follows = 1; next }
+		/^not ok/ && !/# SKIP/ { print; follows = 1; next }
 		/^(ERROR:|Bail out!|=+[0-9]+=+ *ERROR)|: runtime error: / { print; next }
 		/^# (TOTAL|PASS|SKIP|XFAIL|FAIL|XPASS|ERROR): / { follows = 0 }
 		/^#/ { if (follows) print; next }
