@@ -1,8 +1,10 @@
 /* Command lines: taken apart by tables, explained from the same tables. */
 #include "config.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bastionctl/cmd.h"
@@ -35,6 +37,20 @@ cmd_fail(enum cmd_exit code, const char *fmt, ...)
 	cmd_say(fmt, ap);
 	va_end(ap);
 	return (int)code;
+}
+
+int
+cmd_print_json(struct json *j, size_t max)
+{
+	char *text = NULL;
+	size_t len = 0;
+	int r = json_text(j, true, max, &text, &len);
+
+	json_free(j);
+	if (r == 0 && (fwrite(text, 1, len, stdout) != len || putchar('\n') == EOF))
+		r = -EIO;
+	free(text);
+	return r == 0 ? CMD_YES : cmd_fail(CMD_UNSURE, "output: %s", err_str(r));
 }
 
 void

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "lib/err.h"
+#include "lib/json.h"
 
 /* Exit codes; scripts depend on them. */
 enum cmd_exit {
@@ -95,7 +96,9 @@ const char *cmd_opt_at(const struct cmd_ctx *c, const char *name, size_t i);
  * shown as \xHH. Returns code, so that a command can end with `return cmd_fail(CMD_UNSURE, ...)`.
  */
 int cmd_fail(enum cmd_exit code, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* The same without a judgement. */
+/* The document of --json, on stdout; j: taken; max: bytes of it. CMD_YES; CMD_UNSURE, said: too long, out of memory, or nobody takes the output. */
+int cmd_print_json(struct json *j, size_t max) MUST_CHECK;
+/* As cmd_fail(), without a judgement. */
 void cmd_note(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 /*

@@ -22,20 +22,6 @@
 #define KRL_MAX (64u << 20)
 #define JSON_MAX (64u << 20)
 
-static int
-print_json(struct json *j)
-{
-	char *text = NULL;
-	size_t len = 0;
-	int r = json_text(j, true, JSON_MAX, &text, &len);
-
-	json_free(j);
-	if (r == 0 && (fwrite(text, 1, len, stdout) != len || putchar('\n') == EOF))
-		r = ERR_PEER_GONE;
-	free(text);
-	return r == 0 ? CMD_YES : cmd_fail(CMD_UNSURE, "output: %s", err_str(r));
-}
-
 /* The list in force; *ret_krl NULL: there is none. */
 static int
 open_krl(const struct cmd_ctx *c, struct policy_krl **ret_krl)
@@ -134,7 +120,7 @@ ca_list_run(struct cmd_ctx *c, int n_args, const char *const *args)
 	for (size_t i = 0; code == CMD_YES && i < n; i++)
 		code = list_ca(&v[i], krl, list, t);
 	if (code == CMD_YES && c->json) {
-		code = print_json(list);
+		code = cmd_print_json(list, JSON_MAX);
 		list = NULL;
 	} else if (code == CMD_YES) {
 		out_table_print(t, stdout, out_width(stdout));
@@ -444,7 +430,7 @@ ca_show_run(struct cmd_ctx *c, int n_args, const char *const *args)
 	if (r != 0)
 		return cmd_fail(CMD_UNSURE, "%s: %s", args[0], err_str(r));
 	if (c->json)
-		return print_json(j);
+		return cmd_print_json(j, JSON_MAX);
 	if ((r = json_text(j, false, JSON_MAX, &text, &len)) == 0 &&
 	    (r = json_parse(text, len, &node)) == 0)
 		show(node);

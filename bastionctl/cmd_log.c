@@ -118,18 +118,9 @@ static int
 checkpoint_json(const char *note)
 {
 	struct json *j = json_map();
-	char *text;
-	size_t len;
-	int r;
 
 	json_put_str(j, "checkpoint", note);
-	r = json_text(j, true, 1u << 20, &text, &len);
-	json_free(j);
-	if (r != 0)
-		return cmd_fail(CMD_UNSURE, "cannot write JSON: %s", err_str(r));
-	puts(text);
-	free(text);
-	return CMD_YES;
+	return cmd_print_json(j, 1u << 20);
 }
 
 /*

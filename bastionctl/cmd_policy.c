@@ -40,20 +40,6 @@ policy_load(const char *path, struct policy **ret_policy)
 }
 
 static int
-policy_print(struct json *j)
-{
-	char *text = NULL;
-	size_t len = 0;
-	int r = json_text(j, true, POLICY_JSON_MAX, &text, &len);
-
-	json_free(j);
-	if (r == 0 && (fwrite(text, 1, len, stdout) != len || putchar('\n') == EOF))
-		r = ERR_PEER_GONE;
-	free(text);
-	return r == 0 ? CMD_YES : cmd_fail(CMD_UNSURE, "output: %s", err_str(r));
-}
-
-static int
 policy_check_json(const char *path, const struct policy *p)
 {
 	struct json *j = json_map(), *list = json_list();
@@ -66,7 +52,7 @@ policy_check_json(const char *path, const struct policy *p)
 	for (size_t i = 0; (warning = policy_warning(p, i)) != NULL; i++)
 		json_put_str(list, NULL, warning);
 	json_put(j, "warnings", list);
-	return policy_print(j);
+	return cmd_print_json(j, POLICY_JSON_MAX);
 }
 
 static int
@@ -235,7 +221,7 @@ policy_show_json(const struct policy_question *q, const struct policy_answer *a)
 	json_put(j, "never", never);
 	policy_put_text(j, "files", a->files);
 	json_put(j, "rules", policy_steps_json(a));
-	return policy_print(j);
+	return cmd_print_json(j, POLICY_JSON_MAX);
 }
 
 /* The options as a question. CMD_YES; CMD_USAGE after a line. */

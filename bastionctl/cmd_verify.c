@@ -167,9 +167,7 @@ static int
 verify_json(const struct verify_ask *a, struct verify_doc *d, int code)
 {
 	struct json *j = json_map();
-	char *text;
-	size_t len;
-	int r;
+	int printed;
 
 	json_put_bool(j, "ok", code == CMD_YES);
 	json_put_str(j, "public_key", a->key);
@@ -177,13 +175,8 @@ verify_json(const struct verify_ask *a, struct verify_doc *d, int code)
 	json_put(j, "sessions", d->sessions);
 	json_put_node(j, "result", d->result);
 	d->findings = d->sessions = NULL;
-	r = json_text(j, true, SIZE_MAX, &text, &len);
-	json_free(j);
-	if (r != 0)
-		return cmd_fail(CMD_UNSURE, "cannot write JSON: %s", err_str(r));
-	puts(text);
-	free(text);
-	return code;
+	printed = cmd_print_json(j, SIZE_MAX);
+	return printed == CMD_YES ? code : printed;
 }
 
 static int

@@ -21,11 +21,11 @@ check_key(
 
 	if (e != 0)
 		return e;
-	for (size_t i = 0; i < c->n_users; i++)
-		if (strcmp(c->users[i]->name, a->jump->identity) == 0)
-			return r->request.has_sig ? auth_verify(scene, msg, r) : 0;
-	c->reason = "another-identity";
-	return ERR_DENIED;
+	if (!credential_proves_name(c, a->jump->identity)) {
+		c->reason = "another-identity";
+		return ERR_DENIED;
+	}
+	return r->request.has_sig ? auth_verify(scene, msg, r) : 0;
 }
 
 /* What the outer login is worth here now. 0; ERR_DENIED with *ret_reason; -ENOMEM. */

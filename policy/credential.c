@@ -215,3 +215,12 @@ credential_proves(const struct credential *c, const struct model_user *user)
 			return true;
 	return false;
 }
+
+bool
+credential_proves_name(const struct credential *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_users; i++)
+		if (strcmp(c->users[i]->name, name) == 0)
+			return true;
+	return false;
+}

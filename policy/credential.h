@@ -58,5 +58,6 @@ int credential_verify(struct credential *c, const uint8_t *sig, size_t sig_len, 
 
 /* Whether the person is one of those it proves. */
 bool credential_proves(const struct credential *c, const struct model_user *user);
+bool credential_proves_name(const struct credential *c, const char *name);
 
 #endif

@@ -52,15 +52,6 @@ read_keys(struct proof *p, const struct auth_scene *scene, const struct pass *pa
 	return 0;
 }
 
-static bool
-proves(const struct credential *c, const char *identity)
-{
-	for (size_t i = 0; i < c->n_users; i++)
-		if (strcmp(c->users[i]->name, identity) == 0)
-			return true;
-	return false;
-}
-
 int
 proof_make_person(const struct model *m, const char *identity, bool unlisted,
     const char *const *groups, size_t n_groups, struct model_user *ret_person,
@@ -97,7 +88,7 @@ find_person(struct proof *p, const struct set *s, const struct pass *pass)
 	int r;
 
 	for (size_t i = 0; (c = proof_credential(p, i)) != NULL; i++)
-		if (!proves(c, pass->identity))
+		if (!credential_proves_name(c, pass->identity))
 			return refuse(
 			    p, c == p->shown ? "another-identity" : "unproved-identity", NULL);
 	r = proof_make_person(s->model, pass->identity,
