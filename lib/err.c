@@ -21,6 +21,8 @@ static const struct {
 	{ ERR_NOT_FOUND, "not found" },
 	{ ERR_EXISTS, "exists already" },
 	{ ERR_CRYPTO, "the cryptographic library failed" },
+	{ ERR_SEALED, "sealed to auditors: only an auditor's key opens it" },
+	{ ERR_ERASED, "erased on purpose" },
 };
 
 const char *

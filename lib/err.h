@@ -19,7 +19,9 @@ enum err {
 	ERR_PEER_GONE = -5008, /* the other end closed */
 	ERR_NOT_FOUND = -5009, /* no such thing */
 	ERR_EXISTS = -5010,    /* there already, and not replaced */
-	ERR_CRYPTO = -5011     /* a library refused to compute */
+	ERR_CRYPTO = -5011,    /* a library refused to compute */
+	ERR_SEALED = -5012,    /* a recording that only an auditor's key opens */
+	ERR_ERASED = -5013     /* erased on purpose; its digests stay */
 };
 
 /* Text for any number above, without a trailing full stop. Borrowed, static; for errno until the next call. */

@@ -60,7 +60,21 @@ enum event_mark {
 	 * The LINK_DATA after this one, of the same way and channel, is file content that is kept: u32 number of the file
 	 * operation, u64 offset in that file.
 	 */
-	EVENT_KEPT = 5
+	EVENT_KEPT = 5,
+	/*
+	 * What a person typed from here on, of the way and channel of this event, is not kept until the next EVENT_SHOWN or data
+	 * of that channel: u8 enum veil_why (veil.h). However much was typed, there is one such mark.
+	 */
+	EVENT_HIDDEN = 6,
+	/*
+	 * Typed bytes of which it is not known yet whether the target shows them: u32 run, then so many bytes under a key that
+	 * only the recorder's memory has, padded (veil.h). Followed by EVENT_SHOWN of the same run, or never opened again.
+	 */
+	EVENT_VEIL = 7,
+	/* The key of a run, whose veiled bytes were shown after all: u32 run, 32 bytes key. They read as LINK_DATA from here on. */
+	EVENT_SHOWN = 8,
+	/* The data of the event after this one, of the same way and channel, lost bytes to mask rules: u32 n, then n times string rule, u32 places. */
+	EVENT_MASKED = 9
 };
 
 struct event {

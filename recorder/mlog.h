@@ -4,12 +4,16 @@
  *
  * A leaf: u8 version (1), u8 enum mlog_type, u64 wall clock in ns, then
  *   INIT      16 bytes store uuid, u32 STORE_FORMAT, string origin
- *   KEY       32 bytes Ed25519 public key, string its name: it signs heads and checkpoints
+ *   KEY       32 bytes Ed25519 public key, string its name: it signs heads and checkpoints from here on; then, but for
+ *             the first one, 64 bytes signature of the key before it over "bastiond-key-v1", NUL, u64 leaves before this
+ *             one, 32 bytes root of those, the new public key
  *   OPEN      sid, 32 bytes hash of the opening part of the session record (sess.h)
  *   CLOSE     sid, u8 enum sess_state, 32 bytes root of the session's tree, u32 blocks, u64 events,
  *             32 bytes hash of the end part
  *   RECOVERY  u32 sessions that were open when the recorder stopped without ending them
  *   AUDIT     32 bytes SHA-256(salt, text); salt and text are in STORE_AUDIT under the leaf's index
+ *   ERASE     sid, u8 enum mlog_erase, 32 bytes SHA-256(salt, text) as of AUDIT: who, when, why. Its events and key are gone
+ *   HOLD      sid, u8 1 held 0 let go, 32 bytes SHA-256(salt, text) as of AUDIT
  */
 #ifndef BASTION_RECORDER_MLOG_H
 #define BASTION_RECORDER_MLOG_H
@@ -33,8 +37,12 @@ enum mlog_type {
 	MLOG_OPEN = 3,
 	MLOG_CLOSE = 4,
 	MLOG_RECOVERY = 5,
-	MLOG_AUDIT = 6
+	MLOG_AUDIT = 6,
+	MLOG_ERASE = 7,
+	MLOG_HOLD = 8
 };
+
+enum mlog_erase { MLOG_ERASE_ASKED = 1, MLOG_ERASE_AGE = 2, MLOG_ERASE_SPACE = 3 };
 
 /* A leaf taken apart; fields that its type does not have are zero. */
 struct mlog_leaf {

@@ -32,7 +32,22 @@ enum rec_type {
 	REC_POLICY_EDGE = 10,  /* broker, 1 fd: a new edge to policy */
 	REC_STATUS = 11,       /* broker asks */
 	REC_STATUS_REPLY = 12, /* recorder: JSON object */
-	REC_STOP = 13	       /* broker: end every session in order, then exit 0 */
+	REC_STOP = 13,	       /* broker: end every session in order, then exit 0 */
+	/*
+	 * recorder, unasked, at most once each --checkpoint-every and only for a new one: string checkpoint note, string vkey of
+	 * the key that signed it. The broker has it pushed out.
+	 */
+	REC_CHECKPOINT = 14,
+	/* broker: string sid, string who, string why, u8 1: although it is young. Answer REC_DONE when it is durable. */
+	REC_ERASE = 15,
+	/* broker: string sid, u8 1 hold, 0 let go; string who, string why. Answer REC_DONE. */
+	REC_HOLD = 16,
+	REC_DONE = 17, /* recorder, id of the request: u8 exit code as of RD_END, string one line */
+	/*
+	 * broker, 1 fd: string sid of a session that runs. The recorder writes its 32 byte key to the fd and closes it, or only
+	 * closes it. For a reader of somebody who may watch it.
+	 */
+	REC_WATCH = 18
 };
 
 enum rec_health {
@@ -63,7 +78,10 @@ enum rec_meta {
 	REC_META_METHODS = 15,	   /* that succeeded, in order: "publickey,keyboard-interactive" */
 	REC_META_SUBJECT =
 	    16, /* of PAM: who that is where they logged in (for OIDC: issuer and sub) */
-	REC_META_GROUPS = 17 /* that PAM named, with commas between; what is too much is left out */
+	REC_META_GROUPS = 17, /* that PAM named, with commas between; what is too much is left out */
+	REC_META_MASKS = 18,  /* names of the mask rules that act, with commas between */
+	REC_META_MASKS_HASH = 19, /* hex SHA-256 over the rules' texts */
+	REC_META_TYPED = 20	  /* "keep": typed bytes are kept although the target does not show them */
 };
 
 /*
@@ -94,7 +112,14 @@ enum rd_type {
 	RD_END =
 	    6, /* reader: u8 exit code of bastionctl (0 1 3), string text: what is wrong, what to do */
 	/* bastionctl: u32 further messages it takes; the reader starts with RD_WINDOW; RD_END does not count */
-	RD_MORE = 7
+	RD_MORE = 7,
+	/*
+	 * reader, instead of RD_EVENTS, of a session whose key it does not have; id: as there: u8 1: more of this block follows,
+	 * then block header and stored bytes (block.h). Only an auditor's key opens it, on the auditor's side.
+	 */
+	RD_SEALED = 8,
+	/* reader, before RD_EVENTS after a seek: u64 at ns, u32 channel, u32 columns, u32 rows, then bytes that paint the screen as it was then */
+	RD_SCREEN = 9
 };
 #define RD_WINDOW 8u
 

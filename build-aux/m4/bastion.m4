@@ -41,6 +41,8 @@ AC_DEFUN([BASTION_LIBRARIES], [
   PKG_CHECK_MODULES([YAML], [yaml-0.1 >= 0.2])
   PKG_CHECK_MODULES([JANSSON], [jansson >= 2.13])
   PKG_CHECK_MODULES([SECCOMP], [libseccomp >= 2.5])
+  PKG_CHECK_MODULES([VTERM], [vterm >= 0.1.4])
+  PKG_CHECK_MODULES([PCRE2], [libpcre2-8 >= 10.40])
   PKG_CHECK_MODULES([CMOCKA], [cmocka >= 1.1.5], [bastion_cmocka=yes], [bastion_cmocka=no])
   AM_CONDITIONAL([CMOCKA], [test "x$bastion_cmocka" = xyes])
   AC_CHECK_HEADER([lmdb.h], [], [AC_MSG_ERROR([lmdb.h not found: install liblmdb-dev])])
