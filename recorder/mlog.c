@@ -13,6 +13,10 @@
 
 #define LEAF_VERSION 1
 #define CHECKPOINT_MAX 512u /* bytes of a checkpoint's text */
+#define SUCCESSION "bastiond-key-v1"
+
+_Static_assert(MLOG_SUCCESSION_LEN == sizeof(SUCCESSION) + 8 + HASH_LEN + NOTE_KEY_LEN,
+    "the fields of a succession");
 
 /* Encoding and decoding of one type stand in one row. */
 struct leaf_form {
@@ -48,9 +52,10 @@ put_key(struct buf *b, const struct mlog_leaf *l)
 {
 	int r;
 
-	if ((r = buf_put(b, l->key, sizeof(l->key))) != 0)
+	if ((r = buf_put(b, l->key, sizeof(l->key))) != 0 || (r = buf_put_cstr(b, l->name)) != 0 ||
+	    !l->has_signature)
 		return r;
-	return buf_put_cstr(b, l->name);
+	return buf_put(b, l->signature, sizeof(l->signature));
 }
 
 static int
@@ -58,9 +63,11 @@ get_key(struct buf *b, struct mlog_leaf *l)
 {
 	int r;
 
-	if ((r = buf_get(b, l->key, sizeof(l->key))) != 0)
+	if ((r = buf_get(b, l->key, sizeof(l->key))) != 0 ||
+	    (r = buf_get_cstr(b, l->name, sizeof(l->name))) != 0)
 		return r;
-	return buf_get_cstr(b, l->name, sizeof(l->name));
+	l->has_signature = buf_len(b) > 0;
+	return l->has_signature ? buf_get(b, l->signature, sizeof(l->signature)) : 0;
 }
 
 static int
@@ -131,6 +138,35 @@ get_audit(struct buf *b, struct mlog_leaf *l)
 	return buf_get(b, l->hash, HASH_LEN);
 }
 
+/* ERASE and HOLD: a session, a byte, the hash of the text beside it. */
+static int
+put_done(struct buf *b, const struct mlog_leaf *l)
+{
+	int r;
+
+	if ((r = buf_put(b, l->sid, REC_SID_LEN)) != 0 || (r = buf_put_u8(b, l->how)) != 0)
+		return r;
+	return buf_put(b, l->hash, HASH_LEN);
+}
+
+static int
+get_done(struct buf *b, struct mlog_leaf *l)
+{
+	int r;
+
+	if ((r = buf_get(b, l->sid, REC_SID_LEN)) != 0 || (r = buf_get_u8(b, &l->how)) != 0)
+		return r;
+	return buf_get(b, l->hash, HASH_LEN);
+}
+
+static int
+get_hold(struct buf *b, struct mlog_leaf *l)
+{
+	int r = get_done(b, l);
+
+	return r == 0 && l->how > 1 ? ERR_FORMAT : r;
+}
+
 static const struct leaf_form forms[] = {
 	{ MLOG_INIT, "init", put_init, get_init },
 	{ MLOG_KEY, "key", put_key, get_key },
@@ -138,6 +174,8 @@ static const struct leaf_form forms[] = {
 	{ MLOG_CLOSE, "close", put_close, get_close },
 	{ MLOG_RECOVERY, "recovery", put_recovery, get_recovery },
 	{ MLOG_AUDIT, "audit", put_audit, get_audit },
+	{ MLOG_ERASE, "erase", put_done, get_done },
+	{ MLOG_HOLD, "hold", put_done, get_hold },
 };
 
 static const struct leaf_form *
@@ -155,6 +193,28 @@ mlog_type_name(unsigned type)
 	const struct leaf_form *form = find_form(type);
 
 	return form != NULL ? form->name : "unknown";
+}
+
+const char *
+mlog_erase_name(unsigned how)
+{
+	static const char *const names[] = { "unknown", "asked", "age", "space" };
+
+	return how < sizeof(names) / sizeof(names[0]) ? names[how] : names[0];
+}
+
+void
+mlog_succession(uint64_t n_leaves, const uint8_t root[HASH_LEN],
+    const uint8_t new_key[NOTE_KEY_LEN], uint8_t ret_bytes[MLOG_SUCCESSION_LEN])
+{
+	uint8_t *p = ret_bytes;
+
+	memcpy(p, SUCCESSION, sizeof(SUCCESSION)); /* with its NUL */
+	p += sizeof(SUCCESSION);
+	for (unsigned i = 0; i < 8; i++)
+		*p++ = (uint8_t)(n_leaves >> (56 - 8 * i));
+	memcpy(p, root, HASH_LEN);
+	memcpy(p + HASH_LEN, new_key, NOTE_KEY_LEN);
 }
 
 int
@@ -267,10 +327,10 @@ out:
 	return r;
 }
 
-int
-mlog_audit(struct mlog *m, const void *text, size_t len)
+/* A leaf with a text beside it, which it covers by hash. */
+static int
+add_with_text(struct mlog *m, struct mlog_leaf *leaf, const void *text, size_t len)
 {
-	struct mlog_leaf leaf = { .type = MLOG_AUDIT };
 	uint8_t value[MLOG_SALT_LEN + REC_AUDIT_MAX], key[8];
 	uint64_t index;
 	int r;
@@ -279,11 +339,38 @@ mlog_audit(struct mlog *m, const void *text, size_t len)
 		return ERR_LIMIT;
 	randombytes_buf(value, MLOG_SALT_LEN);
 	memcpy(value + MLOG_SALT_LEN, text, len);
-	hash_sha256(value, MLOG_SALT_LEN + len, leaf.hash);
-	if ((r = mlog_add(m, &leaf, &index)) != 0)
+	hash_sha256(value, MLOG_SALT_LEN + len, leaf->hash);
+	if ((r = mlog_add(m, leaf, &index)) != 0)
 		return r;
 	leaf_key(index, key);
 	return store_append(m->store, STORE_AUDIT, key, sizeof(key), value, MLOG_SALT_LEN + len);
+}
+
+int
+mlog_audit(struct mlog *m, const void *text, size_t len)
+{
+	struct mlog_leaf leaf = { .type = MLOG_AUDIT };
+
+	return add_with_text(m, &leaf, text, len);
+}
+
+int
+mlog_erase(struct mlog *m, const uint8_t sid[REC_SID_LEN], enum mlog_erase how, const void *text,
+    size_t len)
+{
+	struct mlog_leaf leaf = { .type = MLOG_ERASE, .how = (uint8_t)how };
+
+	memcpy(leaf.sid, sid, REC_SID_LEN);
+	return add_with_text(m, &leaf, text, len);
+}
+
+int
+mlog_hold(struct mlog *m, const uint8_t sid[REC_SID_LEN], bool held, const void *text, size_t len)
+{
+	struct mlog_leaf leaf = { .type = MLOG_HOLD, .how = held };
+
+	memcpy(leaf.sid, sid, REC_SID_LEN);
+	return add_with_text(m, &leaf, text, len);
 }
 
 int

@@ -14,10 +14,13 @@
  *   AUDIT     32 bytes SHA-256(salt, text); salt and text are in STORE_AUDIT under the leaf's index
  *   ERASE     sid, u8 enum mlog_erase, 32 bytes SHA-256(salt, text) as of AUDIT: who, when, why. Its events and key are gone
  *   HOLD      sid, u8 1 held 0 let go, 32 bytes SHA-256(salt, text) as of AUDIT
+ * The texts of ERASE and HOLD are audit events, too: JSON objects with "event" ("session.erased", "session.held",
+ * "session.released"), "session" (32 hex digits), "by" and "why".
  */
 #ifndef BASTION_RECORDER_MLOG_H
 #define BASTION_RECORDER_MLOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,16 +52,19 @@ struct mlog_leaf {
 	enum mlog_type type; /* others are legal: made by a newer version */
 	uint64_t wall_ns;
 	uint8_t sid[REC_SID_LEN];
-	uint8_t state;		   /* CLOSE */
-	uint8_t root[HASH_LEN];	   /* CLOSE */
-	uint32_t n_blocks;	   /* CLOSE */
-	uint64_t n_events;	   /* CLOSE */
-	uint8_t hash[HASH_LEN];	   /* OPEN, CLOSE, AUDIT */
-	uint8_t key[NOTE_KEY_LEN]; /* KEY */
-	uint8_t uuid[16];	   /* INIT */
-	uint32_t format;	   /* INIT */
-	uint32_t n_truncated;	   /* RECOVERY */
-	char name[NOTE_NAME_MAX];  /* INIT: origin; KEY: its name */
+	uint8_t state;			 /* CLOSE */
+	uint8_t root[HASH_LEN];		 /* CLOSE */
+	uint32_t n_blocks;		 /* CLOSE */
+	uint64_t n_events;		 /* CLOSE */
+	uint8_t hash[HASH_LEN];		 /* OPEN, CLOSE, AUDIT, ERASE, HOLD */
+	uint8_t key[NOTE_KEY_LEN];	 /* KEY */
+	bool has_signature;		 /* KEY: all but the first */
+	uint8_t signature[NOTE_SIG_LEN]; /* KEY: of the key before it */
+	uint8_t how;			 /* ERASE: enum mlog_erase; HOLD: 1 or 0 */
+	uint8_t uuid[16];		 /* INIT */
+	uint32_t format;		 /* INIT */
+	uint32_t n_truncated;		 /* RECOVERY */
+	char name[NOTE_NAME_MAX];	 /* INIT: origin; KEY: its name */
 };
 
 /* 0; ERR_FORMAT; ERR_VERSION. */
@@ -69,9 +75,17 @@ int mlog_leaf_get(
 /* "init", "open" ...; "unknown". Static. */
 const char *mlog_type_name(unsigned type);
 
+/* "asked", "age", "space" for enum mlog_erase; "unknown". Static. */
+const char *mlog_erase_name(unsigned how);
+
+/* What the signature of a KEY leaf is over: see above. */
+#define MLOG_SUCCESSION_LEN (16u + 8u + HASH_LEN + NOTE_KEY_LEN)
+void mlog_succession(uint64_t n_leaves, const uint8_t root[HASH_LEN],
+    const uint8_t new_key[NOTE_KEY_LEN], uint8_t ret_bytes[MLOG_SUCCESSION_LEN]);
+
 /*
- * The text of an audit event (a JSON object, not terminated), borrowed from the snapshot. 0;
- * ERR_NOT_FOUND; ERR_FORMAT; -errno.
+ * The text of an audit event, or of an ERASE or HOLD leaf (a JSON object, not terminated), borrowed
+ * from the snapshot. 0; ERR_NOT_FOUND; ERR_FORMAT; -errno.
  */
 int mlog_audit_get(
     struct store_snap *snap, uint64_t index, const uint8_t **ret_text, size_t *ret_len) MUST_CHECK;

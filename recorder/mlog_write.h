@@ -5,6 +5,7 @@
 #ifndef BASTION_RECORDER_MLOG_WRITE_H
 #define BASTION_RECORDER_MLOG_WRITE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,14 @@ int mlog_add(struct mlog *m, const struct mlog_leaf *leaf, uint64_t *ret_index) 
  * bytes; -errno.
  */
 int mlog_audit(struct mlog *m, const void *text, size_t len) MUST_CHECK;
+/*
+ * Say that a session's events and key are gone on purpose, or that it is held (or no longer) against
+ * that. text: a JSON object as mlog.h has it, stored beside the leaf. Errors as above.
+ */
+int mlog_erase(struct mlog *m, const uint8_t sid[REC_SID_LEN], enum mlog_erase how,
+    const void *text, size_t len) MUST_CHECK;
+int mlog_hold(struct mlog *m, const uint8_t sid[REC_SID_LEN], bool held, const void *text,
+    size_t len) MUST_CHECK;
 /* Sign and store the checkpoint when leaves were added since the last. 0; -errno. */
 int mlog_checkpoint(struct mlog *m) MUST_CHECK;
 

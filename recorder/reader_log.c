@@ -126,7 +126,7 @@ reader_log_one(struct reader *rd, uint64_t index, uint64_t since, const char *id
 		return 0;
 	if (leaf.type == MLOG_OPEN || leaf.type == MLOG_CLOSE || leaf.type == MLOG_RECOVERY)
 		return reader_send_leaf(rd, index, &leaf, id);
-	if (leaf.type != MLOG_AUDIT)
+	if (leaf.type != MLOG_AUDIT && leaf.type != MLOG_ERASE && leaf.type != MLOG_HOLD)
 		return 0;
 	if ((r = mlog_audit_get(rd->snap, index, &text, &len)) != 0)
 		return r;

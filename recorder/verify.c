@@ -222,6 +222,8 @@ static const struct leaf_rule {
 	{ MLOG_OPEN, leaf_open },
 	{ MLOG_CLOSE, leaf_close },
 	{ MLOG_AUDIT, leaf_audit },
+	{ MLOG_ERASE, leaf_audit },
+	{ MLOG_HOLD, leaf_audit },
 };
 
 static int
