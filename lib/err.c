@@ -23,6 +23,7 @@ static const struct {
 	{ ERR_CRYPTO, "the cryptographic library failed" },
 	{ ERR_SEALED, "sealed to auditors: only an auditor's key opens it" },
 	{ ERR_ERASED, "erased on purpose" },
+	{ ERR_KEYS, "session.keys is missing, cut, or another store's" },
 };
 
 const char *

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "lib/err.h"
+#include "recorder/auditor.h"
 #include "recorder/event.h"
 #include "recorder/recorder_proto.h"
 #include "recorder/signer.h"
@@ -28,6 +29,8 @@ struct chain_conf {
 	const struct signer *signer; /* borrowed for the life of the chain */
 	const char *origin;	     /* of a new log; NULL: made from its uuid */
 	uint64_t journal_keep;	     /* bytes; 0: CHAIN_JOURNAL_KEEP */
+	/* new sessions are sealed to them; copied; NULL or none: not sealed */
+	const struct auditors *auditors;
 };
 
 /* What start-up found. */
@@ -40,8 +43,8 @@ struct chain_recovery {
 /*
  * Open or make the store; sessions that were left open are ended as truncated at their last durable
  * event. That much survives a power cut with either durability.
- * 0; ERR_EXISTS another recorder runs; ERR_SIGNATURE signed by another key; ERR_CHAIN, ERR_VERSION,
- * ERR_FORMAT; -ENOMEM; -errno.
+ * 0; ERR_EXISTS another recorder runs; ERR_SIGNATURE signed by another key; ERR_KEYS session.keys is missing or not of
+ * this store (the log says which); ERR_CHAIN, ERR_VERSION, ERR_FORMAT; -ENOMEM; -errno.
  */
 int chain_open(const struct chain_conf *conf, struct chain **ret_chain,
     struct chain_recovery *ret_recovery) MUST_CHECK;
@@ -70,6 +73,17 @@ int session_append(struct session *s, enum event_way way, uint8_t type, uint32_t
  * -ENOMEM; -errno.
  */
 int session_close(struct session *s, uint8_t code, const char *text, const char *by) MUST_CHECK;
+
+/*
+ * The key of a session that runs, borrowed until it ends: for REC_WATCH.
+ */
+const uint8_t *session_key(const struct session *s);
+/*
+ * Destroy the key of a session that has ended, in the open transaction: its key record becomes SESKEY_ERASED now, its
+ * slot is overwritten and synced by the next chain_commit(), before that returns. A stop in between is made good at the
+ * next start. 0; ERR_NOT_FOUND; ERR_ERASED it is erased already; ERR_ORDER it runs; -errno.
+ */
+int session_key_destroy(struct chain *c, const uint8_t sid[REC_SID_LEN]) MUST_CHECK;
 
 /* Add an audit event, one line of JSON. 0; ERR_LIMIT; -errno. */
 int chain_audit(struct chain *c, const void *text, size_t len) MUST_CHECK;

@@ -29,7 +29,7 @@ struct recording_part {
 
 /*
  * Stands before the first event. snap: borrowed; may be reset and renewed between calls. 0;
- * ERR_NOT_FOUND; -ENOMEM; -errno.
+ * ERR_NOT_FOUND; ERR_SEALED, ERR_ERASED, ERR_KEYS and what else seskey_get() says of its key; -ENOMEM; -errno.
  */
 int recording_open(
     struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct recording **ret_rec) MUST_CHECK;

@@ -35,6 +35,7 @@ enum store_db {
 	STORE_LOG,     /* u64 index -> leaf (mlog.h) */
 	STORE_AUDIT,   /* u64 index of its leaf -> salt, text (mlog.h) */
 	STORE_IX,      /* index entries (sess.h) -> nothing */
+	STORE_KEY,     /* sid -> key record (seskey.h) */
 	STORE_DB_COUNT
 };
 
@@ -46,6 +47,8 @@ enum store_db {
 	"vkey" /* text: the note verifier key; only a hint, never what a verifier trusts */
 #define STORE_META_CHECKPOINT "ckpt" /* text: the newest signed checkpoint */
 #define STORE_META_RANGE "range"     /* compact range of the log's tree (tree.h) */
+#define STORE_META_WIPE                                                                            \
+	"wipe" /* u64 slots of session.keys whose sessions are erased and that may not be overwritten yet */
 
 struct store;	   /* an open environment */
 struct store_snap; /* a read snapshot: what was committed at one moment */
@@ -53,6 +56,16 @@ struct store_snap; /* a read snapshot: what was committed at one moment */
 /* Open for reading. 0; -ENOENT no store there; ERR_VERSION; -errno. */
 int store_open_read(const char *dir, struct store **ret_store) MUST_CHECK;
 void store_close(struct store *s);
+
+/*
+ * How sessions are opened. A store opens unsealed sessions by itself, with session.keys beside it (slots.h). For sealed
+ * ones it may be given an auditor's secret key, or the key of one session that runs; both are copied to locked memory.
+ * seskey.h uses them. 0; -ENOMEM.
+ */
+int store_set_auditor(struct store *s, const uint8_t secret[32]) MUST_CHECK;
+int store_set_live(struct store *s, const uint8_t key[32]) MUST_CHECK;
+/* Why sessions do not open with ERR_KEYS: one line for people. Static. */
+const char *store_keys_why(const struct store *s);
 
 /*
  * A snapshot. Never hold one while waiting for anything: the file grows while it is held. 0;
