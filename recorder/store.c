@@ -54,7 +54,6 @@ static const char *const db_names[STORE_DB_COUNT] = {
 	[STORE_LOG] = "log",
 	[STORE_AUDIT] = "audit",
 	[STORE_IX] = "ix",
-	[STORE_KEY] = "key",
 };
 
 static int

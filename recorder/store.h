@@ -35,7 +35,6 @@ enum store_db {
 	STORE_LOG,     /* u64 index -> leaf (mlog.h) */
 	STORE_AUDIT,   /* u64 index of its leaf -> salt, text (mlog.h) */
 	STORE_IX,      /* index entries (sess.h) -> nothing */
-	STORE_KEY,     /* sid -> key record (seskey.h) */
 	STORE_DB_COUNT
 };
 
