@@ -1,5 +1,6 @@
 /*
- * LMDB, and nothing else: environment, transactions, cursors, and its error codes, which end here.
+ * LMDB: environment, transactions, cursors, and its error codes, which end here. Or, for one session
+ * that left its bastion, a bundle, which never changes.
  */
 #include "config.h"
 
@@ -17,6 +18,7 @@
 #include "lib/file.h"
 #include "lib/str.h"
 #include "recorder/store.h"
+#include "recorder/store_bundle.h"
 #include "recorder/store_write.h"
 
 #define LOCK_NAME "recorder.lock"
@@ -28,6 +30,7 @@ struct store_snap {
 };
 
 struct store {
+	struct bundle *bundle; /* NULL: LMDB, the rest */
 	MDB_env *env;
 	MDB_dbi dbi[STORE_DB_COUNT];
 	bool writer;
@@ -37,6 +40,10 @@ struct store {
 };
 
 struct store_iter {
+	const struct bundle *bundle; /* NULL: LMDB */
+	struct bundle_entry last;    /* of a bundle: db, and the key given out last */
+	uint64_t at;		     /* of a bundle: the next entry; backwards: the one behind it */
+	bool backwards;
 	MDB_cursor *cursor;
 	MDB_cursor_op next;
 	bool started;
@@ -88,6 +95,7 @@ store_close(struct store *s)
 	if (s == NULL)
 		return;
 	store_abort(s);
+	bundle_close(s->bundle);
 	if (s->env != NULL)
 		mdb_env_close(s->env);
 	fd_close(&s->lock_fd);
@@ -170,6 +178,30 @@ store_open_read(const char *dir, struct store **ret_store)
 	return 0;
 }
 
+int
+store_open_bundle(const char *file, struct store **ret_store)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->lock_fd = -1;
+	s->pending.store = s;
+	if ((r = bundle_open(file, &s->bundle)) != 0 || (r = store_check_format(s)) != 0) {
+		store_close(s);
+		return r == ERR_NOT_FOUND ? ERR_FORMAT : r;
+	}
+	*ret_store = s;
+	return 0;
+}
+
+const struct bundle *
+store_bundle(const struct store_snap *snap)
+{
+	return snap->store->bundle;
+}
+
 static int
 store_lock(struct store *s, const char *dir)
 {
@@ -233,7 +265,8 @@ store_snap_new(struct store *s, struct store_snap **ret_snap)
 	if (snap == NULL)
 		return -ENOMEM;
 	snap->store = s;
-	if ((r = store_err(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &snap->txn))) != 0) {
+	if (s->bundle == NULL &&
+	    (r = store_err(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &snap->txn))) != 0) {
 		free(snap);
 		return r;
 	}
@@ -244,7 +277,7 @@ store_snap_new(struct store *s, struct store_snap **ret_snap)
 void
 store_snap_reset(struct store_snap *snap)
 {
-	if (snap->idle)
+	if (snap->idle || snap->store->bundle != NULL)
 		return;
 	mdb_txn_reset(snap->txn);
 	snap->idle = true;
@@ -255,6 +288,8 @@ store_snap_renew(struct store_snap *snap)
 {
 	int rc;
 
+	if (snap->store->bundle != NULL)
+		return 0;
 	store_snap_reset(snap);
 	if ((rc = mdb_txn_renew(snap->txn)) != 0)
 		return store_err(rc);
@@ -267,7 +302,8 @@ store_snap_free(struct store_snap *snap)
 {
 	if (snap == NULL)
 		return;
-	mdb_txn_abort(snap->txn);
+	if (snap->txn != NULL)
+		mdb_txn_abort(snap->txn);
 	free(snap);
 }
 
@@ -276,6 +312,8 @@ store_sync(struct store *s)
 {
 	int fd, rc;
 
+	if (s->bundle != NULL)
+		return 0;
 	/* Not mdb_env_sync(), which a reader may not call. */
 	if ((rc = mdb_env_get_fd(s->env, &fd)) != 0)
 		return store_err(rc);
@@ -286,7 +324,7 @@ store_sync(struct store *s)
 uint64_t
 store_snap_txn(const struct store_snap *snap)
 {
-	return mdb_txn_id(snap->txn);
+	return snap->txn != NULL ? mdb_txn_id(snap->txn) : 1;
 }
 
 /* LMDB's values are not const, but it only reads keys. */
@@ -296,14 +334,36 @@ val(const void *data, size_t len)
 	return (MDB_val){ .mv_size = len, .mv_data = (void *)(uintptr_t)data };
 }
 
+static int
+get_bundled(const struct bundle *b, enum store_db db, const void *key, size_t key_len,
+    const uint8_t **ret_data, size_t *ret_len)
+{
+	const struct bundle_entry want = { .db = db, .key = key, .key_len = key_len };
+	struct bundle_entry e;
+	uint64_t at;
+	int r;
+
+	if ((r = bundle_find(b, db, key, key_len, &at)) != 0 || (r = bundle_at(b, at, &e)) != 0)
+		return r;
+	if (bundle_compare(&e, &want) != 0)
+		return ERR_NOT_FOUND;
+	*ret_data = e.data;
+	*ret_len = e.len;
+	return 0;
+}
+
 int
 store_get(struct store_snap *snap, enum store_db db, const void *key, size_t key_len,
     const uint8_t **ret_data, size_t *ret_len)
 {
 	MDB_val k = val(key, key_len), v;
-	int r = store_err(mdb_get(snap->txn, snap->store->dbi[db], &k, &v));
+	int r;
 
-	if (r != 0)
+	if (snap->store->bundle != NULL)
+		return get_bundled(snap->store->bundle, db, key, key_len, ret_data, ret_len);
+	if (db >= STORE_DB_COUNT)
+		return ERR_NOT_FOUND;
+	if ((r = store_err(mdb_get(snap->txn, snap->store->dbi[db], &k, &v))) != 0)
 		return r;
 	*ret_data = v.mv_data;
 	*ret_len = v.mv_size;
@@ -348,12 +408,66 @@ store_get_pieces(
 int
 store_count(struct store_snap *snap, enum store_db db, uint64_t *ret_n)
 {
+	const struct bundle *b = snap->store->bundle;
+	uint64_t from, to;
 	MDB_stat st;
-	int rc = mdb_stat(snap->txn, snap->store->dbi[db], &st);
+	int rc;
 
+	if (b != NULL) {
+		if ((rc = bundle_find(b, db, NULL, 0, &from)) != 0 ||
+		    (rc = bundle_find(b, db + 1u, NULL, 0, &to)) != 0)
+			return rc;
+		*ret_n = to > from ? to - from : 0; /* one that is not in order is hostile */
+		return 0;
+	}
+	rc = mdb_stat(snap->txn, snap->store->dbi[db], &st);
 	if (rc == 0)
 		*ret_n = st.ms_entries;
 	return store_err(rc);
+}
+
+/* Walking a bundle: from the first entry of db at or behind from; backwards: from the last at or before it. */
+static int
+iter_find_bundled(struct store_iter *it, const void *from, size_t from_len)
+{
+	const struct bundle_entry want = { .db = it->last.db, .key = from, .key_len = from_len };
+	struct bundle_entry e;
+	int r;
+
+	if (!it->backwards || from_len > 0)
+		r = bundle_find(it->bundle, it->last.db, from, from_len, &it->at);
+	else
+		r = bundle_find(it->bundle, it->last.db + 1u, NULL, 0, &it->at);
+	if (r != 0 || !it->backwards || from_len == 0)
+		return r;
+	r = bundle_at(it->bundle, it->at, &e);
+	if (r == 0 && bundle_compare(&e, &want) == 0)
+		it->at++;
+	return r == ERR_NOT_FOUND ? 0 : r;
+}
+
+/* Whoever walks relies on the order, which a bundle only promises. */
+static int
+iter_next_bundled(struct store_iter *it, struct store_item *ret_item)
+{
+	struct bundle_entry e;
+	int c, r;
+
+	if (it->backwards && it->at == 0)
+		return ERR_NOT_FOUND;
+	if ((r = bundle_at(it->bundle, it->backwards ? it->at - 1 : it->at, &e)) != 0)
+		return r;
+	c = bundle_compare(&e, &it->last);
+	if (it->started && (it->backwards ? c >= 0 : c <= 0))
+		return ERR_FORMAT;
+	if (e.db != it->last.db)
+		return ERR_NOT_FOUND;
+	it->at = it->backwards ? it->at - 1 : it->at + 1;
+	it->started = true;
+	it->last = e;
+	*ret_item =
+	    (struct store_item){ .key = e.key, .key_len = e.key_len, .data = e.data, .len = e.len };
+	return 0;
 }
 
 /* Backwards: the last key <= from, which SET_RANGE overshoots unless it is there. */
@@ -383,6 +497,14 @@ iter_find(struct store_iter *it, const void *from, size_t from_len)
 	return mdb_cursor_get(it->cursor, &it->key, &it->data, MDB_SET_RANGE);
 }
 
+static void
+iter_start(struct store_iter *it, const void *from, size_t from_len)
+{
+	it->next = it->backwards ? MDB_PREV : MDB_NEXT;
+	it->first =
+	    it->backwards ? iter_find_back(it, from, from_len) : iter_find(it, from, from_len);
+}
+
 int
 store_iter_new(struct store_snap *snap, enum store_db db, const void *from, size_t from_len,
     bool backwards, struct store_iter **ret_iter)
@@ -392,13 +514,19 @@ store_iter_new(struct store_snap *snap, enum store_db db, const void *from, size
 
 	if (it == NULL)
 		return -ENOMEM;
-	r = store_err(mdb_cursor_open(snap->txn, snap->store->dbi[db], &it->cursor));
+	it->bundle = snap->store->bundle;
+	it->backwards = backwards;
+	it->last.db = db;
+	if (it->bundle != NULL)
+		r = iter_find_bundled(it, from, from_len);
+	else
+		r = store_err(mdb_cursor_open(snap->txn, snap->store->dbi[db], &it->cursor));
 	if (r != 0) {
 		free(it);
 		return r;
 	}
-	it->next = backwards ? MDB_PREV : MDB_NEXT;
-	it->first = backwards ? iter_find_back(it, from, from_len) : iter_find(it, from, from_len);
+	if (it->bundle == NULL)
+		iter_start(it, from, from_len);
 	*ret_iter = it;
 	return 0;
 }
@@ -408,6 +536,8 @@ store_iter_next(struct store_iter *it, struct store_item *ret_item)
 {
 	int rc = it->first;
 
+	if (it->bundle != NULL)
+		return iter_next_bundled(it, ret_item);
 	if (it->started)
 		rc = mdb_cursor_get(it->cursor, &it->key, &it->data, it->next);
 	if (rc != 0)
@@ -425,7 +555,8 @@ store_iter_free(struct store_iter *it)
 {
 	if (it == NULL)
 		return;
-	mdb_cursor_close(it->cursor);
+	if (it->cursor != NULL)
+		mdb_cursor_close(it->cursor);
 	free(it);
 }
 

@@ -35,7 +35,13 @@ enum store_db {
 	STORE_LOG,     /* u64 index -> leaf (mlog.h) */
 	STORE_AUDIT,   /* u64 index of its leaf -> salt, text (mlog.h) */
 	STORE_IX,      /* index entries (sess.h) -> nothing */
-	STORE_DB_COUNT
+	STORE_DB_COUNT,
+	/*
+	 * In bundles only. Their entries carry these numbers, so that new ones go behind the last
+	 * above, and none ever changes.
+	 */
+	STORE_PROOF = 64, /* u64 index of a leaf -> its path under the checkpoint: n hashes */
+	STORE_HALF = 65	  /* sid -> its half of the session's key */
 };
 
 /* Names in STORE_META. */
@@ -54,6 +60,12 @@ struct store_snap; /* a read snapshot: what was committed at one moment */
 
 /* Open for reading. 0; -ENOENT no store there; ERR_VERSION; -errno. */
 int store_open_read(const char *dir, struct store **ret_store) MUST_CHECK;
+/*
+ * The same for a bundle (store_bundle.h). Reading one never blocks and its snapshots show what is
+ * there for good; it may also fail with ERR_FORMAT wherever a store can fail. 0; ERR_FORMAT not a
+ * bundle, or a cut one; ERR_VERSION; -errno.
+ */
+int store_open_bundle(const char *file, struct store **ret_store) MUST_CHECK;
 void store_close(struct store *s);
 
 /*
@@ -122,5 +134,8 @@ int store_count(struct store_snap *snap, enum store_db db, uint64_t *ret_n) MUST
  * Number of the last committed transaction in this snapshot: unchanged means that nothing is new.
  */
 uint64_t store_snap_txn(const struct store_snap *snap);
+/* The bundle behind it; NULL: it is a store. Borrowed. */
+struct bundle;
+const struct bundle *store_bundle(const struct store_snap *snap);
 
 #endif
