@@ -92,6 +92,8 @@ enum rec_meta {
  *                                    RD_ITEM: a session (the fields of sessions list --json); of this person only
  *     show SID                       RD_ITEM: one session with everything that is known of it
  *     events SID                     RD_BEGIN: as show; RD_EVENTS; may be told to RD_SEEK, also after RD_END
+ *     watch SID                      as events, but of a session that runs events go on as they are committed; when it is over
+ *                                    RD_ITEM: as show; RD_END
  *     verify --key VKEY [--checkpoint NOTE] [SID]
  *                                    RD_ITEM: {"finding": ...}, {"session": ...}, last {"result": ...}
  *     log [--since NS] [ID]          RD_ITEM: an audit event
@@ -108,7 +110,12 @@ enum rd_type {
 	 * event_reader_init()), then whole canonical events, verbatim */
 	RD_EVENTS = 3,
 	RD_TEXT = 4, /* reader: raw text */
-	RD_SEEK = 5, /* bastionctl: u64 nanoseconds since session start: restart at or before it */
+	/*
+	 * bastionctl: u64 nanoseconds since session start, u32 channel: restart at or before it. Channel 0: no screen is wanted.
+	 * Else RD_SCREEN of it comes first; where there is none, events begin READER_CONTEXT blocks earlier, so that most of a
+	 * screen can be made of them, or with the session's first one where that is near. After the last event: its end.
+	 */
+	RD_SEEK = 5,
 	RD_END =
 	    6, /* reader: u8 exit code of bastionctl (0 1 3), string text: what is wrong, what to do */
 	/* bastionctl: u32 further messages it takes; the reader starts with RD_WINDOW; RD_END does not count */
@@ -118,7 +125,11 @@ enum rd_type {
 	 * then block header and stored bytes (block.h). Only an auditor's key opens it, on the auditor's side.
 	 */
 	RD_SEALED = 8,
-	/* reader, before RD_EVENTS after a seek: u64 at ns, u32 channel, u32 columns, u32 rows, then bytes that paint the screen as it was then */
+	/*
+	 * reader, after a seek before its RD_EVENTS (which may begin with events that it shows already); id: as there: u64 sequence
+	 * number of the last event that it shows, u64 at ns, u32 channel, u32 columns, u32 rows, then bytes that paint the screen
+	 * as it was then
+	 */
 	RD_SCREEN = 9
 };
 #define RD_WINDOW 8u

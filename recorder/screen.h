@@ -64,6 +64,12 @@ void screen_cursor(const struct screen *s, uint32_t *ret_col, uint32_t *ret_row,
  * of the screen (alternate, scroll region, insert, wrap, origin), nothing else. 0; ERR_LIMIT; -ENOMEM.
  */
 int screen_paint(const struct screen *s, struct buf *out) MUST_CHECK;
+/*
+ * Append one row, n_cols columns from col on, in its colours; it begins and ends with the usual ones and is exactly n_cols wide,
+ * blanks for what the screen does not have and for half a wide character at an edge. Errors as above.
+ */
+int screen_row(const struct screen *s, uint32_t row, uint32_t col, uint32_t n_cols,
+    struct buf *out) MUST_CHECK;
 /* Append the text of all rows, each with a newline, without blanks at their ends. Errors as above. */
 int screen_text(const struct screen *s, struct buf *out) MUST_CHECK;
 
