@@ -62,8 +62,10 @@ enum event_mark {
 	 */
 	EVENT_KEPT = 5,
 	/*
-	 * What a person typed from here on, of the way and channel of this event, is not kept until the next EVENT_SHOWN or data
-	 * of that channel: u8 enum veil_why (veil.h). However much was typed, there is one such mark.
+	 * What a person typed, of the way and channel of this event, is not kept: u8 enum veil_why (veil.h), u32 last of the runs
+	 * that are closed for ever with it, 0: none was veiled. Without one it holds from here to the next data of that channel
+	 * and way. However much was typed, there is one such mark. With the way of the target: what the target showed instead of
+	 * each key (asterisks) is not kept either.
 	 */
 	EVENT_HIDDEN = 6,
 	/*
@@ -71,7 +73,10 @@ enum event_mark {
 	 * only the recorder's memory has, padded (veil.h). Followed by EVENT_SHOWN of the same run, or never opened again.
 	 */
 	EVENT_VEIL = 7,
-	/* The key of a run, whose veiled bytes were shown after all: u32 run, 32 bytes key. They read as LINK_DATA from here on. */
+	/*
+	 * The key of a run, whose veiled bytes were shown after all: u32 run, 32 bytes key, u32 bytes of them. They read as
+	 * LINK_DATA from here on. Runs of a channel are decided in their order.
+	 */
 	EVENT_SHOWN = 8,
 	/* The data of the event after this one, of the same way and channel, lost bytes to mask rules: u32 n, then n times string rule, u32 places. */
 	EVENT_MASKED = 9
