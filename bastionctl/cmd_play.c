@@ -39,7 +39,7 @@ player_seek(void *arg, uint64_t at_ns)
 {
 	struct player *pl = arg;
 
-	return rd_seek(pl->rd, at_ns);
+	return rd_seek(pl->rd, at_ns, 0);
 }
 
 static int

@@ -264,13 +264,15 @@ rd_send_u32(struct rd *rd, uint16_t type, uint32_t v)
 
 /* One message off the wire, of whatever seek. */
 static int
-rd_receive(struct rd *rd, struct ipc_msg *m)
+rd_receive(struct rd *rd, bool wait, struct ipc_msg *m)
 {
 	int r;
 
 	do
-		r = ipc_plain_recv(rd->fd, rd->space, m, RD_WAIT_MS);
-	while (r == -ETIMEDOUT);
+		r = ipc_plain_recv(rd->fd, rd->space, m, wait ? RD_WAIT_MS : 0);
+	while (wait && r == -ETIMEDOUT);
+	if (r == -ETIMEDOUT)
+		return -EAGAIN;
 	if (r != 0)
 		return r;
 	if (m->n_fds != 0) {
@@ -330,6 +332,24 @@ rd_take_events(const struct ipc_msg *m, struct rd_msg *ret)
 	return r;
 }
 
+static int
+rd_take_screen(const struct ipc_msg *m, struct rd_msg *ret)
+{
+	struct buf *b = buf_view(m->data, m->len);
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_u64(b, &ret->first_seq)) == 0 && (r = buf_get_u64(b, &ret->at_ns)) == 0 &&
+	    (r = buf_get_u32(b, &ret->channel)) == 0 && (r = buf_get_u32(b, &ret->cols)) == 0 &&
+	    (r = buf_get_u32(b, &ret->rows)) == 0) {
+		ret->data = buf_ptr(b);
+		ret->len = buf_len(b);
+	}
+	buf_free(b);
+	return r;
+}
+
 /* *ret_done: ret is filled; else the next message is wanted. */
 static int
 rd_take(struct rd *rd, const struct ipc_msg *m, struct rd_msg *ret, bool *ret_done)
@@ -348,6 +368,9 @@ rd_take(struct rd *rd, const struct ipc_msg *m, struct rd_msg *ret, bool *ret_do
 	case RD_EVENTS:
 		*ret_done = m->id == rd->seek_id;
 		return rd_take_events(m, ret);
+	case RD_SCREEN:
+		*ret_done = m->id == rd->seek_id;
+		return rd_take_screen(m, ret);
 	case RD_TEXT:
 		ret->data = m->data;
 		ret->len = m->len;
@@ -360,15 +383,15 @@ rd_take(struct rd *rd, const struct ipc_msg *m, struct rd_msg *ret, bool *ret_do
 	}
 }
 
-int
-rd_next(struct rd *rd, struct rd_msg *ret_msg)
+static int
+rd_take_next(struct rd *rd, bool wait, struct rd_msg *ret_msg)
 {
 	bool done = false;
 	struct ipc_msg m;
 	int r;
 
 	do {
-		if ((r = rd_receive(rd, &m)) != 0)
+		if ((r = rd_receive(rd, wait, &m)) != 0)
 			return r;
 		r = rd_take(rd, &m, ret_msg, &done);
 	} while (r == 0 && !done);
@@ -376,36 +399,62 @@ rd_next(struct rd *rd, struct rd_msg *ret_msg)
 }
 
 int
-rd_next_event(struct rd *rd, struct event *ret_ev)
+rd_next(struct rd *rd, struct rd_msg *ret_msg)
 {
-	struct rd_msg m;
+	return rd_take_next(rd, true, ret_msg);
+}
+
+int
+rd_next_step(struct rd *rd, bool wait, struct event *ret_ev, struct rd_msg *ret_msg)
+{
 	int r;
 
 	for (;;) {
 		if (rd->reading) {
+			ret_msg->type = RD_EVENTS;
 			r = event_next(&rd->events, ret_ev);
 			if (r != ERR_NOT_FOUND)
 				return r;
 			rd->reading = false;
 		}
-		if ((r = rd_next(rd, &m)) != 0)
+		if ((r = rd_take_next(rd, wait, ret_msg)) != 0)
 			return r;
-		if (m.type != RD_EVENTS)
+		if (ret_msg->type == RD_SCREEN || ret_msg->type == RD_ITEM)
+			return 0;
+		if (ret_msg->type != RD_EVENTS)
 			return ERR_FORMAT;
-		event_reader_init(&rd->events, m.data, m.len, m.first_seq, m.base_ns);
+		event_reader_init(
+		    &rd->events, ret_msg->data, ret_msg->len, ret_msg->first_seq, ret_msg->base_ns);
 		rd->reading = true;
 	}
 }
 
 int
-rd_seek(struct rd *rd, uint64_t at_ns)
+rd_next_event(struct rd *rd, struct event *ret_ev)
 {
-	uint8_t data[8];
+	struct rd_msg m;
+	int r = rd_next_step(rd, true, ret_ev, &m);
 
-	for (size_t i = 0; i < sizeof(data); i++)
+	return r == 0 && m.type != RD_EVENTS ? ERR_FORMAT : r;
+}
+
+int
+rd_seek(struct rd *rd, uint64_t at_ns, uint32_t channel)
+{
+	uint8_t data[12];
+
+	for (size_t i = 0; i < 8; i++)
 		data[i] = (uint8_t)(at_ns >> (56 - 8 * i));
+	for (size_t i = 0; i < 4; i++)
+		data[8 + i] = (uint8_t)(channel >> (24 - 8 * i));
 	rd->reading = false;
 	return ipc_plain_send(rd->fd, RD_SEEK, ++rd->seek_id, data, sizeof(data), NULL, 0);
+}
+
+int
+rd_fd(const struct rd *rd)
+{
+	return rd->fd;
 }
 
 int

@@ -5,6 +5,7 @@
 #ifndef BASTION_CTL_RD_H
 #define BASTION_CTL_RD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,6 +57,8 @@ struct rd_msg {
 	const uint8_t *data; /* RD_EVENTS, RD_TEXT: borrowed until the next call */
 	size_t len;
 	uint64_t first_seq, base_ns; /* RD_EVENTS */
+	uint64_t at_ns;		     /* RD_SCREEN, whose last event is first_seq */
+	uint32_t channel, cols, rows;
 };
 /* The next message, as long as it takes. 0; ERR_NOT_FOUND: it was the end, see rd_end(); ERR_PEER_GONE; ERR_FORMAT; -errno. */
 int rd_next(struct rd *rd, struct rd_msg *ret_msg) MUST_CHECK;
@@ -63,8 +66,18 @@ int rd_next(struct rd *rd, struct rd_msg *ret_msg) MUST_CHECK;
  * The next event; ret_ev->data is borrowed until the next call. Errors as above.
  */
 int rd_next_event(struct rd *rd, struct event *ret_ev) MUST_CHECK;
-/* Go back or on to an event at or (by a block) before at_ns; what was on its way is dropped. 0; -errno. */
-int rd_seek(struct rd *rd, uint64_t at_ns) MUST_CHECK;
+/*
+ * The next event, or what else comes between events: RD_SCREEN (after a seek) or RD_ITEM (the session as it ended, of a watched
+ * one), in *ret_msg; its type is RD_EVENTS when *ret_ev was set. wait: false: -EAGAIN when nothing is there yet. Else as above.
+ */
+int rd_next_step(struct rd *rd, bool wait, struct event *ret_ev, struct rd_msg *ret_msg) MUST_CHECK;
+/*
+ * Go back or on to an event at or (by some blocks) before at_ns; what was on its way is dropped. channel: whose screen is wanted,
+ * as RD_SEEK; 0: none. 0; -errno.
+ */
+int rd_seek(struct rd *rd, uint64_t at_ns, uint32_t channel) MUST_CHECK;
+/* To wait until something is there, together with other descriptors. Borrowed. */
+int rd_fd(const struct rd *rd);
 
 /*
  * r: what rd_next() returned last, 0 when the caller has all it wants. Say on stderr what went wrong, if anything did; returns the

@@ -15,7 +15,7 @@
 #include "recorder/sess.h"
 
 #define READER_WAIT_MS                                                                             \
-	3600000 /* a pause in a replay may last; the edge closes when bastionctl ends */
+	3600000 /* and again: a pause may last; the edge closes when bastionctl ends */
 
 static int
 reader_take_more(struct reader *rd, struct buf *b)
@@ -35,12 +35,15 @@ static int
 reader_take_seek(struct reader *rd, struct buf *b)
 {
 	uint64_t at_ns;
+	uint32_t channel;
 	int r;
 
-	if ((r = buf_get_u64(b, &at_ns)) != 0 || (r = buf_end(b)) != 0)
+	if ((r = buf_get_u64(b, &at_ns)) != 0 || (r = buf_get_u32(b, &channel)) != 0 ||
+	    (r = buf_end(b)) != 0)
 		return r;
 	rd->seek = true;
 	rd->seek_ns = at_ns;
+	rd->seek_channel = channel;
 	rd->n_seeks++;
 	return 0;
 }
@@ -73,7 +76,9 @@ reader_wait(struct reader *rd)
 	/* A held snapshot would keep the store from reusing space. */
 	if (rd->snap != NULL)
 		store_snap_reset(rd->snap);
-	r = ipc_plain_recv(rd->fd, rd->space, &msg, READER_WAIT_MS);
+	do
+		r = ipc_plain_recv(rd->fd, rd->space, &msg, READER_WAIT_MS);
+	while (r == -ETIMEDOUT);
 	if (r == 0) {
 		r = reader_take(rd, &msg);
 		ipc_msg_close(&msg);
@@ -97,6 +102,22 @@ reader_peek(struct reader *rd)
 	r = reader_take(rd, &msg);
 	ipc_msg_close(&msg);
 	return r;
+}
+
+int
+reader_wait_commit(struct reader *rd)
+{
+	uint64_t seen = store_snap_txn(rd->snap);
+	struct pollfd p = { .fd = rd->fd, .events = POLLIN };
+	int r = 0, n = 0;
+
+	store_snap_reset(rd->snap);
+	while (store_last_txn(rd->store) <= seen && n == 0)
+		if ((n = poll(&p, 1, READER_POLL_MS)) < 0 && errno != EINTR)
+			return -errno;
+	if (n > 0)
+		r = reader_peek(rd);
+	return r != 0 ? r : store_snap_renew(rd->snap);
 }
 
 int

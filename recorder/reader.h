@@ -15,6 +15,10 @@
 #define READER_ITEM_MAX (64u << 20)  /* bytes of one JSON text */
 #define READER_FILES_MAX (32u << 20) /* bytes of text about files of one session */
 #define READER_FINDINGS_MAX 1000u    /* findings that are told one by one; the rest is counted */
+#define READER_CONTEXT 4u /* blocks before a wanted moment that most screens are made of: 512 KiB */
+#define READER_NEAR 8u	  /* a moment in the first of these blocks is rendered from the start */
+#define READER_NEAR_NOW 64u /* the same for the present of a session that is watched */
+#define READER_POLL_MS 20   /* how often a watcher's reader looks for a new commit */
 
 struct reader {
 	int fd; /* edge to bastionctl */
@@ -24,6 +28,7 @@ struct reader {
 	uint32_t n_seeks;	 /* RD_SEEK received so far */
 	bool seek;		 /* one waits to be served */
 	uint64_t seek_ns;
+	uint32_t seek_channel;	 /* whose screen is wanted; 0: none */
 	uint8_t *space;		 /* for received messages */
 	const char *const *args; /* behind the verb, NULL-terminated */
 	char text[512];		 /* what RD_END says */
@@ -42,6 +47,8 @@ int reader_send_json(struct reader *rd, uint16_t type, struct json *j) MUST_CHEC
 int reader_wait(struct reader *rd) MUST_CHECK;
 /* Look whether a message is there. 0, also when there is none. */
 int reader_peek(struct reader *rd) MUST_CHECK;
+/* Until something new is committed, or a message of bastionctl was taken; no snapshot is held meanwhile. Errors as reader_send(). */
+int reader_wait_commit(struct reader *rd) MUST_CHECK;
 
 /* What RD_END will say; cut when it is too long. */
 void reader_say(struct reader *rd, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -71,6 +78,7 @@ typedef int (*reader_fn)(struct reader *rd, uint8_t *ret_code);
 int reader_list(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_show(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_events(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
+int reader_watch(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_verify(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_log(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_checkpoint(struct reader *rd, uint8_t *ret_code) MUST_CHECK;

@@ -28,6 +28,7 @@ static const struct {
 	{ "list", reader_list },
 	{ "show", reader_show },
 	{ "events", reader_events },
+	{ "watch", reader_watch },
 	{ "verify", reader_verify },
 	{ "log", reader_log },
 	{ "checkpoint", reader_checkpoint },

@@ -239,6 +239,20 @@ reader_send_part(struct reader *rd, const struct recording_part *part, struct bu
 	return e;
 }
 
+/* Stand where the seek asked for wants to begin. */
+static int
+reader_seek(struct reader *rd, struct recording *rec)
+{
+	int r;
+
+	rd->seek = false;
+	if ((r = recording_seek(rec, rd->seek_ns)) == 0 && rd->seek_channel != 0)
+		recording_back(
+		    rec, READER_CONTEXT, rd->seek_ns == UINT64_MAX ? READER_NEAR_NOW : READER_NEAR);
+	return r;
+}
+
+/* All that there is now. b: scratch. */
 static int
 reader_stream(struct reader *rd, struct recording *rec, struct buf *b)
 {
@@ -247,11 +261,8 @@ reader_stream(struct reader *rd, struct recording *rec, struct buf *b)
 	int r = 0;
 
 	for (;;) {
-		if (rd->seek) {
-			rd->seek = false;
-			if ((r = recording_seek(rec, rd->seek_ns)) != 0)
-				break;
-		}
+		if (rd->seek && (r = reader_seek(rd, rec)) != 0)
+			break;
 		if ((r = recording_next(rec, &part)) != 0)
 			break;
 		/* Sending may let go of the snapshot, and with it of what part points at. */
@@ -283,8 +294,41 @@ reader_send_end(struct reader *rd, int r, struct buf *b)
 	return ipc_plain_send(rd->fd, RD_END, rd->n_seeks, buf_ptr(b), buf_len(b), NULL, 0);
 }
 
-int
-reader_events(struct reader *rd, uint8_t *ret_code)
+static int
+reader_is_open(struct reader *rd, const uint8_t sid[REC_SID_LEN], bool *ret_open)
+{
+	struct sess s;
+	int r;
+
+	if ((r = sess_get(rd->snap, sid, &s)) != 0)
+		return r;
+	*ret_open = s.state == SESS_OPEN;
+	sess_done(&s);
+	return 0;
+}
+
+/* Everything up to the end; follow: of the session, not of what there is now. 0: it is over, or a seek came. b: scratch. */
+static int
+reader_stream_on(struct reader *rd, struct recording *rec, const uint8_t sid[REC_SID_LEN],
+    bool follow, struct buf *b)
+{
+	bool open = follow && store_bundle(rd->snap) == NULL; /* a bundle does not grow */
+	int r;
+
+	for (;;) {
+		if ((r = reader_stream(rd, rec, b)) != 0 || !open || rd->seek)
+			return r;
+		/* Of the snapshot in which there was no more event. */
+		if ((r = reader_is_open(rd, sid, &open)) != 0)
+			return r;
+		r = open ? reader_wait_commit(rd) : reader_send_session(rd, sid, RD_ITEM, true);
+		if (r != 0)
+			return r;
+	}
+}
+
+static int
+reader_play(struct reader *rd, bool follow, uint8_t *ret_code)
 {
 	struct buf *b = buf_new(IPC_MAX);
 	struct recording *rec = NULL;
@@ -303,7 +347,9 @@ reader_events(struct reader *rd, uint8_t *ret_code)
 	}
 	/* After the end somebody who replays may still go back. */
 	while (r == 0) {
-		r = reader_stream(rd, rec, b);
+		r = reader_stream_on(rd, rec, sid, follow, b);
+		if (r == 0 && rd->seek)
+			continue;
 		if ((r != 0 && r != ERR_CHAIN && r != ERR_FORMAT) ||
 		    (r = reader_send_end(rd, r, b)) != 0)
 			break;
@@ -314,4 +360,16 @@ out:
 	recording_close(rec);
 	buf_free(b);
 	return r;
+}
+
+int
+reader_events(struct reader *rd, uint8_t *ret_code)
+{
+	return reader_play(rd, false, ret_code);
+}
+
+int
+reader_watch(struct reader *rd, uint8_t *ret_code)
+{
+	return reader_play(rd, true, ret_code);
 }

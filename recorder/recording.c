@@ -258,3 +258,11 @@ recording_seek(struct recording *rec, uint64_t at_ns)
 	recording_at(rec, low, 1, 0);
 	return 0;
 }
+
+void
+recording_back(struct recording *rec, uint32_t n_blocks, uint32_t near_blocks)
+{
+	bool start = rec->block <= n_blocks || rec->block <= near_blocks;
+
+	recording_at(rec, start ? 0 : rec->block - n_blocks, 1, 0);
+}

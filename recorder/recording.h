@@ -46,5 +46,7 @@ int recording_next(struct recording *rec, struct recording_part *ret_part) MUST_
  * -errno.
  */
 int recording_seek(struct recording *rec, uint64_t at_ns) MUST_CHECK;
+/* Right after recording_seek(): so many blocks further back; to the very start when that is no more than near_blocks away. */
+void recording_back(struct recording *rec, uint32_t n_blocks, uint32_t near_blocks);
 
 #endif

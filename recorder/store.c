@@ -327,6 +327,14 @@ store_snap_txn(const struct store_snap *snap)
 	return snap->txn != NULL ? mdb_txn_id(snap->txn) : 1;
 }
 
+uint64_t
+store_last_txn(const struct store *s)
+{
+	MDB_envinfo info;
+
+	return s->bundle == NULL && mdb_env_info(s->env, &info) == 0 ? info.me_last_txnid : 0;
+}
+
 /* LMDB's values are not const, but it only reads keys. */
 static MDB_val
 val(const void *data, size_t len)

@@ -137,5 +137,7 @@ uint64_t store_snap_txn(const struct store_snap *snap);
 /* The bundle behind it; NULL: it is a store. Borrowed. */
 struct bundle;
 const struct bundle *store_bundle(const struct store_snap *snap);
+/* The newest one of all, without a snapshot: more than store_snap_txn() means that there is something new. Of a bundle 0. */
+uint64_t store_last_txn(const struct store *s);
 
 #endif

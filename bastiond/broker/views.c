@@ -71,6 +71,7 @@ static const struct {
 	{ "list", { { "--since", view_is_number } }, NULL, false },
 	{ "show", { { NULL, NULL } }, view_is_session, true },
 	{ "events", { { NULL, NULL } }, view_is_session, true },
+	{ "watch", { { NULL, NULL } }, view_is_session, true },
 	{ "verify", { { "--key", view_is_text }, { "--checkpoint", view_is_text } },
 	    view_is_session, false },
 	{ "log", { { "--since", view_is_number } }, view_is_id, false },

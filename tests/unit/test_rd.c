@@ -156,7 +156,7 @@ test_events_of_before_a_seek_are_dropped(void **state)
 	rig_send_event(g, 0, 2, 1, 'b');
 	assert_int_equal(rd_next_event(g->rd, &ev), 0);
 	assert_int_equal(ev.data[0], 'a');
-	assert_int_equal(rd_seek(g->rd, 5), 0);
+	assert_int_equal(rd_seek(g->rd, 5, 7), 0);
 	rig_send_end(g, 0, 0, "the old end");
 	rig_send_event(g, 1, 1, 4, 'c');
 	rig_send_end(g, 1, 0, "");
@@ -169,7 +169,8 @@ test_events_of_before_a_seek_are_dropped(void **state)
 	assert_true(rig_receive(g, &m));
 	assert_int_equal(m.type, RD_SEEK);
 	assert_int_equal(m.id, 1);
-	assert_int_equal(m.len, 8);
+	assert_int_equal(m.len, 12);
+	assert_memory_equal(m.data, "\0\0\0\0\0\0\0\5\0\0\0\7", 12);
 }
 
 static void

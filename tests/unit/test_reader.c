@@ -108,7 +108,7 @@ test_what_bastionctl_may_not_say_ends_the_reader(void **state)
 		const char *data;
 		size_t len;
 	} bad[] = { { RD_MORE, "\0\0\0", 3 }, { RD_MORE, "\0\0\0\1x", 5 },
-		{ RD_SEEK, "\0\0\0\1", 4 }, { RD_SEEK, "123456789", 9 }, { RD_ITEM, "{}", 2 },
+		{ RD_SEEK, "\0\0\0\1", 4 }, { RD_SEEK, "12345678", 8 }, { RD_SEEK, "1234567890123", 13 }, { RD_ITEM, "{}", 2 },
 		{ RD_EVENTS, "", 0 }, { 77, "", 0 } };
 	struct edge *e = *state;
 
@@ -337,7 +337,7 @@ test_events_come_whole_and_again_after_a_seek(void **state)
 				_exit(1);
 			next = 1;
 			if (ends++ == 0 &&
-			    ipc_plain_send(e->fd, RD_SEEK, 1, "\0\0\0\0\0\0\0\0", 8, NULL, 0) != 0)
+			    ipc_plain_send(e->fd, RD_SEEK, 1, "\0\0\0\0\0\0\0\0\0\0\0", 12, NULL, 0) != 0)
 				_exit(2);
 		}
 		_exit(ends == 2 ? 0 : 3);
