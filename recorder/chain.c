@@ -120,7 +120,7 @@ chain_open(
 	if ((r = store_open_write(&conf->store, &c->store)) != 0 || (r = chain_txn(c)) != 0 ||
 	    (r = mlog_start(&c->log, c->store, c->signer, conf->origin)) != 0 ||
 	    (r = recovery_run(c, &recovery)) != 0 || (r = chain_commit(c, true)) != 0 ||
-	    (r = chain_sync(c)) != 0) {
+	    (r = chain_sync(c)) != 0 || (r = signer_settle(c->signer)) != 0) {
 		chain_close(c);
 		return r;
 	}
@@ -210,11 +210,11 @@ sign_heads(struct chain *c, bool now)
 	struct session *s;
 	int r;
 
-	if (c->n_stale == 0 || (!now && at_ns - c->heads_at_ns < CHAIN_HEAD_NS))
+	if (!c->rotating && (c->n_stale == 0 || (!now && at_ns - c->heads_at_ns < CHAIN_HEAD_NS)))
 		return 0;
 	c->heads_at_ns = at_ns;
 	TAILQ_FOREACH (s, &c->sessions, link)
-		if (s->head_stale && (r = session_sign_head(s)) != 0)
+		if ((s->head_stale || c->rotating) && (r = session_sign_head(s)) != 0)
 			return r;
 	return 0;
 }
@@ -304,6 +304,21 @@ journal_prune(struct chain *c)
 	return 0;
 }
 
+/*
+ * The new key is in force in the store; when a power cut cannot take that back any more, the old one
+ * can go. That it did not go is an end as bad as a failed commit: the past could still be signed.
+ */
+static int
+end_rotation(struct chain *c)
+{
+	int r;
+
+	c->rotating = false;
+	if ((r = chain_sync(c)) != 0)
+		return r;
+	return (r = signer_settle(c->signer)) != 0 ? chain_fail(c, r) : 0;
+}
+
 int
 chain_commit(struct chain *c, bool heads_now)
 {
@@ -324,6 +339,54 @@ chain_commit(struct chain *c, bool heads_now)
 	c->unsynced = c->durability == STORE_PROCESS;
 	c->pending = 0;
 	c->stats.n_commits++;
+	return c->rotating ? end_rotation(c) : 0;
+}
+
+int
+chain_rotate(struct chain *c)
+{
+	int r;
+
+	if ((r = chain_txn(c)) != 0)
+		return r;
+	if (c->rotating)
+		return 0;
+	if ((r = signer_prepare(c->signer)) != 0)
+		return r;
+	if ((r = mlog_succeed(&c->log)) != 0)
+		return chain_fail(c, r);
+	c->rotating = true;
+	return 0;
+}
+
+uint64_t
+chain_key_age(const struct chain *c)
+{
+	uint64_t now = clock_wall_ns();
+
+	return now >= c->log.key_wall_ns ? now - c->log.key_wall_ns : UINT64_MAX;
+}
+
+int
+chain_first_key(struct chain *c, struct note_key *ret_key, bool *ret_is_new)
+{
+	struct store_snap *snap = NULL;
+	struct mlog_leaf leaf;
+	const uint8_t *data;
+	size_t len;
+	int r;
+
+	if ((r = store_snap_new(c->store, &snap)) != 0)
+		return r;
+	if ((r = mlog_leaf_get(snap, MLOG_FIRST_KEY, &data, &len)) == 0)
+		r = mlog_leaf_parse(data, len, &leaf);
+	store_snap_free(snap);
+	if (r == ERR_NOT_FOUND || r == ERR_FORMAT || r == ERR_VERSION ||
+	    (r == 0 && leaf.type != MLOG_KEY))
+		return ERR_CHAIN;
+	if (r != 0 || (r = note_key_init(leaf.name, leaf.key, ret_key)) != 0)
+		return r;
+	*ret_is_new = c->log.is_new;
 	return 0;
 }
 

@@ -26,9 +26,9 @@ struct session;
 
 struct chain_conf {
 	struct store_conf store;
-	const struct signer *signer; /* borrowed for the life of the chain */
-	const char *origin;	     /* of a new log; NULL: made from its uuid */
-	uint64_t journal_keep;	     /* bytes; 0: CHAIN_JOURNAL_KEEP */
+	struct signer *signer; /* borrowed for the life of the chain, which rolls it over */
+	const char *origin;    /* of a new log; NULL: made from its uuid */
+	uint64_t journal_keep; /* bytes; 0: CHAIN_JOURNAL_KEEP */
 	/* new sessions are sealed to them; copied; NULL or none: not sealed */
 	const struct auditors *auditors;
 };
@@ -103,6 +103,19 @@ int chain_commit(struct chain *c, bool heads_now) MUST_CHECK;
  * until then, with strict this does nothing. 0; negative: the chain is dead, as after a commit.
  */
 int chain_sync(struct chain *c) MUST_CHECK;
+/*
+ * Replace the signing key. The new one is on disk when this returns, signs everything from here on,
+ * and is in force with the next commit; when that is safe from a power cut, which it waits for, the
+ * old key is wiped. 0; negative: the old key stays in force, unless the chain is dead.
+ */
+int chain_rotate(struct chain *c) MUST_CHECK;
+/*
+ * How long the key has been in force, by the wall clock, in ns; UINT64_MAX when the clock stands
+ * before that moment.
+ */
+uint64_t chain_key_age(const struct chain *c);
+/* The key that the log began with; *ret_is_new: with this start. 0; ERR_CHAIN; -errno. */
+int chain_first_key(struct chain *c, struct note_key *ret_key, bool *ret_is_new) MUST_CHECK;
 /* 0, or the first error of the store. */
 int chain_failed(const struct chain *c);
 

@@ -46,7 +46,7 @@ STAILQ_HEAD(session_dirty, session);
 
 struct chain {
 	struct store *store;
-	const struct signer *signer;
+	struct signer *signer;
 	enum store_durability durability;
 	struct mlog log;
 	struct block_codec_ctx *codec;
@@ -59,6 +59,7 @@ struct chain {
 	uint64_t journal_bytes, journal_keep;
 	bool pruning;
 	bool in_txn;
+	bool rotating; /* the next commit puts another key in force */
 	bool unsynced; /* a power cut may still take the last commit */
 	int failed;
 	size_t pending;

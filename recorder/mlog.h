@@ -33,6 +33,7 @@
 
 #define MLOG_LEAF_MAX 1024u /* bytes of one leaf */
 #define MLOG_SALT_LEN 32u
+#define MLOG_FIRST_KEY 1u /* index of the leaf with the key that a log begins with */
 
 enum mlog_type {
 	MLOG_INIT = 1,
@@ -67,6 +68,11 @@ struct mlog_leaf {
 	char name[NOTE_NAME_MAX];	 /* INIT: origin; KEY: its name */
 };
 
+/* Its bytes, with this time. type: one of the above. 0; ERR_LIMIT; -ENOMEM. */
+int mlog_leaf_put(struct buf *b, const struct mlog_leaf *leaf, uint64_t wall_ns) MUST_CHECK;
+/* Its place as a key of STORE_LOG and STORE_AUDIT. */
+#define MLOG_KEY_LEN 8u
+void mlog_key(uint64_t index, uint8_t ret_key[MLOG_KEY_LEN]);
 /* 0; ERR_FORMAT; ERR_VERSION. */
 int mlog_leaf_parse(const uint8_t *data, size_t len, struct mlog_leaf *ret_leaf) MUST_CHECK;
 /* The bytes of a leaf, borrowed from the snapshot. 0; ERR_NOT_FOUND; -errno. */

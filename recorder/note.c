@@ -147,6 +147,53 @@ note_split(const char *note, size_t len, size_t *ret_text_len)
 	return ERR_FORMAT;
 }
 
+int
+note_text_len(const char *note, size_t len, size_t *ret_text_len)
+{
+	return note_split(note, len, ret_text_len);
+}
+
+/* Bytes of the line at text, its newline included; 0: there is no whole line. */
+static size_t
+line_len(const char *text, size_t len)
+{
+	const char *end = len > 0 ? memchr(text, '\n', len) : NULL;
+
+	return end == NULL ? 0 : (size_t)(end - text) + 1;
+}
+
+static bool
+is_sig_line(const char *text, size_t len)
+{
+	return len > strlen(DASH) && memcmp(text, DASH, strlen(DASH)) == 0;
+}
+
+int
+note_first(const char *text, size_t len, size_t *ret_skip, size_t *ret_len)
+{
+	size_t skip = 0, at, n;
+
+	while (skip < len && text[skip] == '\n')
+		skip++;
+	if (skip == len)
+		return ERR_NOT_FOUND;
+	/* Lines up to an empty one, then all that are signatures. */
+	for (at = skip; (n = line_len(text + at, len - at)) > 1; at += n)
+		continue;
+	if (n == 0)
+		return ERR_FORMAT;
+	at++;
+	if (!is_sig_line(text + at, len - at))
+		return ERR_FORMAT;
+	while (is_sig_line(text + at, len - at) && (n = line_len(text + at, len - at)) > 0)
+		at += n;
+	if (n == 0 || at - skip > NOTE_MAX)
+		return ERR_FORMAT;
+	*ret_skip = skip;
+	*ret_len = at - skip;
+	return 0;
+}
+
 struct sig_line {
 	const char *name;
 	size_t name_len;

@@ -54,6 +54,16 @@ int note_sign(const char *text, const struct note_key *key, const uint8_t secret
  */
 int note_verify(
     const char *note, size_t len, const struct note_key *key, size_t *ret_text_len) MUST_CHECK;
+/*
+ * The text of a note, whoever signed it: *ret_text_len bytes from its start, its last newline
+ * included. 0; ERR_FORMAT.
+ */
+int note_text_len(const char *note, size_t len, size_t *ret_text_len) MUST_CHECK;
+/*
+ * The first of several notes that stand one behind the other, empty lines between them or not;
+ * *ret_skip: bytes in front of it. 0; ERR_NOT_FOUND nothing but empty lines is left; ERR_FORMAT.
+ */
+int note_first(const char *text, size_t len, size_t *ret_skip, size_t *ret_len) MUST_CHECK;
 /* "origin\nsize\nbase64 root\n", further lines allowed. 0; ERR_FORMAT. */
 int note_checkpoint_parse(
     const char *text, size_t len, struct note_checkpoint *ret_checkpoint) MUST_CHECK;

@@ -18,6 +18,7 @@
 #define READERS_TICKS 5	  /* dead readers are looked for each so many ticks */
 #define READER_LAG 100000 /* transactions that a reader may be behind before it is worth a word */
 #define STOP_WAIT_NS (5 * CLOCK_NS_PER_S)
+#define ROTATE_AGAIN_NS (60 * CLOCK_NS_PER_S) /* after a rollover that could not begin */
 
 void
 recorder_tell(struct recorder *rec, uint16_t type, uint32_t id, const void *data, size_t len)
@@ -220,6 +221,39 @@ settle(struct recorder *rec)
 		recorder_fail(rec, r, "making the record durable");
 }
 
+/* The age counts over restarts, so by the wall clock; from there on time goes as it goes. */
+static void
+plan_rotation(struct recorder *rec)
+{
+	uint64_t age = chain_key_age(rec->chain);
+
+	rec->rotate_at_ns = clock_boot_ns() + (age < rec->epoch_ns ? rec->epoch_ns - age : 0);
+}
+
+static void
+rotate_if_due(struct recorder *rec)
+{
+	uint64_t now = clock_boot_ns();
+	int r;
+
+	/* On a full disk what room there is belongs to the ends of sessions. */
+	if (rec->epoch_ns == 0 || now < rec->rotate_at_ns || rec->frozen)
+		return;
+	if ((r = chain_rotate(rec->chain)) == 0) {
+		rec->rotate_at_ns = now + rec->epoch_ns;
+		log_notice("recorder.key_replaced");
+		recorder_wake(rec);
+	} else if (chain_failed(rec->chain) != 0) {
+		recorder_fail(rec, r, "replacing the signing key");
+	} else {
+		rec->rotate_at_ns = now + ROTATE_AGAIN_NS;
+		log_err(
+		    "recorder.key_not_replaced reason=\"%s\" next=\"the old one stays in force; "
+		    "tried again in a minute\" do=\"look at sign.key and its disk\"",
+		    err_str(r));
+	}
+}
+
 static void
 on_tick(void *arg)
 {
@@ -231,7 +265,8 @@ on_tick(void *arg)
 	recorder_check_space(rec);
 	if (rec->n_ticks++ % READERS_TICKS == 0)
 		check_readers(rec);
-	if (!chain_is_dirty(rec->chain))
+	rotate_if_due(rec);
+	if (!rec->failed && !chain_is_dirty(rec->chain))
 		settle(rec);
 }
 
@@ -534,10 +569,12 @@ recorder_init(struct recorder *rec, const struct recorder_conf *conf)
 		.chain = conf->chain,
 		.durability = conf->durability,
 		.stall_timeout_ns = conf->stall_timeout_ns,
+		.epoch_ns = conf->epoch_ns,
 		.health = REC_HEALTH_OK };
 	TAILQ_INIT(&rec->legs);
 	TAILQ_INIT(&rec->touched);
 	commit_init(&rec->commit, clock_boot_ns());
+	plan_rotation(rec);
 	if ((rec->out = release_new()) == NULL ||
 	    (r = loop_timer_new(rec->loop, on_commit_timer, rec, &rec->commit_timer)) != 0 ||
 	    (r = loop_timer_new(rec->loop, on_tick, rec, &rec->tick_timer)) != 0 ||

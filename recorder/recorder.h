@@ -27,6 +27,7 @@ struct recorder_conf {
 	struct chain *chain; /* borrowed */
 	int broker_fd;	     /* taken */
 	uint64_t stall_timeout_ns;
+	uint64_t epoch_ns; /* the signing key is replaced so often; 0: never */
 	enum store_durability durability;
 	const char *ready; /* what recovery did; borrowed for the call */
 };
@@ -55,6 +56,7 @@ struct recorder {
 	uint64_t frozen_since_ns;
 	uint64_t reader_lag;
 	uint64_t n_ticks;
+	uint64_t epoch_ns, rotate_at_ns; /* when the signing key is replaced next; boot clock */
 
 	bool stopping;
 	bool failed;

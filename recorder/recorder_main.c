@@ -29,12 +29,12 @@
 struct options {
 	const char *store, *public_key, *origin;
 	enum store_durability durability;
-	uint64_t stall_timeout_ns, map_size;
+	uint64_t stall_timeout_ns, map_size, epoch_ns;
 };
 
 static const char usage[] =
     "usage: bastiond-recorder --store DIR --durability strict|process --stall-timeout SPAN\n"
-    "           [--public-key FILE] [--origin NAME] [--map-size BYTES]\n"
+    "           [--public-key FILE] [--origin NAME] [--map-size BYTES] [--epoch SPAN]\n"
     "Started by bastiond, with its edge as descriptor 3; see recorder/recorder_proto.h.\n";
 
 static int
@@ -82,6 +82,12 @@ set_map_size(struct options *opt, const char *value)
 	return num_parse_size(value, &opt->map_size);
 }
 
+static int
+set_epoch(struct options *opt, const char *value)
+{
+	return num_parse_span(value, &opt->epoch_ns);
+}
+
 static const struct {
 	const char *name;
 	int (*set)(struct options *opt, const char *value);
@@ -92,6 +98,7 @@ static const struct {
 	{ "--public-key", set_public_key },
 	{ "--origin", set_origin },
 	{ "--map-size", set_map_size },
+	{ "--epoch", set_epoch },
 };
 
 static int
@@ -162,20 +169,44 @@ load_signer(const struct options *opt, struct signer *ret_signer)
 	    path, opt->origin != NULL ? opt->origin : "bastiond-recorder", ret_signer);
 }
 
+/* One place where the log's first key lies. What lies there already is what others trust: it stays. */
+static int
+export_to(const struct note_key *key, bool is_new, const char *path)
+{
+	char line[NOTE_VKEY_SIZE], *old;
+	size_t len;
+	bool same;
+
+	if (is_new || file_read(path, NOTE_VKEY_SIZE, &old, &len) != 0)
+		return signer_export(key, path);
+	note_key_text(line, key);
+	same = len == strlen(line) + 1 && memcmp(old, line, len - 1) == 0;
+	free(old);
+	if (!same)
+		log_warn("recorder.public_key_differs path=%s do=\"find out who changed it, or the "
+			 "store: bastionctl verify\"",
+		    path);
+	return 0;
+}
+
 /*
- * The public key goes beside the store and to where everybody looks for it, if we may write there.
+ * The key that the log begins with goes beside the store and to where everybody looks for it, if we
+ * may write there. From it, verifying follows those that came after.
  */
 static int
-export_key(const struct options *opt, const struct signer *signer)
+export_key(const struct options *opt, struct chain *chain)
 {
+	struct note_key key;
 	char path[PATH_MAX];
+	bool is_new;
 	int r;
 
-	if ((r = str_format(path, sizeof(path), "%s/recorder.pub", opt->store)) != 0 ||
-	    (r = signer_export(signer, path)) != 0)
+	if ((r = chain_first_key(chain, &key, &is_new)) != 0 ||
+	    (r = str_format(path, sizeof(path), "%s/recorder.pub", opt->store)) != 0 ||
+	    (r = export_to(&key, is_new, path)) != 0)
 		return r;
 	/* With a uid of its own the recorder may not write there; the broker then copies it. */
-	r = signer_export(signer, opt->public_key);
+	r = export_to(&key, is_new, opt->public_key);
 	if (r != 0 && r != -EACCES)
 		log_warn("recorder.public_key_not_written path=%s reason=\"%s\" do=\"take "
 			 "%s/recorder.pub\"",
@@ -198,6 +229,7 @@ serve(const struct options *opt, struct chain *chain, const struct chain_recover
 	struct recorder_conf conf = { .chain = chain,
 		.broker_fd = PROC_FD_FIRST,
 		.stall_timeout_ns = opt->stall_timeout_ns,
+		.epoch_ns = opt->epoch_ns,
 		.durability = opt->durability };
 	struct loop *loop = NULL;
 	struct recorder rec;
@@ -259,7 +291,7 @@ main(int argc, char **argv)
 		.origin = opt.origin };
 	if ((r = chain_open(&conf, &chain, &recovery)) != 0)
 		return cannot_start("store", r);
-	if ((r = export_key(&opt, &signer)) != 0)
+	if ((r = export_key(&opt, chain)) != 0)
 		return cannot_start("public key", r);
 	code = serve(&opt, chain, &recovery);
 	chain_close(chain);

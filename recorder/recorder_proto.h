@@ -3,7 +3,7 @@
 #define BASTION_RECORDER_PROTO_H
 
 /*
- * bastiond-recorder --store DIR --durability strict|process --stall-timeout SPAN ("30000ms", lib/num.h)
+ * bastiond-recorder --store DIR --durability strict|process --stall-timeout SPAN ("30000ms", lib/num.h) --epoch SPAN
  * Descriptor 3: the broker edge. Its working directory is the state directory, and DIR is relative to it, so that the
  * folders above need not let the recorder's uid in.
  */

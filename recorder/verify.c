@@ -44,76 +44,25 @@ verify_found(struct verify *v, enum verify_kind kind, const uint8_t *sid, const 
 		v->conf->found(v->conf->arg, &f);
 }
 
-enum verify_kind
-verify_blame(const struct verify *v, const uint8_t *signed_bytes, size_t len, const uint8_t *sig)
-{
-	if (v->has_other && crypto_sign_verify_detached(sig, signed_bytes, len, v->other) == 0)
-		return VERIFY_OTHER_KEY;
-	return VERIFY_SIGNATURE;
-}
-
-static const char *
-leaf_place(char dst[64], uint64_t index)
+const char *
+verify_leaf_place(char dst[64], uint64_t index)
 {
 	(void)snprintf(dst, 64, "leaf %" PRIu64, index);
 	return dst;
-}
-
-/* A signed checkpoint. 0; ERR_CHAIN with a finding; -errno. */
-static int
-check_note(struct verify *v, const char *note, size_t len, const char *place,
-    struct note_checkpoint *ret_checkpoint)
-{
-	size_t text_len;
-	int r = note_verify(note, len, v->conf->key, &text_len);
-
-	if (r == 0)
-		r = note_checkpoint_parse(note, text_len, ret_checkpoint);
-	switch (r) {
-	case 0:
-	case -ENOMEM:
-		return r;
-	case ERR_NOT_FOUND:
-		verify_found(
-		    v, VERIFY_OTHER_KEY, NULL, place, "it is not signed by the trusted key");
-		break;
-	case ERR_SIGNATURE:
-		verify_found(v, VERIFY_SIGNATURE, NULL, place, "its signature does not verify");
-		break;
-	default:
-		verify_found(v, VERIFY_FLIPPED, NULL, place, "it is not a readable checkpoint");
-	}
-	return ERR_CHAIN;
-}
-
-/* The key that the store itself names, to tell another signer from a damaged signature. */
-static int
-find_other_key(struct verify *v)
-{
-	struct note_key key;
-	const uint8_t *data;
-	size_t len;
-	int r;
-
-	r = store_get(v->snap, STORE_META, STORE_META_VKEY, strlen(STORE_META_VKEY), &data, &len);
-	if (r == ERR_NOT_FOUND)
-		return 0;
-	if (r == 0 && note_key_parse((const char *)data, len, &key) == 0 &&
-	    memcmp(key.key, v->conf->key->key, NOTE_KEY_LEN) != 0) {
-		v->has_other = true;
-		memcpy(v->other, key.key, NOTE_KEY_LEN);
-	}
-	return r;
 }
 
 /* The walk over the log. */
 struct walk {
 	struct verify *v;
 	struct tree tree;
-	struct note_checkpoint now, old;
-	bool has_now, has_old;
-	uint64_t index; /* of the next leaf */
-	bool broken;	/* a finding about single leaves explains a wrong root */
+	struct note_checkpoint now;
+	bool has_now;	 /* it is readable */
+	bool now_signed; /* and signed by the newest key */
+	uint64_t index;	 /* of the next leaf */
+	bool broken;	 /* a finding about single leaves explains a wrong root */
+	size_t next_old; /* the next older checkpoint to be compared */
+	uint64_t bad_olds, first_bad_old;
+	size_t bad_epoch; /* the first one that the one before it did not sign; 0: none */
 };
 
 static struct verify_known *
@@ -131,20 +80,38 @@ leaf_init(struct walk *w, const struct mlog_leaf *leaf)
 	char place[64];
 
 	if (w->index != 0)
-		verify_found(
-		    w->v, VERIFY_LOG, NULL, leaf_place(place, w->index), "a log begins only once");
+		verify_found(w->v, VERIFY_LOG, NULL, verify_leaf_place(place, w->index),
+		    "a log begins only once");
 	(void)leaf;
 	return 0;
 }
 
+/* The first key must be the second leaf, and each later one be signed by the one before it. */
 static int
 leaf_key(struct walk *w, const struct mlog_leaf *leaf)
 {
+	uint8_t bytes[MLOG_SUCCESSION_LEN], root[HASH_LEN];
+	struct verify *v = w->v;
+	size_t epoch = verify_epoch_of(v, w->index);
 	char place[64];
 
-	if (memcmp(leaf->key, w->v->conf->key->key, NOTE_KEY_LEN) != 0)
-		verify_found(w->v, VERIFY_OTHER_KEY, NULL, leaf_place(place, w->index),
-		    "the log is signed by another key than the trusted one");
+	verify_leaf_place(place, w->index);
+	if (epoch == SIZE_MAX) {
+		verify_found(v, VERIFY_FLIPPED, NULL, place, "it holds no usable key");
+	} else if (epoch == 0) {
+		if (w->index != MLOG_FIRST_KEY || leaf->has_signature)
+			verify_found(
+			    v, VERIFY_LOG, NULL, place, "it is not how the keys of a log begin");
+		if (v->foreign)
+			verify_found(v, VERIFY_OTHER_KEY, NULL, place,
+			    "the log is signed by other keys than the trusted one");
+	} else if (!w->broken && w->bad_epoch == 0) {
+		tree_root(&w->tree, root);
+		mlog_succession(w->index, root, leaf->key, bytes);
+		if (!leaf->has_signature || crypto_sign_verify_detached(leaf->signature, bytes,
+						sizeof(bytes), v->epochs[epoch - 1].key.key) != 0)
+			w->bad_epoch = epoch;
+	}
 	return 0;
 }
 
@@ -152,16 +119,11 @@ static int
 leaf_open(struct walk *w, const struct mlog_leaf *leaf)
 {
 	struct verify *v = w->v;
-	struct verify_known *k;
+	struct verify_known *k = verify_grow(v->known, v->n_known, &v->size_known, sizeof(*k));
 
-	if (v->n_known == v->size_known) {
-		size_t size = v->size_known == 0 ? 64 : v->size_known * 2;
-
-		if ((k = reallocarray(v->known, size, sizeof(*k))) == NULL)
-			return -ENOMEM;
-		v->known = k;
-		v->size_known = size;
-	}
+	if (k == NULL)
+		return -ENOMEM;
+	v->known = k;
 	k = &v->known[v->n_known++];
 	*k = (struct verify_known){ .open_leaf = w->index };
 	memcpy(k->sid, leaf->sid, REC_SID_LEN);
@@ -176,7 +138,7 @@ leaf_close(struct walk *w, const struct mlog_leaf *leaf)
 	char place[64];
 
 	if (k == NULL || k->closed) {
-		verify_found(w->v, VERIFY_LOG, leaf->sid, leaf_place(place, w->index),
+		verify_found(w->v, VERIFY_LOG, leaf->sid, verify_leaf_place(place, w->index),
 		    k == NULL ? "it ends a session that was never opened"
 			      : "it ends a session for the second time");
 		return 0;
@@ -190,15 +152,14 @@ leaf_close(struct walk *w, const struct mlog_leaf *leaf)
 static int
 leaf_audit(struct walk *w, const struct mlog_leaf *leaf)
 {
-	uint8_t key[8], hash[HASH_LEN];
+	uint8_t key[MLOG_KEY_LEN], hash[HASH_LEN];
 	const uint8_t *data;
 	char place[64];
 	size_t len;
 	int r;
 
-	for (unsigned i = 0; i < 8; i++)
-		key[i] = (uint8_t)(w->index >> (56 - 8 * i));
-	leaf_place(place, w->index);
+	mlog_key(w->index, key);
+	verify_leaf_place(place, w->index);
 	r = store_get(w->v->snap, STORE_AUDIT, key, sizeof(key), &data, &len);
 	if (r == ERR_NOT_FOUND) {
 		verify_found(w->v, VERIFY_DELETED, NULL, place, "its audit event is not there");
@@ -213,6 +174,50 @@ leaf_audit(struct walk *w, const struct mlog_leaf *leaf)
 	return 0;
 }
 
+/* Erasing and holding are about a session that the log knows. */
+static struct verify_known *
+find_meant(struct walk *w, const struct mlog_leaf *leaf)
+{
+	struct verify_known *k = find_known(w->v, leaf->sid);
+	char place[64];
+
+	if (k == NULL || k->erased)
+		verify_found(w->v, VERIFY_LOG, leaf->sid, verify_leaf_place(place, w->index),
+		    k == NULL ? "it is about a session that was never opened"
+			      : "it is about a session that was erased before");
+	return k == NULL || k->erased ? NULL : k;
+}
+
+static int
+leaf_erase(struct walk *w, const struct mlog_leaf *leaf)
+{
+	struct verify_known *k = find_meant(w, leaf);
+	char place[64];
+
+	if (k != NULL) {
+		if (k->held || !k->closed)
+			verify_found(w->v, VERIFY_LOG, leaf->sid,
+			    verify_leaf_place(place, w->index),
+			    k->held ? "it erases a session that was held against that"
+				    : "it erases a session that had not ended");
+		k->erased = true;
+		k->erase_leaf = w->index;
+		k->erase_wall_ns = leaf->wall_ns;
+		k->erase_how = leaf->how;
+	}
+	return leaf_audit(w, leaf);
+}
+
+static int
+leaf_hold(struct walk *w, const struct mlog_leaf *leaf)
+{
+	struct verify_known *k = find_meant(w, leaf);
+
+	if (k != NULL)
+		k->held = leaf->how == 1;
+	return leaf_audit(w, leaf);
+}
+
 static const struct leaf_rule {
 	enum mlog_type type;
 	int (*check)(struct walk *w, const struct mlog_leaf *leaf);
@@ -222,8 +227,8 @@ static const struct leaf_rule {
 	{ MLOG_OPEN, leaf_open },
 	{ MLOG_CLOSE, leaf_close },
 	{ MLOG_AUDIT, leaf_audit },
-	{ MLOG_ERASE, leaf_audit },
-	{ MLOG_HOLD, leaf_audit },
+	{ MLOG_ERASE, leaf_erase },
+	{ MLOG_HOLD, leaf_hold },
 };
 
 static int
@@ -238,7 +243,7 @@ walk_leaf(struct walk *w, const uint8_t *data, size_t len)
 		return r;
 	if (r != 0 || (w->index == 0) != (leaf.type == MLOG_INIT)) {
 		w->broken = true;
-		verify_found(w->v, VERIFY_FLIPPED, NULL, leaf_place(place, w->index),
+		verify_found(w->v, VERIFY_FLIPPED, NULL, verify_leaf_place(place, w->index),
 		    "it is not readable as the leaf that belongs there");
 		return 0;
 	}
@@ -248,16 +253,29 @@ walk_leaf(struct walk *w, const uint8_t *data, size_t len)
 	return 0;
 }
 
-static void
-check_root(struct walk *w, const struct note_checkpoint *c, const char *place, const char *text)
+static bool
+root_is(const struct walk *w, const uint8_t want[HASH_LEN])
 {
 	uint8_t root[HASH_LEN];
 
-	if (w->tree.n != c->size)
-		return;
 	tree_root(&w->tree, root);
-	if (memcmp(root, c->root, HASH_LEN) != 0)
-		verify_found(w->v, VERIFY_LOG, NULL, place, "%s", text);
+	return memcmp(root, want, HASH_LEN) == 0;
+}
+
+/* Older checkpoints of the size that the tree has now. */
+static void
+check_olds(struct walk *w)
+{
+	const struct verify *v = w->v;
+
+	for (; w->next_old < v->n_olds && v->olds[w->next_old].size <= w->index; w->next_old++) {
+		const struct verify_old *old = &v->olds[w->next_old];
+
+		if (w->broken || old->size != w->tree.n || root_is(w, old->root))
+			continue;
+		if (w->bad_olds++ == 0)
+			w->first_bad_old = old->size;
+	}
 }
 
 static int
@@ -274,12 +292,12 @@ walk_step(struct walk *w, const struct store_item *item)
 		index = index << 8 | item->key[i];
 	if (index != w->index) {
 		w->broken = true;
-		verify_found(w->v, VERIFY_MISSING, NULL, leaf_place(place, w->index),
+		verify_found(w->v, VERIFY_MISSING, NULL, verify_leaf_place(place, w->index),
 		    "leaves %" PRIu64 " to %" PRIu64 " are not there", w->index, index - 1);
 		w->index = index;
 	}
 	if (w->has_now && index >= w->now.size) {
-		verify_found(w->v, VERIFY_EXTRA, NULL, leaf_place(place, index),
+		verify_found(w->v, VERIFY_EXTRA, NULL, verify_leaf_place(place, index),
 		    "it stands behind the signed end of the log");
 		w->index++;
 		return 0;
@@ -288,9 +306,7 @@ walk_step(struct walk *w, const struct store_item *item)
 	if ((r = walk_leaf(w, item->data, item->len)) != 0 || (r = tree_add(&w->tree, hash)) != 0)
 		return r;
 	w->index++;
-	if (w->has_old && !w->broken)
-		check_root(w, &w->old, "older checkpoint",
-		    "the log is not the one that the older checkpoint was signed for");
+	check_olds(w);
 	return 0;
 }
 
@@ -309,21 +325,52 @@ walk_all(struct walk *w)
 	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
+/*
+ * A key that the one before it did not sign. When the newest key has signed the log as it stands,
+ * somebody who had that key wrote it anew; otherwise leaves were changed that the older key stands
+ * for.
+ */
+static void
+end_epochs(struct walk *w, bool whole)
+{
+	struct verify *v = w->v;
+	const struct verify_epoch *e = &v->epochs[w->bad_epoch];
+	char place[64];
+
+	if (w->bad_epoch == 0)
+		return;
+	verify_leaf_place(place, e->leaf);
+	if (whole) {
+		v->forged_at = w->bad_epoch;
+		verify_found(v, VERIFY_OTHER_KEY, NULL, place,
+		    "the key before it did not sign this one: what stands before was written anew "
+		    "by somebody who had a later key");
+	} else
+		verify_found(v, VERIFY_LOG, NULL, place,
+		    "leaves %" PRIu64 " to %" PRIu64
+		    " are not those that the key before it has signed",
+		    e[-1].leaf, e->leaf - 1);
+}
+
 static void
 walk_end(struct walk *w)
 {
 	struct verify *v = w->v;
+	bool fits = !w->has_now || root_is(w, w->now.root);
 	char place[64];
 
 	if (w->has_now && w->index < w->now.size)
-		verify_found(v, VERIFY_CUT, NULL, leaf_place(place, w->index),
+		verify_found(v, VERIFY_CUT, NULL, verify_leaf_place(place, w->index),
 		    "the log ends here; signed were %" PRIu64 " leaves", w->now.size);
-	else if (w->has_now && !w->broken)
-		check_root(
-		    w, &w->now, "log", "a leaf was changed: the log does not fit its checkpoint");
-	if (w->has_old && w->has_now && w->old.size > w->now.size)
-		verify_found(v, VERIFY_CUT, NULL, "older checkpoint",
-		    "it covers %" PRIu64 " leaves, the log has %" PRIu64, w->old.size, w->now.size);
+	else if (!w->broken && !fits)
+		verify_found(v, VERIFY_LOG, NULL, "log",
+		    "a leaf was changed: the log does not fit its checkpoint");
+	end_epochs(w, fits && w->now_signed);
+	if (w->bad_olds > 0)
+		verify_found(v, VERIFY_LOG, NULL, "older checkpoint",
+		    "the log is not the one that it was signed for; such are %" PRIu64
+		    " of %zu, the first covers %" PRIu64 " leaves",
+		    w->bad_olds, v->n_olds, w->first_bad_old);
 	v->result.log_size = w->tree.n;
 	tree_root(&w->tree, v->result.log_root);
 }
@@ -346,33 +393,36 @@ known_get(const struct verify *v, const uint8_t *sid)
 	return bsearch(&key, v->known, v->n_known, sizeof(key), known_cmp);
 }
 
+/*
+ * The store's own checkpoint. Its size says which keys count, and the newest of them must have
+ * signed it.
+ */
 static int
-load_checkpoints(struct walk *w)
+load_checkpoint(struct walk *w)
 {
 	struct verify *v = w->v;
+	const struct note_key *key = v->conf->key;
+	struct note_checkpoint c;
 	const char *note;
-	size_t len;
+	size_t len, text_len;
 	int r;
 
 	r = mlog_checkpoint_get(v->snap, &note, &len);
+	if (r != 0 && r != ERR_NOT_FOUND)
+		return r;
 	if (r == ERR_NOT_FOUND)
 		verify_found(v, VERIFY_CUT, NULL, "checkpoint", "there is no signed checkpoint");
-	else if (r != 0 ||
-		 ((r = check_note(v, note, len, "checkpoint", &w->now)) != 0 && r != ERR_CHAIN))
-		return r;
-	w->has_now = r == 0;
-	if (v->conf->checkpoint == NULL)
+	else
+		w->has_now = note_text_len(note, len, &text_len) == 0 &&
+			     note_checkpoint_parse(note, text_len, &w->now) == 0;
+	verify_trust(v, w->has_now ? w->now.size : UINT64_MAX);
+	if (r == ERR_NOT_FOUND)
 		return 0;
-	r = check_note(
-	    v, v->conf->checkpoint, v->conf->checkpoint_len, "older checkpoint", &w->old);
-	if (r != 0)
-		return r == ERR_CHAIN ? 0 : r;
-	w->has_old = true;
-	if (w->has_now && strcmp(w->old.origin, w->now.origin) != 0) {
-		w->has_old = false;
-		verify_found(v, VERIFY_FOREIGN, NULL, "older checkpoint", "it is of another log");
-	}
-	return 0;
+	if (!v->foreign)
+		key = &v->epochs[v->n_epochs - 1].key;
+	r = verify_note(v, note, len, key, "checkpoint", &c);
+	w->now_signed = r == 0;
+	return r == ERR_CHAIN ? 0 : r;
 }
 
 static int
@@ -383,8 +433,11 @@ verify_log(struct verify *v)
 
 	tree_init(&w.tree);
 	v->txn = store_snap_txn(v->snap);
-	if ((r = find_other_key(v)) != 0 || (r = load_checkpoints(&w)) != 0 ||
-	    (r = walk_all(&w)) != 0)
+	if ((r = verify_load_epochs(v)) != 0 || (r = load_checkpoint(&w)) != 0 ||
+	    (r = verify_load_olds(v, w.has_now ? &w.now : NULL)) != 0)
+		return r;
+	check_olds(&w);
+	if ((r = walk_all(&w)) != 0)
 		return r;
 	walk_end(&w);
 	if (v->n_known > 0)
@@ -478,6 +531,8 @@ verify_finish(struct verify *v, int r, struct verify_result *ret_result)
 {
 	*ret_result = v->result;
 	free(v->known);
+	free(v->epochs);
+	free(v->olds);
 	buf_free(v->raw);
 	block_codec_free(v->codec);
 	if (r != 0)
@@ -529,4 +584,20 @@ verify_session(struct store_snap *snap, const struct verify_conf *conf,
 		    &v, VERIFY_FOREIGN, sid, "session", "the log does not know this session");
 	}
 	return verify_finish(&v, r, ret_result);
+}
+
+int
+verify_newest_key(struct store_snap *snap, const struct verify_conf *conf, struct note_key *ret_key,
+    struct verify_result *ret_result)
+{
+	struct note_key key = { .name = "" };
+	struct verify v;
+	int r = verify_start(&v, snap, conf);
+
+	if (r == 0 && !v.foreign)
+		key = v.epochs[v.n_epochs - 1].key;
+	r = verify_finish(&v, r, ret_result);
+	if (r == 0)
+		*ret_key = key;
+	return r;
 }

@@ -29,7 +29,18 @@ enum verify_kind {
 	VERIFY_FOREIGN =
 	    9, /* something that does not belong here: not in the log, or of another store */
 	VERIFY_LOG = 10,  /* the log does not fit its checkpoint, or an older one */
-	VERIFY_EXTRA = 11 /* data behind the signed end */
+	VERIFY_EXTRA = 11 /* data behind the signed end, or of a session that was erased */
+};
+
+/* A session whose events were erased on purpose: that is no damage, and it is said. */
+struct verify_erased {
+	uint8_t sid[REC_SID_LEN];
+	uint64_t leaf; /* that says so */
+	uint64_t wall_ns;
+	uint8_t how; /* enum mlog_erase */
+	const uint8_t *
+	    text; /* who and why: a JSON object as of mlog.h, borrowed for the call; NULL: unreadable */
+	size_t len;
 };
 
 struct verify_finding {
@@ -46,6 +57,9 @@ struct verify_result {
 	uint64_t n_open; /* of the good ones: still running, checked up to their last signed head */
 	uint64_t
 	    n_truncated; /* of the good ones: ended by a crash of the recorder, whole up to there */
+	uint64_t n_erased; /* of the good ones: erased on purpose, what stays of them is whole */
+	uint64_t n_keys;   /* signing keys that followed each other in the log */
+	uint64_t n_checkpoints; /* kept elsewhere that were compared */
 	uint64_t n_findings;
 	uint64_t n_events, raw_bytes; /* of events that were checked */
 	uint64_t log_size;	      /* leaves under the checkpoint */
@@ -53,12 +67,24 @@ struct verify_result {
 };
 
 struct verify_conf {
-	const struct note_key *key; /* what to trust; borrowed */
-	/* an older checkpoint note kept elsewhere, or NULL: the log must still extend it */
+	/*
+	 * What to trust: any key of the log; borrowed. From it the succession of keys is followed, and
+	 * the keys before it are those that the log has.
+	 */
+	const struct note_key *key;
+	/*
+	 * Checkpoint notes kept elsewhere, one or more, one behind the other, or NULL: the log must still
+	 * extend each of them. next, unless NULL, is called for more until it answers ERR_NOT_FOUND; a
+	 * note is never in two texts. *ret_text: borrowed until the next call. Other answers end the
+	 * verifying.
+	 */
 	const char *checkpoint;
 	size_t checkpoint_len;
+	int (*next)(void *arg, const char **ret_text, size_t *ret_len);
 	/* Told of everything that is wrong, as it is found. */
 	void (*found)(void *arg, const struct verify_finding *finding);
+	/* Told of what was erased on purpose; may be NULL. */
+	void (*erased)(void *arg, const struct verify_erased *erased);
 	void *arg;
 };
 
@@ -72,6 +98,13 @@ int verify_all(struct store_snap *snap, const struct verify_conf *conf,
 /* The log, and one session in it. ERR_NOT_FOUND: neither store nor log know it. */
 int verify_session(struct store_snap *snap, const struct verify_conf *conf,
     const uint8_t sid[REC_SID_LEN], struct verify_result *ret_result) MUST_CHECK;
+
+/*
+ * The log alone, and the key that signs it now. Errors as of verify_all(); *ret_key is untouched
+ * then.
+ */
+int verify_newest_key(struct store_snap *snap, const struct verify_conf *conf,
+    struct note_key *ret_key, struct verify_result *ret_result) MUST_CHECK;
 
 /* "flipped", "cut", "deleted" ...: stable names for JSON. Static. */
 const char *verify_kind_name(enum verify_kind kind);

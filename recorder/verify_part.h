@@ -1,8 +1,9 @@
-/* What verify.c (the log) and verify_session.c (one session) share. */
+/* What verify.c (the log), verify_keys.c (its keys and checkpoints) and verify_session.c (one session) share. */
 #ifndef BASTION_RECORDER_VERIFY_PART_H
 #define BASTION_RECORDER_VERIFY_PART_H
 
 #include "recorder/block.h"
+#include "recorder/head.h"
 #include "recorder/mlog.h"
 #include "recorder/sess.h"
 #include "recorder/verify.h"
@@ -11,9 +12,23 @@
 struct verify_known {
 	uint8_t sid[REC_SID_LEN];
 	uint64_t open_leaf, close_leaf;
-	bool closed;
+	uint64_t erase_leaf; /* when erased */
+	uint64_t erase_wall_ns;
+	uint8_t erase_how;
+	bool closed, erased, held;
 	uint8_t open_hash[HASH_LEN];
 	struct mlog_leaf close;
+};
+
+/* From this leaf on the key signs. */
+struct verify_epoch {
+	uint64_t leaf;
+	struct note_key key;
+};
+
+struct verify_old {
+	uint64_t size;
+	uint8_t root[HASH_LEN];
 };
 
 struct verify {
@@ -22,8 +37,14 @@ struct verify {
 	struct verify_result result;
 	struct block_codec_ctx *codec;
 	struct buf *raw; /* one block's events */
-	bool has_other;	 /* the store itself speaks of another key */
-	uint8_t other[NOTE_KEY_LEN];
+	/* the keys of the log in their order */
+	struct verify_epoch *epochs;
+	size_t n_epochs, size_epochs;
+	bool foreign;	  /* the trusted key is none of them */
+	size_t forged_at; /* from this epoch on the succession is somebody's work; SIZE_MAX: none */
+	/* checkpoints kept elsewhere, by size */
+	struct verify_old *olds;
+	size_t n_olds, size_olds;
 	struct verify_known *known; /* sorted by sid once the log was read */
 	size_t n_known, size_known;
 	uint64_t txn; /* of the snapshot that the log was read from */
@@ -32,9 +53,34 @@ struct verify {
 /* Report a finding. sid: NULL when it is about the log. place and fmt: short; text is cut. */
 void verify_found(struct verify *v, enum verify_kind kind, const uint8_t *sid, const char *place,
     const char *fmt, ...) PRINTF_LIKE(5, 6);
-/* What it means that bytes with this signature were not signed by the trusted key. */
-enum verify_kind verify_blame(
-    const struct verify *v, const uint8_t *signed_bytes, size_t len, const uint8_t *sig);
+/* "leaf N" into dst, which is returned. */
+const char *verify_leaf_place(char dst[64], uint64_t index);
+/* Append an element of size to *list, which has n of room for *size; NULL: out of memory. */
+void *verify_grow(void *list, size_t n, size_t *size, size_t element);
+
+/* Find the keys of the log, whatever they are worth. 0; -ENOMEM; -errno. */
+int verify_load_epochs(struct verify *v) MUST_CHECK;
+/* Leave out those whose leaf does not stand in front of size, and see whether one of them is trusted. */
+void verify_trust(struct verify *v, uint64_t size);
+/* The number of the epoch in force at a leaf; n_epochs must not be 0. */
+size_t verify_epoch_at(const struct verify *v, uint64_t leaf);
+/* The number of the epoch that begins with this leaf; SIZE_MAX: none does. */
+size_t verify_epoch_of(const struct verify *v, uint64_t leaf);
+/*
+ * A head that must be signed in an epoch; reports what is wrong. 0; ERR_CHAIN; ERR_FORMAT, which is
+ * not reported.
+ */
+int verify_head(struct verify *v, const uint8_t *sid, const char *place, size_t epoch,
+    const uint8_t *data, size_t len, struct head *ret_head) MUST_CHECK;
+/*
+ * Take the checkpoints that were kept elsewhere; now: the store's own, or NULL. 0, findings
+ * reported; -ENOMEM; errors of conf->next.
+ */
+int verify_load_olds(struct verify *v, const struct note_checkpoint *now) MUST_CHECK;
+/* A signed checkpoint. 0; ERR_CHAIN with a finding; -ENOMEM. */
+int verify_note(struct verify *v, const char *note, size_t len, const struct note_key *key,
+    const char *place, struct note_checkpoint *ret_checkpoint) MUST_CHECK;
+
 /* All of one session that the log knows. 0, findings reported; -ENOMEM; -errno. */
 int verify_known_session(struct verify *v, const struct verify_known *known) MUST_CHECK;
 

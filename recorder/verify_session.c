@@ -441,19 +441,15 @@ check_open(struct exam *e)
 	return check_growing(e);
 }
 
-/* The signed head of an open session. 0; ERR_CHAIN with a finding; -errno. */
+/* A signed head, of the epoch that was in force then. 0; ERR_CHAIN with a finding. */
 static int
-load_head(struct exam *e, const uint8_t *data, size_t len, const char *place)
+load_head(struct exam *e, const uint8_t *data, size_t len, size_t epoch, const char *place)
 {
 	struct verify *v = e->v;
-	int r;
+	int r = verify_head(v, e->sid, place, epoch, data, len, &e->head);
 
-	r = head_verify(data, len, v->conf->key->key, &e->head);
-	if (r == ERR_SIGNATURE) {
-		verify_found(v, verify_blame(v, data, HEAD_BODY_LEN, data + HEAD_BODY_LEN), e->sid,
-		    place, "its signature is not one of the trusted key");
-		return ERR_CHAIN;
-	}
+	if (r == ERR_CHAIN)
+		return r;
 	if (r != 0) {
 		verify_found(v, VERIFY_FLIPPED, e->sid, place, "it is not readable");
 		return ERR_CHAIN;
@@ -463,6 +459,21 @@ load_head(struct exam *e, const uint8_t *data, size_t len, const char *place)
 		return ERR_CHAIN;
 	}
 	return 0;
+}
+
+/* Of a session that is open, or whose end the log does not know: the newest. */
+static size_t
+newest_epoch(const struct verify *v)
+{
+	return v->n_epochs > 0 ? v->n_epochs - 1 : 0;
+}
+
+static size_t
+epoch_of(const struct verify *v, const struct verify_known *known)
+{
+	if (!known->closed || v->n_epochs == 0)
+		return newest_epoch(v);
+	return verify_epoch_at(v, known->close_leaf);
 }
 
 static int
@@ -478,7 +489,7 @@ exam_open(struct exam *e)
 		    "it has neither a signed head nor a signed end");
 		return 0;
 	}
-	if (r != 0 || (r = load_head(e, data, len, "head")) != 0)
+	if (r != 0 || (r = load_head(e, data, len, newest_epoch(e->v), "head")) != 0)
 		return r;
 	if (e->head.state != SESS_OPEN) {
 		verify_found(e->v, VERIFY_METADATA, e->sid, "head",
@@ -494,7 +505,7 @@ exam_closed(struct exam *e, const struct sess *s, const struct verify_known *kno
 	const struct mlog_leaf *leaf = &known->close;
 	int r;
 
-	if ((r = load_head(e, s->digest, HEAD_LEN, "end digest")) != 0)
+	if ((r = load_head(e, s->digest, HEAD_LEN, epoch_of(e->v, known), "end digest")) != 0)
 		return r;
 	if (known->closed && (e->head.state != leaf->state || e->head.n_blocks != leaf->n_blocks ||
 				 e->head.n_events != leaf->n_events ||

@@ -148,7 +148,7 @@ static const struct ipc_rule recorder_rules[] = {
 static int
 recorder_prepare(void *arg, struct proc_spec *spec, const char **argv, int *fds)
 {
-	static char stall[24]; /* argv's space until the start */
+	static char stall[24], epoch[24]; /* argv's space until the start */
 	struct wiring *w = arg;
 	size_t n = 0;
 
@@ -156,12 +156,16 @@ recorder_prepare(void *arg, struct proc_spec *spec, const char **argv, int *fds)
 	programs_spec(w->conf.programs, PROGRAM_RECORDER, spec);
 	(void)snprintf(stall, sizeof(stall), "%llums",
 	    (unsigned long long)(w->settings->stall_timeout_ns / CLOCK_NS_PER_MS));
+	(void)snprintf(epoch, sizeof(epoch), "%llums",
+	    (unsigned long long)(w->settings->epoch_ns / CLOCK_NS_PER_MS));
 	argv[n++] = "--store";
 	argv[n++] = "recorder";
 	argv[n++] = "--durability";
 	argv[n++] = w->settings->durability == SETTINGS_STRICT ? "strict" : "process";
 	argv[n++] = "--stall-timeout";
 	argv[n++] = stall;
+	argv[n++] = "--epoch";
+	argv[n++] = epoch;
 	argv[n] = NULL;
 	return 0;
 }

@@ -492,6 +492,8 @@ static const struct settings_key settings_keys[] = {
 	SPAN("login", "grace", grace_ns, S_NS, 3600 * S_NS),
 	PLAIN("recording", "durability", take_durability),
 	SPAN("recording", "stall_timeout", stall_timeout_ns, S_NS, 3600 * S_NS),
+	/* A second is for trying it out: a rollover costs a leaf and two syncs of one page. */
+	SPAN("recording", "epoch", epoch_ns, S_NS, 365ull * 86400 * S_NS),
 	PLAIN("recording", "auditors", take_auditors),
 	PLAIN("recording", "retain", take_retain),
 	NUMBER("limits", "connections", connections, 1, 100000),
@@ -603,6 +605,7 @@ settings_default(struct settings *s, const char *path)
 	s->pam_timeout_ns = 300 * S_NS;
 	s->durability = SETTINGS_STRICT;
 	s->stall_timeout_ns = 30 * S_NS;
+	s->epoch_ns = 86400 * S_NS;
 	s->connections = 2000;
 	s->per_source = 64;
 	s->channels = 10;
@@ -710,6 +713,8 @@ settings_needs_restart(const struct settings *a, const struct settings *b)
 		return "recording.durability";
 	if (a->stall_timeout_ns != b->stall_timeout_ns)
 		return "recording.stall_timeout";
+	if (a->epoch_ns != b->epoch_ns)
+		return "recording.epoch";
 	if (strcmp(a->unlock, b->unlock) != 0)
 		return "vault.unlock";
 	if (a->penalties.sources != b->penalties.sources)

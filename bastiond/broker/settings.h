@@ -81,6 +81,7 @@ struct settings {
 
 	enum settings_durability durability;
 	uint64_t stall_timeout_ns;
+	uint64_t epoch_ns; /* the recorder replaces its signing key so often */
 
 	uint64_t connections, per_source, channels, auth_tries, auth_processes;
 	struct settings_startups startups;

@@ -435,7 +435,7 @@ main(int argc, char **argv)
 	feed_must(&f, "path", str_format(path, sizeof(path), "%s/sign.key", f.store));
 	feed_must(&f, "key", signer_load(path, "bastiond/test", &f.signer));
 	feed_must(&f, "path", str_format(path, sizeof(path), "%s/recorder.pub", argv[1]));
-	feed_must(&f, "public key", signer_export(&f.signer, path));
+	feed_must(&f, "public key", signer_export(&f.signer.key, path));
 	feed_open(&f);
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		f.line++;

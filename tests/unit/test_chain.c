@@ -640,7 +640,7 @@ test_the_public_key_is_exported(void **state)
 
 	(void)snprintf(path, sizeof(path), "%s/recorder.pub", rig->dir);
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(signer_export(&rig->signer, path), 0);
+		assert_int_equal(signer_export(&rig->signer.key, path), 0);
 		assert_int_equal(file_read(path, NOTE_VKEY_SIZE, &text, &len), 0);
 		assert_int_equal(note_key_parse(text, len, &key), 0);
 		assert_memory_equal(key.key, rig->signer.key.key, NOTE_KEY_LEN);

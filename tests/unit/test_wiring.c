@@ -31,7 +31,7 @@ test_services_get_their_edges_and_files(void **state)
 	keys = rig_fake(&rig, "keys");
 	assert_string_equal(keys->argv, "--dir keys ");
 	assert_string_equal(rig_fake(&rig, "recorder")->argv,
-	    "--store recorder --durability strict --stall-timeout 30000ms ");
+	    "--store recorder --durability strict --stall-timeout 30000ms --epoch 86400000ms ");
 	rig_expect(&rig, keys->fds[0], KEYS_POLICY_EDGE, &msg);
 	assert_int_equal(msg.n_fds, 1);
 	rig_expect(&rig, edge("recorder"), REC_POLICY_EDGE, &msg);
