@@ -404,20 +404,21 @@ load_checkpoint(struct walk *w)
 	const struct note_key *key = v->conf->key;
 	struct note_checkpoint c;
 	const char *note;
-	size_t len, text_len;
+	size_t len;
 	int r;
 
 	r = mlog_checkpoint_get(v->snap, &note, &len);
 	if (r != 0 && r != ERR_NOT_FOUND)
 		return r;
-	if (r == ERR_NOT_FOUND)
+	if (r == ERR_NOT_FOUND) {
 		verify_found(v, VERIFY_CUT, NULL, "checkpoint", "there is no signed checkpoint");
-	else
-		w->has_now = note_text_len(note, len, &text_len) == 0 &&
-			     note_checkpoint_parse(note, text_len, &w->now) == 0;
-	verify_trust(v, w->has_now ? w->now.size : UINT64_MAX);
-	if (r == ERR_NOT_FOUND)
+		verify_trust(v, UINT64_MAX);
 		return 0;
+	}
+	if ((r = verify_read_note(note, len, &w->now)) == -ENOMEM)
+		return r;
+	w->has_now = r == 0;
+	verify_trust(v, w->has_now ? w->now.size : UINT64_MAX);
 	if (!v->foreign)
 		key = &v->epochs[v->n_epochs - 1].key;
 	r = verify_note(v, note, len, key, "checkpoint", &c);

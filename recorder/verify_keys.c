@@ -48,11 +48,13 @@ take_epoch(struct verify *v, const struct store_item *item)
 	struct mlog_leaf leaf;
 	struct note_key key;
 	uint64_t index = 0;
+	int r;
 
-	if (item->key_len != MLOG_KEY_LEN || item->len < 2 || item->data[1] != MLOG_KEY ||
-	    mlog_leaf_parse(item->data, item->len, &leaf) != 0 ||
-	    note_key_init(leaf.name, leaf.key, &key) != 0)
+	if (item->key_len != MLOG_KEY_LEN || item->len < 2 || item->data[1] != MLOG_KEY)
 		return 0;
+	if ((r = mlog_leaf_parse(item->data, item->len, &leaf)) != 0 ||
+	    note_key_init(leaf.name, leaf.key, &key) != 0)
+		return r == -ENOMEM ? r : 0;
 	for (unsigned i = 0; i < MLOG_KEY_LEN; i++)
 		index = index << 8 | item->key[i];
 	return add_epoch(v, index, &key);
@@ -194,6 +196,15 @@ verify_head(struct verify *v, const uint8_t *sid, const char *place, size_t epoc
 /* Checkpoints. */
 
 int
+verify_read_note(const char *note, size_t len, struct note_checkpoint *ret_checkpoint)
+{
+	size_t text_len;
+	int r = note_text_len(note, len, &text_len);
+
+	return r != 0 ? r : note_checkpoint_parse(note, text_len, ret_checkpoint);
+}
+
+int
 verify_note(struct verify *v, const char *note, size_t len, const struct note_key *key,
     const char *place, struct note_checkpoint *ret_checkpoint)
 {
@@ -247,12 +258,12 @@ take_old(struct verify *v, const char *note, size_t len, const struct note_check
 	const struct note_key *key = v->conf->key;
 	struct note_checkpoint c = { 0 };
 	struct verify_old *olds;
-	size_t text_len;
 	int r;
 
 	v->result.n_checkpoints++;
-	if (note_text_len(note, len, &text_len) != 0 ||
-	    note_checkpoint_parse(note, text_len, &c) != 0) {
+	if ((r = verify_read_note(note, len, &c)) == -ENOMEM)
+		return r;
+	if (r != 0) {
 		verify_found(v, VERIFY_FLIPPED, NULL, OLDER, "it is not a readable checkpoint");
 		return 0;
 	}

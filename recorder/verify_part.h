@@ -77,6 +77,9 @@ int verify_head(struct verify *v, const uint8_t *sid, const char *place, size_t 
  * reported; -ENOMEM; errors of conf->next.
  */
 int verify_load_olds(struct verify *v, const struct note_checkpoint *now) MUST_CHECK;
+/* What a checkpoint says, whoever signed it. 0; ERR_FORMAT; -ENOMEM. */
+int verify_read_note(
+    const char *note, size_t len, struct note_checkpoint *ret_checkpoint) MUST_CHECK;
 /* A signed checkpoint. 0; ERR_CHAIN with a finding; -ENOMEM. */
 int verify_note(struct verify *v, const char *note, size_t len, const struct note_key *key,
     const char *place, struct note_checkpoint *ret_checkpoint) MUST_CHECK;
