@@ -16,9 +16,10 @@
 
 #define TICK_NS CLOCK_NS_PER_S
 #define READERS_TICKS 5	  /* dead readers are looked for each so many ticks */
-#define READER_LAG 100000 /* transactions that a reader may be behind before it is worth a word */
 #define STOP_WAIT_NS (5 * CLOCK_NS_PER_S)
 #define ROTATE_AGAIN_NS (60 * CLOCK_NS_PER_S) /* after a rollover that could not begin */
+/* Bytes of record after which the space is looked at, however soon: far fewer than the store holds in reserve. */
+#define MEASURE_BYTES (1u << 20)
 
 void
 recorder_tell(struct recorder *rec, uint16_t type, uint32_t id, const void *data, size_t len)
@@ -28,9 +29,9 @@ recorder_tell(struct recorder *rec, uint16_t type, uint32_t id, const void *data
 		recorder_fail(rec, -ENOMEM, "telling the broker");
 }
 
-/* A word to the broker that waits for nothing. */
-static void
-tell_now(struct recorder *rec, uint16_t type, uint32_t id, const void *data, size_t len)
+void
+recorder_tell_now(
+    struct recorder *rec, uint16_t type, uint32_t id, const void *data, size_t len)
 {
 	if (rec->broker != NULL && ipc_send(rec->broker, type, id, data, len) != 0)
 		log_debug("recorder.broker_gone"); /* its edge ends by itself */
@@ -43,7 +44,7 @@ tell_text(struct recorder *rec, uint16_t type, uint32_t id, int first, const cha
 
 	if (b != NULL && (first < 0 || buf_put_u8(b, (uint8_t)first) == 0) &&
 	    buf_put_cstr(b, text) == 0)
-		tell_now(rec, type, id, buf_ptr(b), buf_len(b));
+		recorder_tell_now(rec, type, id, buf_ptr(b), buf_len(b));
 	buf_free(b);
 }
 
@@ -101,7 +102,7 @@ release_one(void *arg, const struct release_item *item)
 	if (item->to != NULL)
 		leg_release(item);
 	else
-		tell_now(rec, item->type, item->id, item->data, item->len);
+		recorder_tell_now(rec, item->type, item->id, item->data, item->len);
 }
 
 static void
@@ -117,6 +118,7 @@ static void
 commit(struct recorder *rec)
 {
 	uint64_t from = clock_boot_ns(), took;
+	size_t written = chain_pending(rec->chain);
 	int r = chain_commit(rec->chain, false);
 
 	if (r != 0) {
@@ -131,6 +133,9 @@ commit(struct recorder *rec)
 	loop_timer_disarm(rec->commit_timer);
 	release_all(rec->out, release_one, rec);
 	leg_settle(rec);
+	keep_committed(rec);
+	if ((rec->unmeasured += written) >= MEASURE_BYTES)
+		recorder_check_space(rec);
 	if (took > rec->stall_timeout_ns) {
 		log_err("recorder.stalled for_ms=%llu next=\"running sessions are ended\"",
 		    (unsigned long long)(took / CLOCK_NS_PER_MS));
@@ -193,22 +198,6 @@ on_commit_timer(void *arg)
 	rec->fresh = false;
 }
 
-static void
-check_readers(struct recorder *rec)
-{
-	int cleared = 0;
-	int r = store_check_readers(chain_store(rec->chain), &cleared, &rec->reader_lag);
-
-	if (r != 0)
-		log_warn("recorder.readers_unknown reason=\"%s\"", err_str(r));
-	else if (cleared > 0)
-		log_info("recorder.readers_cleared n=%d", cleared);
-	if (r == 0 && rec->reader_lag > READER_LAG)
-		log_warn("recorder.reader_behind transactions=%llu do=\"end that bastiond-reader, "
-			 "the store grows meanwhile\"",
-		    (unsigned long long)rec->reader_lag);
-}
-
 /* Nobody commits now: signed heads of sessions that fell silent, and the last commit's sync. */
 static void
 settle(struct recorder *rec)
@@ -263,8 +252,10 @@ on_tick(void *arg)
 		return;
 	loop_timer_arm(rec->tick_timer, TICK_NS);
 	recorder_check_space(rec);
+	recorder_end_frozen(rec);
 	if (rec->n_ticks++ % READERS_TICKS == 0)
-		check_readers(rec);
+		keep_check_readers(rec);
+	keep_tick(rec);
 	rotate_if_due(rec);
 	if (!rec->failed && !chain_is_dirty(rec->chain))
 		settle(rec);
@@ -511,10 +502,10 @@ on_status(void *arg, struct ipc_msg *msg)
 
 	if ((r = recorder_status(rec, &text, &len)) != 0) {
 		log_err("recorder.status_failed reason=\"%s\"", err_str(r));
-		tell_now(rec, REC_STATUS_REPLY, msg->id, "{}", 2);
+		recorder_tell_now(rec, REC_STATUS_REPLY, msg->id, "{}", 2);
 		return 0;
 	}
-	tell_now(rec, REC_STATUS_REPLY, msg->id, text, len);
+	recorder_tell_now(rec, REC_STATUS_REPLY, msg->id, text, len);
 	free(text);
 	return 0;
 }
@@ -535,6 +526,10 @@ static const struct ipc_rule broker_rules[] = {
 	{ REC_POLICY_EDGE, "policy-edge", 0, 0, 1, IPC_ANY_STATE, on_policy_edge },
 	{ REC_STATUS, "status", 0, 0, 0, IPC_ANY_STATE, on_status },
 	{ REC_STOP, "stop", 0, 0, 0, IPC_ANY_STATE, on_stop },
+	{ REC_ERASE, "erase", 12, 4096, 0, IPC_ANY_STATE, keep_on_erase },
+	{ REC_HOLD, "hold", 13, 4096, 0, IPC_ANY_STATE, keep_on_hold },
+	{ REC_KEEP, "keep", 24, 24, 0, IPC_ANY_STATE, keep_on_keep },
+	{ REC_PING, "ping", 0, 0, 0, IPC_ANY_STATE, keep_on_ping },
 };
 
 static void
@@ -579,7 +574,7 @@ recorder_init(struct recorder *rec, const struct recorder_conf *conf)
 	    (r = loop_timer_new(rec->loop, on_commit_timer, rec, &rec->commit_timer)) != 0 ||
 	    (r = loop_timer_new(rec->loop, on_tick, rec, &rec->tick_timer)) != 0 ||
 	    (r = loop_timer_new(rec->loop, on_stop_timer, rec, &rec->stop_timer)) != 0 ||
-	    (r = open_broker(rec, conf->broker_fd)) != 0) {
+	    (r = open_broker(rec, conf->broker_fd)) != 0 || (r = keep_init(rec)) != 0) {
 		recorder_done(rec);
 		return r;
 	}
@@ -601,6 +596,7 @@ recorder_done(struct recorder *rec)
 	ipc_free(rec->broker);
 	ipc_free(rec->policy);
 	release_free(rec->out);
+	keep_done(rec);
 	loop_timer_free(rec->commit_timer);
 	loop_timer_free(rec->tick_timer);
 	loop_timer_free(rec->stop_timer);

@@ -16,6 +16,7 @@
 #include "lib/loop.h"
 #include "recorder/chain.h"
 #include "recorder/commit.h"
+#include "recorder/recorder_keep.h"
 #include "recorder/recorder_link.h"
 #include "recorder/recorder_proto.h"
 #include "recorder/release.h"
@@ -54,9 +55,10 @@ struct recorder {
 	char health_text[RECORDER_TEXT_MAX];
 	bool frozen; /* no frame is read, because the disk is all but full */
 	uint64_t frozen_since_ns;
-	uint64_t reader_lag;
 	uint64_t n_ticks;
 	uint64_t epoch_ns, rotate_at_ns; /* when the signing key is replaced next; boot clock */
+	struct keep keep;
+	uint64_t unmeasured; /* bytes committed since the space was looked at */
 
 	bool stopping;
 	bool failed;
@@ -81,11 +83,16 @@ struct json;
 void recorder_audit(struct recorder *rec, struct json *j);
 /* Tell the broker after the next commit. */
 void recorder_tell(struct recorder *rec, uint16_t type, uint32_t id, const void *data, size_t len);
+/* The same at once, waiting for no commit. */
+void recorder_tell_now(
+    struct recorder *rec, uint16_t type, uint32_t id, const void *data, size_t len);
 /* A leg is over and gone. */
 void recorder_leg_gone(struct recorder *rec);
 
 /* Look at the space and set health by it; also freezes and thaws. */
 void recorder_check_space(struct recorder *rec);
+/* End what has been frozen for stall_timeout. */
+void recorder_end_frozen(struct recorder *rec);
 /* Say a change of health to the broker. */
 void recorder_set_health(struct recorder *rec, enum rec_health health, const char *text);
 /* The answer to REC_STATUS. *ret_text: owned by caller, free(). 0; -ENOMEM; ERR_LIMIT. */

@@ -59,8 +59,8 @@ set_frozen(struct recorder *rec, bool frozen)
 }
 
 /* Frozen for too long: sessions end while there is still room to say so. */
-static void
-end_frozen(struct recorder *rec)
+void
+recorder_end_frozen(struct recorder *rec)
 {
 	struct leg *leg;
 
@@ -80,6 +80,7 @@ recorder_check_space(struct recorder *rec)
 	bool low, empty;
 	int r;
 
+	rec->unmeasured = 0;
 	if ((r = store_space(chain_store(rec->chain), &space)) != 0) {
 		log_warn("recorder.space_unknown reason=\"%s\"", err_str(r));
 		return;
@@ -87,7 +88,6 @@ recorder_check_space(struct recorder *rec)
 	low = below(&space, &mark_no_new, &map_no_new);
 	empty = below(&space, &mark_freeze, &map_freeze);
 	set_frozen(rec, empty);
-	end_frozen(rec);
 	if (!low) {
 		recorder_set_health(rec, REC_HEALTH_OK, "");
 		return;
@@ -139,7 +139,8 @@ status_numbers(const struct recorder *rec, struct json *j)
 		{ "map_bytes", space.map_bytes },
 		{ "disk_free", space.disk_free },
 		{ "disk_size", space.disk_size },
-		{ "reader_lag", rec->reader_lag },
+		{ "used_bytes", space.used_bytes },
+		{ "reader_lag", rec->keep.slowest.lag },
 	};
 
 	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
@@ -159,6 +160,7 @@ recorder_status(struct recorder *rec, char **ret_text, size_t *ret_len)
 	json_put_str(j, "origin", chain_origin(rec->chain));
 	json_put_bool(j, "policy", rec->policy != NULL);
 	status_numbers(rec, j);
+	keep_status(rec, j);
 	r = json_text(j, false, STATUS_MAX, ret_text, ret_len);
 	json_free(j);
 	return r;

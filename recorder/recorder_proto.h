@@ -38,17 +38,29 @@ enum rec_type {
 	 * the key that signed it. The broker has it pushed out.
 	 */
 	REC_CHECKPOINT = 14,
-	/* broker: string sid, string who, string why, u8 1: although it is young. Answer REC_DONE when it is durable. */
+	/*
+	 * broker: string sid (hex), string who, string why. Answer REC_DONE, when its leaf is durable and its key destroyed; its
+	 * blocks go in the background.
+	 */
 	REC_ERASE = 15,
-	/* broker: string sid, u8 1 hold, 0 let go; string who, string why. Answer REC_DONE. */
+	/* broker: string sid (hex), u8 1 hold, 0 let go; string who, string why. Answer REC_DONE when it is durable. */
 	REC_HOLD = 16,
 	REC_DONE = 17, /* recorder, id of the request: u8 exit code as of RD_END, string one line */
 	/*
 	 * broker, 1 fd: string sid of a session that runs. The recorder writes its 32 byte key to the fd and closes it, or only
 	 * closes it. For a reader of somebody who may watch it.
 	 */
-	REC_WATCH = 18
+	REC_WATCH = 18,
+	/*
+	 * broker: u64 age in ns and u64 bytes in use beyond which recordings are removed (0: never), u64 ns that a reader may
+	 * show the same snapshot while others write
+	 */
+	REC_KEEP = 19,
+	REC_PING = 20, /* broker: answered at once; a recorder that does not is ended after stall_timeout */
+	REC_PONG = 21,
+	REC_SLOW_READER = 22 /* recorder: u32 pid of a reader that pins the store, u64 ns for which it has done so */
 };
+#define REC_WHY_MAX 1000u /* bytes of why something is erased or held */
 
 enum rec_health {
 	REC_HEALTH_OK = 1,

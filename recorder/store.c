@@ -61,6 +61,7 @@ static const char *const db_names[STORE_DB_COUNT] = {
 	[STORE_LOG] = "log",
 	[STORE_AUDIT] = "audit",
 	[STORE_IX] = "ix",
+	[STORE_FATE] = "fate",
 };
 
 static int
@@ -704,11 +705,84 @@ store_del_pieces(struct store *s, enum store_db db, const void *key, size_t key_
 	return r;
 }
 
+/* What store_del_some() goes on to delete next; MDB_NOTFOUND: nothing. */
+static int
+del_find(MDB_cursor *cursor, const void *prefix, size_t prefix_len, MDB_val *ret_data)
+{
+	MDB_val key = val(prefix, prefix_len);
+	int rc = mdb_cursor_get(cursor, &key, ret_data, MDB_SET_RANGE);
+
+	if (rc == 0 &&
+	    (key.mv_size < prefix_len || memcmp(key.mv_data, prefix, prefix_len) != 0))
+		return MDB_NOTFOUND;
+	return rc;
+}
+
+int
+store_del_some(struct store *s, enum store_db db, const void *prefix, size_t prefix_len,
+    uint64_t max_bytes, uint64_t *ret_bytes, bool *ret_done)
+{
+	MDB_cursor *cursor;
+	uint64_t bytes = 0;
+	MDB_val data;
+	int rc;
+
+	if (s->pending.txn == NULL)
+		return ERR_ORDER;
+	if ((rc = mdb_cursor_open(s->pending.txn, s->dbi[db], &cursor)) != 0)
+		return store_err(rc);
+	while ((rc = del_find(cursor, prefix, prefix_len, &data)) == 0 && bytes < max_bytes) {
+		bytes += data.mv_size;
+		if ((rc = mdb_cursor_del(cursor, 0)) != 0)
+			break;
+	}
+	mdb_cursor_close(cursor);
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		return store_err(rc);
+	*ret_bytes = bytes;
+	*ret_done = rc == MDB_NOTFOUND;
+	return 0;
+}
+
+/* Pages that belong to something: of all databases, of the list of free pages, of the table of databases. */
+static int
+count_pages(struct store *s, MDB_txn *txn, uint64_t *ret_pages)
+{
+	static const MDB_dbi own[] = { 0, 1 }; /* LMDB's free list and table */
+	uint64_t pages = 2;		       /* meta pages */
+	MDB_stat st;
+	int rc;
+
+	for (size_t i = 0; i < STORE_DB_COUNT + sizeof(own) / sizeof(own[0]); i++) {
+		MDB_dbi dbi = i < STORE_DB_COUNT ? s->dbi[i] : own[i - STORE_DB_COUNT];
+
+		if ((rc = mdb_stat(txn, dbi, &st)) != 0)
+			return store_err(rc);
+		pages += st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
+	}
+	*ret_pages = pages;
+	return 0;
+}
+
+static int
+count_used(struct store *s, uint64_t *ret_pages)
+{
+	MDB_txn *txn;
+	int r;
+
+	if ((r = store_err(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn))) != 0)
+		return r;
+	r = count_pages(s, txn, ret_pages);
+	mdb_txn_abort(txn);
+	return r;
+}
+
 int
 store_space(struct store *s, struct store_space *ret_space)
 {
 	struct statvfs vfs;
 	MDB_envinfo info;
+	uint64_t used;
 	MDB_stat st;
 	int fd, rc;
 
@@ -717,8 +791,11 @@ store_space(struct store *s, struct store_space *ret_space)
 		return store_err(rc);
 	if (fstatvfs(fd, &vfs) != 0)
 		return -errno;
+	if ((rc = count_used(s, &used)) != 0)
+		return rc;
 	*ret_space = (struct store_space){
 		.file_bytes = ((uint64_t)info.me_last_pgno + 1) * st.ms_psize,
+		.used_bytes = used * st.ms_psize,
 		.map_bytes = info.me_mapsize,
 		.disk_free = (uint64_t)vfs.f_bavail * vfs.f_frsize,
 		.disk_size = (uint64_t)vfs.f_blocks * vfs.f_frsize,
@@ -730,32 +807,49 @@ store_space(struct store *s, struct store_space *ret_space)
 static int
 note_oldest(const char *line, void *arg)
 {
-	uint64_t *oldest = arg, txn;
-	const char *last;
+	struct store_reader *slowest = arg;
+	const char *last = strrchr(line, ' ');
+	uint64_t txn;
 	char *end;
 
-	last = strrchr(line, ' ');
 	if (last == NULL)
 		return 0;
 	txn = strtoull(last + 1, &end, 10);
-	if (end != last + 1 && txn < *oldest)
-		*oldest = txn;
+	if (end != last + 1 && (slowest->pid == 0 || txn < slowest->txn)) {
+		slowest->txn = txn;
+		slowest->pid = (int)strtol(line, NULL, 10);
+	}
 	return 0;
 }
 
 int
-store_check_readers(struct store *s, int *ret_cleared, uint64_t *ret_lag)
+store_check_readers(struct store *s, struct store_reader *ret_slowest)
 {
-	uint64_t oldest = UINT64_MAX;
+	struct store_reader slowest = { 0 };
 	MDB_envinfo info;
-	int cleared = 0, rc;
+	int rc;
 
-	if ((rc = mdb_reader_check(s->env, &cleared)) != 0 ||
+	if ((rc = mdb_reader_check(s->env, &slowest.n_cleared)) != 0 ||
 	    (rc = mdb_env_info(s->env, &info)) != 0)
 		return store_err(rc);
-	if ((rc = mdb_reader_list(s->env, note_oldest, &oldest)) < 0)
+	if ((rc = mdb_reader_list(s->env, note_oldest, &slowest)) < 0)
 		return store_err(rc);
-	*ret_cleared = cleared;
-	*ret_lag = oldest < info.me_last_txnid ? info.me_last_txnid - oldest : 0;
+	if (slowest.pid != 0 && slowest.txn < info.me_last_txnid)
+		slowest.lag = info.me_last_txnid - slowest.txn;
+	*ret_slowest = slowest;
 	return 0;
+}
+
+int
+store_copy(struct store *s, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), r;
+
+	if (fd < 0)
+		return errno == EEXIST ? ERR_EXISTS : -errno;
+	r = store_err(mdb_env_copyfd2(s->env, fd, MDB_CP_COMPACT));
+	if (r == 0 && fsync(fd) != 0)
+		r = -errno;
+	fd_close(&fd);
+	return r;
 }

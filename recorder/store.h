@@ -35,6 +35,7 @@ enum store_db {
 	STORE_LOG,     /* u64 index -> leaf (mlog.h) */
 	STORE_AUDIT,   /* u64 index of its leaf -> salt, text (mlog.h) */
 	STORE_IX,      /* index entries (sess.h) -> nothing */
+	STORE_FATE,    /* sid -> what was decided about it: held, erased (fate.h) */
 	STORE_DB_COUNT,
 	/*
 	 * In bundles only. Their entries carry these numbers, so that new ones go behind the last

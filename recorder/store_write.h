@@ -63,15 +63,36 @@ int store_del_pieces(struct store *s, enum store_db db, const void *key, size_t 
 /* Remove a key. 0; ERR_NOT_FOUND; -errno. */
 int store_del(struct store *s, enum store_db db, const void *key, size_t key_len) MUST_CHECK;
 
-/* How full: bytes of the file in use, of the map, and free on the disk. 0; -errno. */
+/*
+ * Remove keys that begin with prefix, in order, until about max_bytes of values are gone. *ret_bytes: how many; *ret_done:
+ * no such key is left. 0; -errno.
+ */
+int store_del_some(struct store *s, enum store_db db, const void *prefix, size_t prefix_len,
+    uint64_t max_bytes, uint64_t *ret_bytes, bool *ret_done) MUST_CHECK;
+
+/* How full, in bytes. 0; -errno. */
 struct store_space {
-	uint64_t file_bytes, map_bytes, disk_free, disk_size;
+	uint64_t file_bytes; /* the file, to its last page */
+	uint64_t used_bytes; /* of these, pages that hold something; the others are used again first */
+	uint64_t map_bytes;  /* what the file may grow to */
+	uint64_t disk_free, disk_size;
 };
 int store_space(struct store *s, struct store_space *ret_space) MUST_CHECK;
+
+/* Of all that have a snapshot open at the moment, the one with the oldest. */
+struct store_reader {
+	int pid;      /* 0: nobody has one */
+	uint64_t txn; /* that its snapshot shows */
+	uint64_t lag; /* commits since */
+	int n_cleared; /* slots of readers that had died */
+};
+/* Clear the slots of readers that died, and find the slowest of the others. To be called every few seconds. 0; -errno. */
+int store_check_readers(struct store *s, struct store_reader *ret_slowest) MUST_CHECK;
+
 /*
- * Clear the slots of readers that died, and find how many transactions the slowest one is behind;
- * *ret_cleared: slots. To be called every few seconds. 0; -errno.
+ * Write what is committed into a new file at path (mode 0600, must not be there), without free pages and in order of keys,
+ * and sync it. 0; ERR_EXISTS; -errno: whatever of the file is there is to be removed.
  */
-int store_check_readers(struct store *s, int *ret_cleared, uint64_t *ret_lag) MUST_CHECK;
+int store_copy(struct store *s, const char *path) MUST_CHECK;
 
 #endif

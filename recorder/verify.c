@@ -508,6 +508,7 @@ check_all_strangers(struct verify *v)
 		{ STORE_HDR, "block headers" },
 		{ STORE_BLK, "blocks" },
 		{ STORE_HEAD, "head" },
+		{ STORE_FATE, "fate" },
 	};
 	int r = 0;
 

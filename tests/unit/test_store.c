@@ -213,8 +213,8 @@ test_slots_of_dead_readers_are_cleared(void **state)
 {
 	struct rig *rig = *state;
 	struct store *s = open_small(rig, 0);
-	uint64_t lag = 99;
-	int cleared = 0, status, ready[2];
+	struct store_reader slow;
+	int status, ready[2];
 	pid_t pid;
 	char byte;
 
@@ -229,14 +229,16 @@ test_slots_of_dead_readers_are_cleared(void **state)
 	}
 	assert_int_equal(read(ready[0], &byte, 1), 1);
 	put_letters(s, "abc");
-	assert_int_equal(store_check_readers(s, &cleared, &lag), 0);
-	assert_int_equal(cleared, 0);
-	assert_int_equal(lag, 1);
+	assert_int_equal(store_check_readers(s, &slow), 0);
+	assert_int_equal(slow.n_cleared, 0);
+	assert_int_equal(slow.lag, 1);
+	assert_int_equal(slow.pid, pid);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(store_check_readers(s, &cleared, &lag), 0);
-	assert_int_equal(cleared, 1);
-	assert_int_equal(lag, 0);
+	assert_int_equal(store_check_readers(s, &slow), 0);
+	assert_int_equal(slow.n_cleared, 1);
+	assert_int_equal(slow.lag, 0);
+	assert_int_equal(slow.pid, 0);
 	close(ready[0]);
 	close(ready[1]);
 	store_close(s);
