@@ -16,7 +16,9 @@
 #include "lib/file.h"
 #include "policy/policy.h"
 
-#define LOG_MEANING_MAX 2048u /* bytes of what is said about one event */
+#define CHECKPOINT_MAX (1u << 20) /* bytes of a checkpoint with its proof */
+#define CHECKPOINT_KEY_MAX 4096u  /* bytes of the file with the public key */
+#define LOG_MEANING_MAX 2048u	  /* bytes of what is said about one event */
 
 /* What the event's reason means, as a JSON object; owned by caller. NULL: nothing is known about it. */
 static char *
@@ -76,7 +78,7 @@ log_print(struct rd *rd, bool explain, size_t *ret_n)
 static int
 log_run(struct cmd_ctx *c, int n_args, const char *const *args)
 {
-	const char *ask[5] = { "log" }, *text = cmd_opt(c, "--since");
+	const char *ask[7] = { "log" }, *text = cmd_opt(c, "--since");
 	struct rd_place place;
 	struct rd *rd = NULL;
 	size_t n_ask = 1, n = 0;
@@ -94,6 +96,12 @@ log_run(struct cmd_ctx *c, int n_args, const char *const *args)
 		ask[n_ask++] = "--since";
 		ask[n_ask++] = since;
 	}
+	if (cmd_opt(c, "--leaves") != NULL) {
+		if (n_args > 0 || text != NULL)
+			return cmd_fail(CMD_USAGE, "--leaves gives all of them");
+		ask[n_ask++] = "--leaves";
+		ask[n_ask++] = "1";
+	}
 	if (n_args > 0)
 		ask[n_ask++] = args[0];
 	if ((code = rd_find(c, &place)) == CMD_YES &&
@@ -105,6 +113,7 @@ log_run(struct cmd_ctx *c, int n_args, const char *const *args)
 }
 
 static const struct cmd_opt log_opts[] = {
+	{ "--leaves", 0, NULL, "the leaves of the log's tree as they are, for tools of your own" },
 	{ "--since", 0, "TIME", "only since TIME (or 8h, 2d ago)" },
 	RD_OPT_STORE,
 	{ NULL, 0, NULL, NULL },
@@ -148,48 +157,101 @@ checkpoint_write(const char *file, FILE *f, const char *note, size_t len)
 	return cmd_fail(CMD_UNSURE, "%s: %s: the checkpoint is not written", file, strerror(errno));
 }
 
-/* f: where the note goes; NULL: to stdout. */
+/* The whole answer: a note, a key or a proof. NUL-terminated; owned by caller. */
+static int
+checkpoint_text(struct rd *rd, struct buf **ret_text)
+{
+	struct buf *text = buf_new(CHECKPOINT_MAX);
+	struct rd_msg m;
+	int r = -ENOMEM;
+
+	if (text == NULL)
+		return rd_end(rd, r);
+	while ((r = rd_next(rd, &m)) == 0)
+		if (m.type != RD_TEXT || (r = buf_put(text, m.data, m.len)) != 0)
+			break;
+	r = rd_end(rd, r == 0 ? ERR_FORMAT : r);
+	if (r == CMD_YES && buf_put_u8(text, 0) != 0)
+		r = cmd_fail(CMD_UNSURE, "out of memory");
+	if (r == CMD_YES)
+		*ret_text = text;
+	else
+		buf_free(text);
+	return r;
+}
+
+/* f: where the text goes; NULL: to stdout. */
 static int
 checkpoint_take(struct cmd_ctx *c, struct rd *rd, FILE *f)
 {
-	struct rd_msg m;
-	char *note;
-	int code, r = rd_next(rd, &m);
+	struct buf *text = NULL;
+	const char *note;
+	int code = checkpoint_text(rd, &text);
 
-	if (r != 0 || m.type != RD_TEXT)
-		return rd_end(rd, r != 0 ? r : ERR_FORMAT);
-	note = strndup((const char *)m.data, m.len);
-	if (note == NULL)
-		return cmd_fail(CMD_UNSURE, "out of memory");
+	if (code != CMD_YES)
+		return code;
+	note = (const char *)buf_ptr(text);
 	if (f != NULL)
 		code = checkpoint_write(cmd_opt(c, "--output"), f, note, strlen(note));
 	else
 		code = c->json ? checkpoint_json(note) : checkpoint_print(note, strlen(note));
-	free(note);
+	buf_free(text);
 	return code;
+}
+
+/* What the reader is asked for. key: space for the key that is trusted, owned by caller. */
+static int
+checkpoint_ask(struct cmd_ctx *c, const struct rd_place *place, const char **ask, char **ret_key)
+{
+	static const char *const asked[] = { "--proof", "--from" };
+	const char *file = cmd_opt(c, "--public-key");
+	size_t n = 1, len;
+	int r;
+
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
+		if (cmd_opt(c, asked[i]) != NULL) {
+			ask[n++] = asked[i];
+			ask[n++] = cmd_opt(c, asked[i]);
+		}
+	if (n > 3 || (n > 1 && cmd_opt(c, "--key") != NULL))
+		return cmd_fail(CMD_USAGE, "give one of --key, --proof and --from");
+	if (cmd_opt(c, "--key") == NULL)
+		return CMD_YES;
+	if (file == NULL)
+		file = place->key_file;
+	if ((r = file_read(file, CHECKPOINT_KEY_MAX, ret_key, &len)) != 0)
+		return cmd_fail(
+		    CMD_UNSURE, "%s: %s: name the public key with --public-key", file, err_str(r));
+	(*ret_key)[strcspn(*ret_key, "\r\n")] = '\0';
+	ask[n++] = "--key";
+	ask[n] = *ret_key;
+	return CMD_YES;
 }
 
 static int
 checkpoint_run(struct cmd_ctx *c, int n_args, const char *const *args)
 {
-	static const char *const ask[] = { "checkpoint", NULL };
-	const char *file = cmd_opt(c, "--output");
+	const char *ask[6] = { "checkpoint" }, *file = cmd_opt(c, "--output");
 	struct rd_place place;
 	struct rd *rd = NULL;
+	char *key = NULL;
 	FILE *f = NULL;
 	int code;
 
 	(void)n_args;
 	(void)args;
 	if ((code = rd_find(c, &place)) != CMD_YES ||
+	    (code = checkpoint_ask(c, &place, ask, &key)) != CMD_YES ||
 	    (code = rd_open(c, &place, RD_PROOF, ask, &rd)) != CMD_YES)
-		return code;
+		goto out;
 	if (file != NULL && (f = fopen(file, "we")) == NULL)
 		code = cmd_fail(
 		    CMD_UNSURE, "%s: %s: the checkpoint is not written", file, strerror(errno));
 	if (code == CMD_YES && (code = view_close_sandbox()) == CMD_YES)
 		code = checkpoint_take(c, rd, f);
+out:
 	rd_close(rd);
+	free(key);
 	if (f != NULL)
 		(void)fclose(f);
 	return code;
@@ -197,6 +259,10 @@ checkpoint_run(struct cmd_ctx *c, int n_args, const char *const *args)
 
 static const struct cmd_opt checkpoint_opts[] = {
 	{ "--output", 'o', "FILE", "write to FILE instead of standard output" },
+	{ "--key", 0, NULL, "the key that signs now, once the trusted one was seen to lead to it" },
+	{ "--public-key", 0, "FILE", "with --key: trust this key instead of STATE/recorder.pub" },
+	{ "--proof", 0, "ID", "proof that this session's leaf is under the checkpoint" },
+	{ "--from", 0, "SIZE", "proof that the log extends what it was with SIZE leaves" },
 	RD_OPT_STORE,
 	{ NULL, 0, NULL, NULL },
 };

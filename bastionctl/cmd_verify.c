@@ -17,8 +17,8 @@
 #include "lib/file.h"
 #include "lib/str.h"
 
-#define VERIFY_KEY_MAX 4096u   /* bytes of the file with the public key */
-#define VERIFY_NOTE_MAX 32768u /* bytes of a checkpoint */
+#define VERIFY_KEY_MAX 4096u	     /* bytes of the file with the public key */
+#define VERIFY_NOTES_MAX (64u << 20) /* bytes of checkpoints in one file */
 
 /* What the reader is asked with; strings owned. */
 struct verify_ask {
@@ -28,9 +28,9 @@ struct verify_ask {
 
 /* The answer as it comes, for --json. */
 struct verify_doc {
-	struct json *sessions, *findings; /* owned until verify_json() */
-	const struct json_node *result;	  /* borrowed from the last message */
-	bool damaged;			  /* something was found */
+	struct json *sessions, *findings, *erased; /* owned until verify_json() */
+	const struct json_node *result;		   /* borrowed from the last message */
+	bool damaged;				   /* something was found */
 };
 
 static int
@@ -65,7 +65,7 @@ verify_ask_init(const struct cmd_ctx *c, const struct rd_place *place, struct ve
 	if (checkpoint == NULL)
 		return CMD_YES;
 	return verify_read(
-	    checkpoint, VERIFY_NOTE_MAX, "checkpoint note with --checkpoint", &a->checkpoint);
+	    checkpoint, VERIFY_NOTES_MAX, "file of checkpoints with --checkpoint", &a->checkpoint);
 }
 
 static void
@@ -120,12 +120,21 @@ verify_say_result(const struct json_node *r, const struct verify_ask *a)
 	verify_line("log     %" PRIu64 " leaves, root %s", verify_number(r, "log_size"),
 	    json_str(json_get(r, "log_root"), "?"));
 	verify_line("key     %s", a->key);
+	if (verify_number(r, "keys") > 1)
+		verify_line("note    signing keys, each signed by the one before it: %" PRIu64,
+		    verify_number(r, "keys"));
 	if (verify_number(r, "open") > 0)
 		verify_line("note    running, whole up to the last signed second: %" PRIu64,
 		    verify_number(r, "open"));
 	if (verify_number(r, "truncated") > 0)
 		verify_line("note    cut off when the recorder ended, whole up to there: %" PRIu64,
 		    verify_number(r, "truncated"));
+	if (verify_number(r, "erased") > 0)
+		verify_line("note    erased on purpose, what stays of them is whole: %" PRIu64,
+		    verify_number(r, "erased"));
+	if (verify_number(r, "checkpoints") > 0 && verify_number(r, "findings") == 0)
+		verify_line("note    checkpoints from elsewhere that it extends: %" PRIu64,
+		    verify_number(r, "checkpoints"));
 	if (verify_number(r, "findings") > 0)
 		verify_line("NO: findings: %" PRIu64 "; whole sessions: %" PRIu64 " of %" PRIu64,
 		    verify_number(r, "findings"), verify_number(r, "good"),
@@ -137,13 +146,28 @@ verify_say_result(const struct json_node *r, const struct verify_ask *a)
 		    view_size(size, sizeof(size), verify_number(r, "raw_bytes")));
 }
 
+static void
+verify_take_erased(struct cmd_ctx *c, struct verify_doc *d, const struct json_node *list)
+{
+	for (size_t i = 0; i < json_n(list); i++) {
+		const struct json_node *e = json_at(list, i);
+
+		json_put_node(d->erased, NULL, e);
+		if (!c->json)
+			verify_line("erased  %s on purpose at %s by %s (%s): %s",
+			    json_str(json_get(e, "session"), "?"),
+			    json_str(json_get(e, "time"), "?"), json_str(json_get(e, "by"), "?"),
+			    json_str(json_get(e, "how"), "?"), json_str(json_get(e, "why"), ""));
+	}
+}
+
 /* One message of the answer. */
 static void
 verify_take(
     struct cmd_ctx *c, const struct verify_ask *a, struct verify_doc *d, const struct json_node *m)
 {
 	const struct json_node *finding = json_get(m, "finding"), *session = json_get(m, "session");
-	const struct json_node *result = json_get(m, "result");
+	const struct json_node *result = json_get(m, "result"), *erased = json_get(m, "erased");
 
 	if (finding != NULL) {
 		d->damaged = true;
@@ -151,6 +175,8 @@ verify_take(
 		if (!c->json)
 			verify_say_finding(finding);
 	}
+	if (erased != NULL)
+		verify_take_erased(c, d, erased);
 	if (session != NULL) {
 		json_put_node(d->sessions, NULL, session);
 		if (!c->json)
@@ -172,9 +198,10 @@ verify_json(const struct verify_ask *a, struct verify_doc *d, int code)
 	json_put_bool(j, "ok", code == CMD_YES);
 	json_put_str(j, "public_key", a->key);
 	json_put(j, "findings", d->findings);
+	json_put(j, "erased", d->erased);
 	json_put(j, "sessions", d->sessions);
 	json_put_node(j, "result", d->result);
-	d->findings = d->sessions = NULL;
+	d->findings = d->sessions = d->erased = NULL;
 	printed = cmd_print_json(j, SIZE_MAX);
 	return printed == CMD_YES ? code : printed;
 }
@@ -182,7 +209,7 @@ verify_json(const struct verify_ask *a, struct verify_doc *d, int code)
 static int
 verify_answer(struct cmd_ctx *c, struct rd *rd, const struct verify_ask *a)
 {
-	struct verify_doc d = { json_list(), json_list(), NULL, false };
+	struct verify_doc d = { json_list(), json_list(), json_list(), NULL, false };
 	struct rd_msg m;
 	int code, r;
 
@@ -198,6 +225,7 @@ verify_answer(struct cmd_ctx *c, struct rd *rd, const struct verify_ask *a)
 		code = verify_json(a, &d, code);
 	json_free(d.findings);
 	json_free(d.sessions);
+	json_free(d.erased);
 	return code;
 }
 
@@ -208,20 +236,25 @@ verify_start(struct cmd_ctx *c, const char *id)
 	struct verify_ask a;
 	struct rd_place place;
 	struct rd *rd = NULL;
+	char notes[24];
 	size_t n = 2;
-	int code;
+	int code, r;
 
 	if ((code = rd_find(c, &place)) != CMD_YES)
 		return code;
 	if ((code = verify_ask_init(c, &place, &a)) == CMD_YES) {
 		ask[n++] = a.key;
 		if (a.checkpoint != NULL) {
-			ask[n++] = "--checkpoint";
-			ask[n++] = a.checkpoint;
+			(void)snprintf(notes, sizeof(notes), "%zu", strlen(a.checkpoint));
+			ask[n++] = "--notes";
+			ask[n++] = notes;
 		}
 		ask[n] = id;
 		code = rd_open(c, &place, RD_PROOF, ask, &rd);
 	}
+	if (code == CMD_YES && a.checkpoint != NULL &&
+	    (r = rd_send_notes(rd, a.checkpoint, strlen(a.checkpoint))) != 0)
+		code = cmd_fail(CMD_UNSURE, "bastiond-reader: %s", err_str(r));
 	if (code == CMD_YES && (code = view_close_sandbox()) == CMD_YES)
 		code = verify_answer(c, rd, &a);
 	rd_close(rd);
@@ -242,7 +275,8 @@ verify_run(struct cmd_ctx *c, int n_args, const char *const *args)
 
 static const struct cmd_opt verify_opts[] = {
 	{ "--all", 0, NULL, "the log and every session in it (also without an ID)" },
-	{ "--checkpoint", 0, "FILE", "the log must also extend this older checkpoint" },
+	{ "--checkpoint", 0, "FILE",
+	    "the log must also extend the older checkpoint, or each of them, in FILE" },
 	{ "--public-key", 0, "FILE", "trust this key instead of STATE/recorder.pub" },
 	{ "--bundle", 0, "FILE", "not in this version" },
 	RD_OPT_STORE,

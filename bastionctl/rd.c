@@ -262,6 +262,22 @@ rd_send_u32(struct rd *rd, uint16_t type, uint32_t v)
 	return ipc_plain_send(rd->fd, type, 0, data, sizeof(data), NULL, 0);
 }
 
+int
+rd_send_notes(struct rd *rd, const char *text, size_t len)
+{
+	size_t at = 0;
+	int r = 0;
+
+	while (r == 0 && at < len) {
+		size_t n = len - at < IPC_MAX ? len - at : IPC_MAX;
+
+		r = ipc_plain_send(rd->fd, RD_NOTES, 0, text + at, n, NULL, 0);
+		at += n;
+	}
+	/* It may have had enough; what it said about that is still to be read. */
+	return r == ERR_PEER_GONE || r == -EPIPE ? 0 : r;
+}
+
 /* One message off the wire, of whatever seek. */
 static int
 rd_receive(struct rd *rd, bool wait, struct ipc_msg *m)

@@ -79,6 +79,9 @@ int rd_seek(struct rd *rd, uint64_t at_ns, uint32_t channel) MUST_CHECK;
 /* To wait until something is there, together with other descriptors. Borrowed. */
 int rd_fd(const struct rd *rd);
 
+/* Checkpoint notes for a reader that was told how many bytes of them come. 0; errors as of rd_next(). */
+int rd_send_notes(struct rd *rd, const char *text, size_t len) MUST_CHECK;
+
 /*
  * r: what rd_next() returned last, 0 when the caller has all it wants. Say on stderr what went wrong, if anything did; returns the
  * exit code.

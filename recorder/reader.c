@@ -49,12 +49,19 @@ reader_take_seek(struct reader *rd, struct buf *b)
 }
 
 static int
+reader_take_notes(struct reader *rd, struct buf *b)
+{
+	return rd->notes == NULL ? ERR_ORDER : buf_put(rd->notes, buf_ptr(b), buf_len(b));
+}
+
+static int
 reader_take(struct reader *rd, const struct ipc_msg *msg)
 {
 	static const struct {
 		uint16_t type;
 		int (*take)(struct reader *rd, struct buf *b);
-	} table[] = { { RD_MORE, reader_take_more }, { RD_SEEK, reader_take_seek } };
+	} table[] = { { RD_MORE, reader_take_more }, { RD_SEEK, reader_take_seek },
+		{ RD_NOTES, reader_take_notes } };
 	struct buf *b = buf_view(msg->data, msg->len);
 	int r = ERR_FORMAT;
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/buf.h"
 #include "lib/err.h"
 #include "lib/json.h"
 #include "recorder/recorder_proto.h"
@@ -14,6 +15,7 @@
 #define READER_ARGS_MAX 16	     /* arguments behind the verb */
 #define READER_ITEM_MAX (64u << 20)  /* bytes of one JSON text */
 #define READER_FILES_MAX (32u << 20) /* bytes of text about files of one session */
+#define READER_NOTES_MAX (64u << 20) /* bytes of checkpoints to compare with */
 #define READER_FINDINGS_MAX 1000u    /* findings that are told one by one; the rest is counted */
 #define READER_CONTEXT 4u /* blocks before a wanted moment that most screens are made of: 512 KiB */
 #define READER_NEAR 8u	  /* a moment in the first of these blocks is rendered from the start */
@@ -30,6 +32,7 @@ struct reader {
 	uint64_t seek_ns;
 	uint32_t seek_channel;	 /* whose screen is wanted; 0: none */
 	uint8_t *space;		 /* for received messages */
+	struct buf *notes;	 /* of RD_NOTES; NULL: none are expected */
 	const char *const *args; /* behind the verb, NULL-terminated */
 	char text[512];		 /* what RD_END says */
 };
@@ -82,5 +85,9 @@ int reader_watch(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_verify(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_log(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_checkpoint(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
+/* checkpoint --key: which key signs now. */
+int reader_newest_key(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
+/* Wait for all that --notes announces. 0; ERR_LIMIT; -ENOMEM; errors as reader_wait(). */
+int reader_notes(struct reader *rd) MUST_CHECK;
 
 #endif

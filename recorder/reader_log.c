@@ -1,4 +1,4 @@
-/* Verbs about the log: log, checkpoint, verify. */
+/* The verb log: audit events, or the leaves that they are under. */
 #include "config.h"
 
 #include <errno.h>
@@ -13,7 +13,6 @@
 #include "recorder/mlog.h"
 #include "recorder/reader.h"
 #include "recorder/sess.h"
-#include "recorder/verify.h"
 
 /* Whether one of the fields that tell where an event belongs is id, or a long text that begins with it. */
 static bool
@@ -140,10 +139,38 @@ reader_log_one(struct reader *rd, uint64_t index, uint64_t since, const char *id
 	return r;
 }
 
+/* A leaf as it is, for somebody who wants to compute the tree. */
+static int
+reader_send_raw(struct reader *rd, uint64_t index)
+{
+	struct mlog_leaf leaf = { .wall_ns = 0 };
+	struct json *j = json_map();
+	const uint8_t *data;
+	char *b64;
+	size_t len;
+	int r;
+
+	r = mlog_leaf_get(rd->snap, index, &data, &len);
+	if (r == 0 && mlog_leaf_parse(data, len, &leaf) == -ENOMEM)
+		r = -ENOMEM;
+	if (r == 0 && (b64 = str_base64(data, len)) == NULL)
+		r = -ENOMEM;
+	if (r != 0) {
+		json_free(j);
+		return r;
+	}
+	json_put_u64(j, "leaf", index);
+	json_put_str(j, "type", mlog_type_name((unsigned)leaf.type));
+	json_put_str(j, "data", b64);
+	free(b64);
+	return reader_send_json(rd, RD_ITEM, j);
+}
+
 int
 reader_log(struct reader *rd, uint8_t *ret_code)
 {
 	const char *since = reader_option(rd, "--since"), *id = reader_argument(rd);
+	bool raw = reader_option(rd, "--leaves") != NULL;
 	uint64_t from = 0, n = 0;
 	int r;
 
@@ -152,168 +179,10 @@ reader_log(struct reader *rd, uint8_t *ret_code)
 		return ERR_FORMAT;
 	r = store_count(rd->snap, STORE_LOG, &n);
 	for (uint64_t i = 0; r == 0 && i < n; i++) {
-		r = reader_log_one(rd, i, from, id);
+		r = raw ? reader_send_raw(rd, i) : reader_log_one(rd, i, from, id);
 		/* A damaged leaf is the verifier's business; the log goes on behind it. */
 		if (r == ERR_NOT_FOUND || r == ERR_FORMAT || r == ERR_VERSION)
 			r = 0;
 	}
-	return r;
-}
-
-int
-reader_checkpoint(struct reader *rd, uint8_t *ret_code)
-{
-	const char *note;
-	size_t len;
-	int r = mlog_checkpoint_get(rd->snap, &note, &len);
-
-	*ret_code = 0;
-	/* A checkpoint that a power cut took back would later look like a log that was changed. */
-	if (r == 0)
-		r = store_sync(rd->store);
-	if (r == ERR_NOT_FOUND) {
-		reader_say(rd, "the log has no checkpoint yet");
-		*ret_code = 1;
-		return 0;
-	}
-	/* Less than one message, and the first one: there is credit. */
-	return r != 0 ? r : reader_send(rd, RD_TEXT, 0, note, len);
-}
-
-struct reader_findings {
-	struct verify_finding *list; /* owned */
-	size_t n;
-	bool oom;
-};
-
-static void
-reader_found(void *arg, const struct verify_finding *finding)
-{
-	struct reader_findings *f = arg;
-
-	if (f->n >= READER_FINDINGS_MAX)
-		return;
-	if (f->list == NULL && (f->list = calloc(READER_FINDINGS_MAX, sizeof(*f->list))) == NULL)
-		f->oom = true;
-	if (f->list != NULL)
-		f->list[f->n++] = *finding;
-}
-
-static int
-reader_send_finding(struct reader *rd, const struct verify_finding *f)
-{
-	struct json *j = json_map(), *item = json_map();
-	char hex[2 * REC_SID_LEN + 1];
-
-	json_put_str(item, "kind", verify_kind_name(f->kind));
-	if (f->in_session)
-		json_put_str(item, "session", str_hex(hex, f->sid, REC_SID_LEN));
-	else
-		json_put_null(item, "session");
-	json_put_str(item, "place", f->place);
-	json_put_str(item, "text", f->text);
-	json_put(j, "finding", item);
-	return reader_send_json(rd, RD_ITEM, j);
-}
-
-static int
-reader_send_verified(struct reader *rd, const uint8_t sid[REC_SID_LEN],
-    const struct reader_findings *f, bool all_told)
-{
-	struct json *j = json_map(), *item = json_map();
-	char hex[2 * REC_SID_LEN + 1];
-	bool found = false;
-
-	for (size_t i = 0; !found && i < f->n; i++)
-		found = f->list[i].in_session && memcmp(f->list[i].sid, sid, REC_SID_LEN) == 0;
-	json_put_str(item, "id", str_hex(hex, sid, REC_SID_LEN));
-	if (found || all_told)
-		json_put_bool(item, "ok", !found);
-	else
-		json_put_null(item, "ok"); /* it may be among those that were only counted */
-	json_put(j, "session", item);
-	return reader_send_json(rd, RD_ITEM, j);
-}
-
-static int
-reader_send_result(struct reader *rd, const struct verify_result *v, bool ok)
-{
-	struct json *j = json_map(), *item = json_map();
-	char hex[2 * HASH_LEN + 1];
-
-	json_put_bool(item, "ok", ok);
-	json_put_u64(item, "sessions", v->n_sessions);
-	json_put_u64(item, "good", v->n_good);
-	json_put_u64(item, "open", v->n_open);
-	json_put_u64(item, "truncated", v->n_truncated);
-	json_put_u64(item, "findings", v->n_findings);
-	json_put_u64(item, "events", v->n_events);
-	json_put_u64(item, "raw_bytes", v->raw_bytes);
-	json_put_u64(item, "log_size", v->log_size);
-	json_put_str(item, "log_root", str_hex(hex, v->log_root, HASH_LEN));
-	json_put(j, "result", item);
-	return reader_send_json(rd, RD_ITEM, j);
-}
-
-static int
-reader_tell(struct reader *rd, const struct verify_result *v, const struct reader_findings *f,
-    const struct reader_ids *ids, bool ok)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < f->n; i++)
-		r = reader_send_finding(rd, &f->list[i]);
-	for (size_t i = 0; r == 0 && i < ids->n; i++)
-		r = reader_send_verified(rd, ids->sid[i], f, v->n_findings <= f->n);
-	return r != 0 ? r : reader_send_result(rd, v, ok);
-}
-
-/* text: NULL for all. ids: of the sessions that are looked at. 0; ERR_CHAIN; ERR_NOT_FOUND; errors of verify.h. */
-static int
-reader_check(struct reader *rd, const char *text, const struct verify_conf *conf,
-    struct verify_result *v, struct reader_ids *ids)
-{
-	uint8_t sid[REC_SID_LEN];
-	int r;
-
-	if (text == NULL) {
-		r = sess_each(rd->snap, 0, reader_collect, ids);
-		return r != 0 ? r : verify_all(rd->snap, conf, v);
-	}
-	if ((r = reader_find(rd, text, sid)) != 0 || (r = reader_collect(ids, sid, 0)) != 0)
-		return r;
-	return verify_session(rd->snap, conf, sid, v);
-}
-
-int
-reader_verify(struct reader *rd, uint8_t *ret_code)
-{
-	const char *vkey = reader_option(rd, "--key"), *note = reader_option(rd, "--checkpoint");
-	struct reader_findings f = { NULL, 0, false };
-	struct reader_ids ids = { NULL, 0, 0 };
-	struct note_key key;
-	struct verify_conf conf = { .key = &key, .found = reader_found, .arg = &f };
-	struct verify_result v;
-	int r;
-
-	if (vkey == NULL || note_key_parse(vkey, strlen(vkey), &key) != 0) {
-		reader_say(rd, "the public key is not a note verifier key line");
-		return ERR_FORMAT;
-	}
-	conf.checkpoint = note;
-	conf.checkpoint_len = note != NULL ? strlen(note) : 0;
-	memset(&v, 0, sizeof(v));
-	r = reader_check(rd, reader_argument(rd), &conf, &v, &ids);
-	*ret_code = r == 0 ? 0 : 1;
-	if (r == ERR_NOT_FOUND) {
-		if (rd->text[0] == '\0')
-			reader_say(rd, "neither the store nor its log know this session");
-		r = 0;
-	} else if (f.oom)
-		r = -ENOMEM;
-	else if (r == 0 || r == ERR_CHAIN)
-		r = reader_tell(rd, &v, &f, &ids, r == 0);
-	free(f.list);
-	free(ids.sid);
 	return r;
 }

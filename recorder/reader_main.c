@@ -135,6 +135,7 @@ main(int argc, char **argv)
 		return 3;
 	}
 	code = reader_serve(&rd, argv[2], run);
+	buf_free(rd.notes);
 	free(rd.space);
 	return code;
 }

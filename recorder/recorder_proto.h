@@ -106,11 +106,16 @@ enum rec_meta {
  *     events SID                     RD_BEGIN: as show; RD_EVENTS; may be told to RD_SEEK, also after RD_END
  *     watch SID                      as events, but of a session that runs events go on as they are committed; when it is over
  *                                    RD_ITEM: as show; RD_END
- *     verify --key VKEY [--checkpoint NOTE] [SID]
- *                                    RD_ITEM: {"finding": ...}, {"session": ...}, last {"result": ...}
+ *     verify --key VKEY [--notes N] [SID]
+ *                                    RD_ITEM: {"finding": ...}, {"session": ...}, {"erased": [...]}, last {"result": ...}; with --notes,
+ *                                    RD_NOTES of N bytes in all come first
  *     log [--since NS] [ID]          RD_ITEM: an audit event
+ *     log --leaves 1                 RD_ITEM: {"leaf": its index, "type": ..., "data": base64}, all of them
  *     checkpoint                     RD_TEXT: the newest signed note
- * NS: nanoseconds since 1970. VKEY, NOTE: the text itself. SID: 32 hex digits, or as many of the first ones (4 at least) as
+ *     checkpoint --key VKEY          RD_TEXT: line of the key that signs now, when VKEY leads to it
+ *     checkpoint --proof SID         RD_TEXT: c2sp.org/tlog-proof@v1 of the leaf of its end, or opening; extra: the leaf
+ *     checkpoint --from SIZE         RD_TEXT: "old SIZE", consistency proof, empty line, checkpoint (c2sp.org/tlog-witness)
+ * NS: nanoseconds since 1970. VKEY: the text itself. SID: 32 hex digits, or as many of the first ones (4 at least) as
  * tell it from the others, or "last". ID: a session, reference or connection that events name.
  *
  * A JSON text that is longer than a message comes in parts; id 1: more of it follows, id 0: this is its last part.
@@ -142,7 +147,9 @@ enum rd_type {
 	 * number of the last event that it shows, u64 at ns, u32 channel, u32 columns, u32 rows, then bytes that paint the screen
 	 * as it was then
 	 */
-	RD_SCREEN = 9
+	RD_SCREEN = 9,
+	/* bastionctl: the next bytes of the checkpoint notes that --notes announced */
+	RD_NOTES = 10
 };
 #define RD_WINDOW 8u
 

@@ -74,13 +74,10 @@ struct verify_conf {
 	const struct note_key *key;
 	/*
 	 * Checkpoint notes kept elsewhere, one or more, one behind the other, or NULL: the log must still
-	 * extend each of them. next, unless NULL, is called for more until it answers ERR_NOT_FOUND; a
-	 * note is never in two texts. *ret_text: borrowed until the next call. Other answers end the
-	 * verifying.
+	 * extend each of them.
 	 */
 	const char *checkpoint;
 	size_t checkpoint_len;
-	int (*next)(void *arg, const char **ret_text, size_t *ret_len);
 	/* Told of everything that is wrong, as it is found. */
 	void (*found)(void *arg, const struct verify_finding *finding);
 	/* Told of what was erased on purpose; may be NULL. */

@@ -315,16 +315,11 @@ old_cmp(const void *a, const void *b)
 int
 verify_load_olds(struct verify *v, const struct note_checkpoint *now)
 {
-	const char *text = v->conf->checkpoint;
-	size_t len = v->conf->checkpoint_len;
 	int r = 0;
 
-	if (text != NULL)
-		r = take_olds(v, text, len, now);
-	while (
-	    r == 0 && v->conf->next != NULL && (r = v->conf->next(v->conf->arg, &text, &len)) == 0)
-		r = take_olds(v, text, len, now);
+	if (v->conf->checkpoint != NULL)
+		r = take_olds(v, v->conf->checkpoint, v->conf->checkpoint_len, now);
 	if (v->n_olds > 0)
 		qsort(v->olds, v->n_olds, sizeof(v->olds[0]), old_cmp);
-	return r == ERR_NOT_FOUND ? 0 : r;
+	return r;
 }

@@ -74,7 +74,7 @@ int verify_head(struct verify *v, const uint8_t *sid, const char *place, size_t 
     const uint8_t *data, size_t len, struct head *ret_head) MUST_CHECK;
 /*
  * Take the checkpoints that were kept elsewhere; now: the store's own, or NULL. 0, findings
- * reported; -ENOMEM; errors of conf->next.
+ * reported; -ENOMEM.
  */
 int verify_load_olds(struct verify *v, const struct note_checkpoint *now) MUST_CHECK;
 /* What a checkpoint says, whoever signed it. 0; ERR_FORMAT; -ENOMEM. */

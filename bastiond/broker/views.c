@@ -9,7 +9,7 @@
 #include "lib/num.h"
 #include "recorder/recorder_proto.h"
 
-#define VIEWS_OPTIONS 2
+#define VIEWS_OPTIONS 3
 #define VIEWS_ID_MAX 128u
 
 static bool
@@ -72,10 +72,14 @@ static const struct {
 	{ "show", { { NULL, NULL } }, view_is_session, true },
 	{ "events", { { NULL, NULL } }, view_is_session, true },
 	{ "watch", { { NULL, NULL } }, view_is_session, true },
-	{ "verify", { { "--key", view_is_text }, { "--checkpoint", view_is_text } },
-	    view_is_session, false },
-	{ "log", { { "--since", view_is_number } }, view_is_id, false },
-	{ "checkpoint", { { NULL, NULL } }, NULL, false },
+	{ "verify", { { "--key", view_is_text }, { "--notes", view_is_number } }, view_is_session,
+	    false },
+	{ "log", { { "--since", view_is_number }, { "--leaves", view_is_number } }, view_is_id,
+	    false },
+	{ "checkpoint",
+	    { { "--key", view_is_text }, { "--proof", view_is_session },
+		{ "--from", view_is_number } },
+	    NULL, false },
 };
 
 /* Which option of a view an argument names; VIEWS_OPTIONS: none. */

@@ -37,8 +37,15 @@ test_only_the_verbs_with_their_arguments(void **state)
 		{ { "events", "--store", "/etc", NULL }, "!" },
 		{ { "verify", NULL }, NULL },
 		{ { "verify", "--key", "name+12345678+AAAA", NULL }, NULL },
-		{ { "verify", "--key", "k", "--checkpoint", "note\nwith\nlines\n", SID, NULL },
-		    SID },
+		{ { "verify", "--key", "k", "--notes", "700", SID, NULL }, SID },
+		{ { "verify", "--key", "k\nl", NULL }, NULL },
+		{ { "verify", "--notes", "x", NULL }, "!" },
+		{ { "checkpoint", "--key", "k", NULL }, NULL },
+		{ { "checkpoint", "--proof", SID, NULL }, NULL },
+		{ { "checkpoint", "--proof", "/etc", NULL }, "!" },
+		{ { "checkpoint", "--from", "7", NULL }, NULL },
+		{ { "checkpoint", "--from", "-7", NULL }, "!" },
+		{ { "log", "--leaves", "1", NULL }, NULL },
 		{ { "verify", "--key", "--store", NULL }, "!" },
 		{ { "verify", "--key", "a\033[2J", NULL }, "!" },
 		{ { "verify", "--key", "", NULL }, "!" },
@@ -75,7 +82,7 @@ test_only_the_verbs_with_their_arguments(void **state)
 static void
 test_an_argument_has_an_end(void **state)
 {
-	const char *args[] = { "verify", "--checkpoint", NULL, NULL }, *about;
+	const char *args[] = { "verify", "--key", NULL, NULL }, *about;
 	char *text = malloc(VIEWS_TEXT_MAX + 2);
 
 	(void)state;
