@@ -57,8 +57,9 @@ struct verify_result {
 	uint64_t n_open; /* of the good ones: still running, checked up to their last signed head */
 	uint64_t
 	    n_truncated; /* of the good ones: ended by a crash of the recorder, whole up to there */
-	uint64_t n_erased; /* of the good ones: erased on purpose, what stays of them is whole */
-	uint64_t n_keys;   /* signing keys that followed each other in the log */
+	uint64_t
+	    n_erased;	 /* of the good ones: erased on purpose, and what stays of them is whole */
+	uint64_t n_keys; /* signing keys that followed each other in the log */
 	uint64_t n_checkpoints; /* kept elsewhere that were compared */
 	uint64_t n_findings;
 	uint64_t n_events, raw_bytes; /* of events that were checked */

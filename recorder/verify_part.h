@@ -1,4 +1,5 @@
-/* What verify.c (the log), verify_keys.c (its keys and checkpoints) and verify_session.c (one session) share. */
+/* What verify.c (the log), verify_keys.c (its keys and
+ * checkpoints), verify_fate.c (what was erased) and verify_session.c (one session) share. */
 #ifndef BASTION_RECORDER_VERIFY_PART_H
 #define BASTION_RECORDER_VERIFY_PART_H
 
@@ -84,6 +85,11 @@ int verify_read_note(
 int verify_note(struct verify *v, const char *note, size_t len, const struct note_key *key,
     const char *place, struct note_checkpoint *ret_checkpoint) MUST_CHECK;
 
+/*
+ * What was decided about a session. *ret_erased: its events need not be there. 0, findings reported;
+ * -ENOMEM; -errno.
+ */
+int verify_fate(struct verify *v, const struct verify_known *known, bool *ret_erased) MUST_CHECK;
 /* All of one session that the log knows. 0, findings reported; -ENOMEM; -errno. */
 int verify_known_session(struct verify *v, const struct verify_known *known) MUST_CHECK;
 

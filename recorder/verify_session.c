@@ -31,6 +31,7 @@ struct exam {
 	uint8_t salt[BLOCK_SALT_LEN];
 	struct hash *hash, *peek;
 	bool journal_bad;
+	bool erased; /* on purpose: only headers and record are left */
 };
 
 static const char *
@@ -256,7 +257,9 @@ check_blocks(struct exam *e, uint32_t n)
 		if (r != 0)
 			return r;
 		check_joint(e, &hdr);
-		if ((r = check_data(e, &hdr)) != 0 || (r = tree_add(&e->tree, leaf)) != 0)
+		if (!e->erased && (r = check_data(e, &hdr)) != 0)
+			return r;
+		if ((r = tree_add(&e->tree, leaf)) != 0)
 			return r;
 		e->next_seq = hdr.first_seq + hdr.n_events;
 		e->last_ns = hdr.last_ns;
@@ -586,8 +589,8 @@ exam_run(struct exam *e, const struct verify_known *known)
 	}
 	if (r != 0)
 		return r;
-	r = 0;
-	if (record_fits(e, &s, known))
+	r = verify_fate(e->v, known, &e->erased);
+	if (r == 0 && record_fits(e, &s, known))
 		r = s.state == SESS_OPEN ? exam_open(e) : exam_closed(e, &s, known);
 	if (r == 0 || r == ERR_CHAIN)
 		r = sess_index(&s, index_has, e);
@@ -595,6 +598,7 @@ exam_run(struct exam *e, const struct verify_known *known)
 		e->v->result.n_good++;
 		e->v->result.n_open += s.state == SESS_OPEN;
 		e->v->result.n_truncated += s.state == SESS_TRUNCATED;
+		e->v->result.n_erased += e->erased;
 	}
 	sess_done(&s);
 	return r;
