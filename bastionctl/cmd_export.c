@@ -10,6 +10,7 @@
 
 #include "bastionctl/cmd.h"
 #include "bastionctl/export.h"
+#include "bastionctl/export_bundle.h"
 #include "bastionctl/export_file.h"
 #include "bastionctl/rd.h"
 #include "bastionctl/view.h"
@@ -17,7 +18,7 @@
 #include "lib/num.h"
 
 /* Spelled in the contract, made by a later version. */
-static const char *const export_later[] = { "asciicast-v3", "html", "bundle" };
+static const char *const export_later[] = { "asciicast-v3", "html" };
 
 struct export_wish {
 	const struct export_format *format;
@@ -227,14 +228,18 @@ export_take(struct rd *rd, struct export_wish *w, FILE *out)
 static int
 export_run(struct cmd_ctx *c, int n_args, const char *const *args)
 {
-	const char *ask[] = { "events", args[0], NULL };
+	const char *ask[] = { "events", rd_session(c, n_args, args), NULL };
+	const char *format = cmd_opt(c, "--format");
 	struct export_wish w;
 	struct rd_place place;
 	struct rd *rd = NULL;
 	FILE *out = stdout;
 	int code;
 
-	(void)n_args;
+	if (ask[1] == NULL)
+		return CMD_USAGE;
+	if (format != NULL && strcmp(format, "bundle") == 0)
+		return export_bundle(c, ask[1]);
 	if ((code = export_wish_init(c, &w)) != CMD_YES || (code = rd_find(c, &place)) != CMD_YES ||
 	    (code = rd_open(c, &place, RD_CONTENT, ask, &rd)) != CMD_YES)
 		return code;
@@ -250,7 +255,7 @@ export_run(struct cmd_ctx *c, int n_args, const char *const *args)
 }
 
 static const struct cmd_opt export_opts[] = {
-	{ "--format", 0, "FORMAT", "asciicast-v2, text, raw or json" },
+	{ "--format", 0, "FORMAT", "asciicast-v2, text, raw, json or bundle" },
 	{ "--channel", 0, "N", "only this channel" },
 	{ "--stream", 0, "STREAM", "only in, out or err" },
 	{ "--file", 0, "N", "the content of file N instead, where it was kept" },
@@ -259,5 +264,5 @@ static const struct cmd_opt export_opts[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-const struct cmd cmd_export = { "export", NULL, "ID", "a recording in another form", CMD_NOTHING, 1,
+const struct cmd cmd_export = { "export", NULL, "ID", "a recording in another form", CMD_NOTHING, 0,
 	1, export_opts, export_run };

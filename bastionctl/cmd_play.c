@@ -171,13 +171,14 @@ play_session(struct rd *rd, struct play_conf *conf)
 static int
 play_cmd_run(struct cmd_ctx *c, int n_args, const char *const *args)
 {
-	const char *ask[] = { "events", args[0], NULL };
+	const char *ask[] = { "events", rd_session(c, n_args, args), NULL };
 	struct play_conf conf;
 	struct rd_place place;
 	struct rd *rd = NULL;
 	int code;
 
-	(void)n_args;
+	if (ask[1] == NULL)
+		return CMD_USAGE;
 	if ((code = play_conf_init(c, &conf)) == CMD_YES &&
 	    (code = rd_find(c, &place)) == CMD_YES &&
 	    (code = rd_open(c, &place, RD_CONTENT, ask, &rd)) == CMD_YES &&
@@ -198,5 +199,5 @@ static const struct cmd_opt play_opts[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-const struct cmd cmd_play = { "play", NULL, "ID", "a session as its user saw it", CMD_NOTHING, 1, 1,
+const struct cmd cmd_play = { "play", NULL, "ID", "a session as its user saw it", CMD_NOTHING, 0, 1,
 	play_opts, play_cmd_run };

@@ -430,12 +430,13 @@ show_take(struct cmd_ctx *c, struct rd *rd)
 static int
 sessions_show_run(struct cmd_ctx *c, int n_args, const char *const *args)
 {
-	const char *ask[] = { "show", args[0], NULL };
+	const char *ask[] = { "show", rd_session(c, n_args, args), NULL };
 	struct rd_place place;
 	struct rd *rd = NULL;
 	int code;
 
-	(void)n_args;
+	if (ask[1] == NULL)
+		return CMD_USAGE;
 	if ((code = rd_find(c, &place)) == CMD_YES &&
 	    (code = rd_open(c, &place, RD_CONTENT, ask, &rd)) == CMD_YES &&
 	    (code = view_close_sandbox()) == CMD_YES)
@@ -450,7 +451,7 @@ static const struct cmd_opt sessions_show_opts[] = {
 };
 
 const struct cmd cmd_sessions_show = { "sessions", "show", "ID", "one session in detail",
-	CMD_NOTHING, 1, 1, sessions_show_opts, sessions_show_run };
+	CMD_NOTHING, 0, 1, sessions_show_opts, sessions_show_run };
 
 /* The whole id of the session that text names, through a reader of the running bastion, which c->broker_fd is connected to then. */
 static int

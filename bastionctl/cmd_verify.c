@@ -30,6 +30,7 @@ struct verify_ask {
 struct verify_doc {
 	struct json *sessions, *findings, *erased; /* owned until verify_json() */
 	const struct json_node *result;		   /* borrowed from the last message */
+	struct json *about;			   /* the session of a bundle; NULL: a store */
 	bool damaged;				   /* something was found */
 };
 
@@ -161,6 +162,19 @@ verify_take_erased(struct cmd_ctx *c, struct verify_doc *d, const struct json_no
 	}
 }
 
+/* Whose session and when, of a bundle: worth as much as the answer below it. */
+static void
+verify_say_about(const struct json_node *s)
+{
+	verify_line("session %s", json_str(json_get(s, "id"), "?"));
+	verify_line("who     %s from %s", json_str(json_get(s, "identity"), "?"),
+	    json_str(json_get(s, "source"), "?"));
+	verify_line("where   %s@%s %s", json_str(json_get(s, "login"), "?"),
+	    json_str(json_get(s, "host"), "?"), json_str(json_get(s, "address"), ""));
+	verify_line("when    %s to %s (%s)", json_str(json_get(s, "started_at"), "?"),
+	    json_str(json_get(s, "ended_at"), "?"), json_str(json_get(s, "state"), "?"));
+}
+
 /* One message of the answer. */
 static void
 verify_take(
@@ -168,6 +182,15 @@ verify_take(
 {
 	const struct json_node *finding = json_get(m, "finding"), *session = json_get(m, "session");
 	const struct json_node *result = json_get(m, "result"), *erased = json_get(m, "erased");
+	const struct json_node *about = json_get(m, "about");
+
+	if (about != NULL) {
+		json_free(d->about);
+		d->about = json_map();
+		json_put_node(d->about, "session", about);
+		if (!c->json)
+			verify_say_about(about);
+	}
 
 	if (finding != NULL) {
 		d->damaged = true;
@@ -201,7 +224,9 @@ verify_json(const struct verify_ask *a, struct verify_doc *d, int code)
 	json_put(j, "erased", d->erased);
 	json_put(j, "sessions", d->sessions);
 	json_put_node(j, "result", d->result);
-	d->findings = d->sessions = d->erased = NULL;
+	if (d->about != NULL)
+		json_put(j, "bundle", d->about);
+	d->findings = d->sessions = d->erased = d->about = NULL;
 	printed = cmd_print_json(j, SIZE_MAX);
 	return printed == CMD_YES ? code : printed;
 }
@@ -209,7 +234,9 @@ verify_json(const struct verify_ask *a, struct verify_doc *d, int code)
 static int
 verify_answer(struct cmd_ctx *c, struct rd *rd, const struct verify_ask *a)
 {
-	struct verify_doc d = { json_list(), json_list(), json_list(), NULL, false };
+	struct verify_doc d = {
+		.sessions = json_list(), .findings = json_list(), .erased = json_list()
+	};
 	struct rd_msg m;
 	int code, r;
 
@@ -226,6 +253,7 @@ verify_answer(struct cmd_ctx *c, struct rd *rd, const struct verify_ask *a)
 	json_free(d.findings);
 	json_free(d.sessions);
 	json_free(d.erased);
+	json_free(d.about);
 	return code;
 }
 
@@ -265,9 +293,12 @@ verify_start(struct cmd_ctx *c, const char *id)
 static int
 verify_run(struct cmd_ctx *c, int n_args, const char *const *args)
 {
-	if (cmd_opt(c, "--bundle") != NULL)
-		return cmd_fail(CMD_USAGE, "--bundle is not in this version: verify a store, or a "
-					   "copy of one with --store");
+	if (cmd_opt(c, "--bundle") != NULL && n_args > 0)
+		return cmd_fail(CMD_USAGE, "a bundle holds one session: leave out %s", args[0]);
+	if (cmd_opt(c, "--bundle") != NULL && cmd_opt(c, "--checkpoint") != NULL)
+		return cmd_fail(CMD_USAGE, "a bundle does not hold the log that an older "
+					   "checkpoint could be compared with: leave out "
+					   "--checkpoint, or verify a store");
 	if (n_args > 0 && cmd_opt(c, "--all") != NULL)
 		return cmd_fail(CMD_USAGE, "either --all or one ID");
 	return verify_start(c, n_args > 0 ? args[0] : NULL);
@@ -278,7 +309,6 @@ static const struct cmd_opt verify_opts[] = {
 	{ "--checkpoint", 0, "FILE",
 	    "the log must also extend the older checkpoint, or each of them, in FILE" },
 	{ "--public-key", 0, "FILE", "trust this key instead of STATE/recorder.pub" },
-	{ "--bundle", 0, "FILE", "not in this version" },
 	RD_OPT_STORE,
 	{ NULL, 0, NULL, NULL },
 };

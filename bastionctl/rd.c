@@ -80,13 +80,44 @@ rd_find_copy(const char *dir, struct rd_place *p)
 	    "%s: no store is here: name the folder with data.mdb, or its state directory", dir);
 }
 
+/* file: as given with --bundle. */
+static int
+rd_find_bundle(const char *file, struct rd_place *p)
+{
+	p->bundle = true;
+	if (str_copy(p->store, sizeof(p->store), file) != 0 ||
+	    file_relative(file, "recorder.pub", p->key_file, sizeof(p->key_file)) != 0)
+		return cmd_fail(CMD_USAGE, "--bundle: the path is too long");
+	if (access(file, R_OK) != 0)
+		return cmd_fail(CMD_UNSURE,
+		    "%s: %s: name a file that bastionctl export --format "
+		    "bundle wrote",
+		    file, strerror(errno));
+	return CMD_YES;
+}
+
+const char *
+rd_session(const struct cmd_ctx *c, int n_args, const char *const *args)
+{
+	if (n_args > 0)
+		return args[0];
+	if (cmd_opt(c, "--bundle") != NULL)
+		return "last";
+	(void)cmd_fail(CMD_USAGE, "which session? an ID as of bastionctl sessions list is needed");
+	return NULL;
+}
+
 int
 rd_find(struct cmd_ctx *c, struct rd_place *ret_place)
 {
-	const char *dir = cmd_opt(c, "--store");
+	const char *dir = cmd_opt(c, "--store"), *bundle = cmd_opt(c, "--bundle");
 	int r;
 
 	memset(ret_place, 0, sizeof(*ret_place));
+	if (dir != NULL && bundle != NULL)
+		return cmd_fail(CMD_USAGE, "either --store or --bundle");
+	if (bundle != NULL)
+		return rd_find_bundle(bundle, ret_place);
 	if (dir != NULL)
 		return rd_find_copy(dir, ret_place);
 	if ((r = cmd_load_config(c)) != CMD_YES)
@@ -104,7 +135,8 @@ rd_find(struct cmd_ctx *c, struct rd_place *ret_place)
 static int
 rd_spawn_with(const struct rd_place *place, const char *const *args, int exec_fd, int edge)
 {
-	const char *argv[RD_ARGS_MAX + 3] = { "--store", place->store };
+	const char *argv[RD_ARGS_MAX + 3] = { place->bundle ? "--bundle" : "--store",
+		place->store };
 	const struct proc_spec spec = { .exec_fd = exec_fd,
 		.name = "bastiond-reader",
 		.argv = argv,
@@ -230,8 +262,11 @@ rd_open(struct cmd_ctx *c, const struct rd_place *place, enum rd_view view, cons
 {
 	int fd = -1, r;
 
-	r = place->copy ? rd_edge_copy(place, view, args, &fd)
-			: rd_edge_bastion(c, place, view, args, &fd);
+	if (place->bundle)
+		r = rd_spawn(place, args, &fd);
+	else
+		r = place->copy ? rd_edge_copy(place, view, args, &fd)
+				: rd_edge_bastion(c, place, view, args, &fd);
 	if (r != CMD_YES)
 		return r;
 	if ((r = rd_attach(fd, ret_rd)) == 0)
@@ -388,6 +423,8 @@ rd_take(struct rd *rd, const struct ipc_msg *m, struct rd_msg *ret, bool *ret_do
 		*ret_done = m->id == rd->seek_id;
 		return rd_take_screen(m, ret);
 	case RD_TEXT:
+	case RD_ENTRY:
+		ret->more = m->id != 0;
 		ret->data = m->data;
 		ret->len = m->len;
 		return 0;

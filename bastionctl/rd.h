@@ -17,22 +17,29 @@
 
 /* For the table of options of every command that reads recordings. */
 #define RD_OPT_STORE                                                                               \
+	{ "--store", 0, "DIR", "read this copy of a store instead of the running bastion's" },     \
 	{                                                                                          \
-		"--store", 0, "DIR", "read this copy of a store instead of the running bastion's"  \
+		"--bundle", 0, "FILE", "read the session in this bundle (export --format bundle)"  \
 	}
 
 struct rd;
 
 /*
- * Find out where recordings are: --store DIR (a store, or a state directory that holds one), else c's configuration. ret_dir: the
- * store. ret_key_file: the public key beside it. CMD_YES; CMD_UNSURE or CMD_USAGE after a line on stderr.
+ * Find out where recordings are: --bundle FILE, --store DIR (a store, or a state directory that holds one), else c's
+ * configuration. CMD_YES; CMD_UNSURE or CMD_USAGE after a line on stderr.
  */
 struct rd_place {
 	bool copy;		 /* --store was given */
-	char store[PATH_MAX];	 /* folder of data.mdb */
-	char key_file[PATH_MAX]; /* recorder.pub, beside or in the store */
+	bool bundle;		 /* --bundle was given */
+	char store[PATH_MAX];	 /* folder of data.mdb, or the bundle */
+	char key_file[PATH_MAX]; /* recorder.pub, beside or in the store, or beside the bundle */
 };
 int rd_find(struct cmd_ctx *c, struct rd_place *ret_place) MUST_CHECK;
+
+/*
+ * The session that a command is about: its argument, or the one in the bundle. NULL: there is none, which was said on stderr.
+ */
+const char *rd_session(const struct cmd_ctx *c, int n_args, const char *const *args);
 
 /* What may be read without a bastiond that notes it. */
 enum rd_view {
@@ -54,8 +61,9 @@ struct rd_msg {
 	enum rd_type type;
 	const struct json_node
 	    *json;	     /* RD_BEGIN, RD_ITEM: borrowed until the next of these; else NULL */
-	const uint8_t *data; /* RD_EVENTS, RD_TEXT: borrowed until the next call */
+	const uint8_t *data; /* RD_EVENTS, RD_TEXT, RD_ENTRY: borrowed until the next call */
 	size_t len;
+	bool more;		     /* RD_ENTRY: more of it follows */
 	uint64_t first_seq, base_ns; /* RD_EVENTS */
 	uint64_t at_ns;		     /* RD_SCREEN, whose last event is first_seq */
 	uint32_t channel, cols, rows;

@@ -183,6 +183,28 @@ file_write_new(const char *path, mode_t mode, const void *data, size_t len)
 	return r;
 }
 
+/* flags: of renameat2(2). */
+static int
+file_rename(const char *tmp, const char *path, unsigned flags)
+{
+	int r;
+
+	if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, flags) != 0) {
+		r = -errno;
+		(void)unlink(tmp); /* the rename's error is the one to report */
+		return r;
+	}
+	return file_sync_dir(path);
+}
+
+int
+file_publish(const char *tmp, const char *path)
+{
+	int r = file_rename(tmp, path, RENAME_NOREPLACE);
+
+	return r == -EEXIST ? ERR_EXISTS : r;
+}
+
 /* Write beside path, then put it there in one step. flags: of renameat2(2). */
 static int
 file_put(const char *path, mode_t mode, const void *data, size_t len, unsigned flags)
@@ -197,12 +219,7 @@ file_put(const char *path, mode_t mode, const void *data, size_t len, unsigned f
 		return -errno;
 	if ((r = file_write_new(tmp, mode, data, len)) != 0)
 		return r;
-	if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, flags) != 0) {
-		r = -errno;
-		(void)unlink(tmp); /* the rename's error is the one to report */
-		return r;
-	}
-	return file_sync_dir(path);
+	return file_rename(tmp, path, flags);
 }
 
 int

@@ -30,6 +30,11 @@ int file_read_fd(int fd, size_t max, char **ret_data, size_t *ret_len) MUST_CHEC
 int file_replace(const char *path, mode_t mode, const void *data, size_t len) MUST_CHECK;
 /* As file_replace(), but an existing path is ERR_EXISTS and stays. -EINVAL: the file system cannot promise that. */
 int file_create(const char *path, mode_t mode, const void *data, size_t len) MUST_CHECK;
+/*
+ * Give tmp, a finished file beside path, the name path for good; one that exists is ERR_EXISTS and stays. Then, as after
+ * any other error, tmp is removed. Errors as of file_create().
+ */
+int file_publish(const char *tmp, const char *path) MUST_CHECK;
 /* All of it, despite short writes. 0; -errno. */
 int file_write_all(int fd, const void *data, size_t len) MUST_CHECK;
 /* Make the directory with mode; one that exists is fine when it is a directory. 0; -errno. */

@@ -16,6 +16,7 @@
 #define READER_ITEM_MAX (64u << 20)  /* bytes of one JSON text */
 #define READER_FILES_MAX (32u << 20) /* bytes of text about files of one session */
 #define READER_NOTES_MAX (64u << 20) /* bytes of checkpoints to compare with */
+#define READER_BUNDLE_LOG_MAX (UINT64_C(1) << 28) /* leaves of a log that a bundle is of, looked for */
 #define READER_FINDINGS_MAX 1000u    /* findings that are told one by one; the rest is counted */
 #define READER_CONTEXT 4u /* blocks before a wanted moment that most screens are made of: 512 KiB */
 #define READER_NEAR 8u	  /* a moment in the first of these blocks is rendered from the start */
@@ -24,6 +25,7 @@
 
 struct reader {
 	int fd; /* edge to bastionctl */
+	bool bundle; /* a bundle is read, no store */
 	struct store *store;
 	struct store_snap *snap; /* held only while nothing is waited for */
 	uint32_t credit;	 /* messages that bastionctl takes */
@@ -84,6 +86,7 @@ int reader_events(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_watch(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_verify(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_log(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
+int reader_bundle(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_checkpoint(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 /* checkpoint --key: which key signs now. */
 int reader_newest_key(struct reader *rd, uint8_t *ret_code) MUST_CHECK;

@@ -166,6 +166,30 @@ reader_send_raw(struct reader *rd, uint64_t index)
 	return reader_send_json(rd, RD_ITEM, j);
 }
 
+/* One more than the index of the last leaf: in a bundle not all before it are there. */
+static int
+reader_log_end(struct reader *rd, uint64_t *ret_n)
+{
+	struct store_iter *it = NULL;
+	struct store_item item;
+	uint64_t n = 0;
+	int r;
+
+	if (!rd->bundle)
+		return store_count(rd->snap, STORE_LOG, ret_n);
+	if ((r = store_iter_new(rd->snap, STORE_LOG, NULL, 0, true, &it)) != 0)
+		return r;
+	r = store_iter_next(it, &item);
+	store_iter_free(it);
+	for (size_t i = 0; r == 0 && i < item.key_len && i < 8; i++)
+		n = n << 8 | item.key[i];
+	/* More leaves than a log can have: it was made up. */
+	if (r == 0 && n >= READER_BUNDLE_LOG_MAX)
+		return ERR_LIMIT;
+	*ret_n = r == 0 ? n + 1 : 0;
+	return r == ERR_NOT_FOUND ? 0 : r;
+}
+
 int
 reader_log(struct reader *rd, uint8_t *ret_code)
 {
@@ -177,7 +201,7 @@ reader_log(struct reader *rd, uint8_t *ret_code)
 	*ret_code = 0;
 	if (since != NULL && num_parse(since, 0, UINT64_MAX, &from) != 0)
 		return ERR_FORMAT;
-	r = store_count(rd->snap, STORE_LOG, &n);
+	r = reader_log_end(rd, &n);
 	for (uint64_t i = 0; r == 0 && i < n; i++) {
 		r = raw ? reader_send_raw(rd, i) : reader_log_one(rd, i, from, id);
 		/* A damaged leaf is the verifier's business; the log goes on behind it. */

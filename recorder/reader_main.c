@@ -1,5 +1,5 @@
 /*
- * bastiond-reader --store DIR VERB [ARGUMENT ...]: serves one request of one auditor from the store, read-only.
+ * bastiond-reader --store DIR|--bundle FILE VERB [ARGUMENT ...]: serves one request of one auditor from the store, read-only.
  * Descriptor 3: the edge to bastionctl. What may be asked is fixed by the arguments.
  */
 #include "config.h"
@@ -32,6 +32,7 @@ static const struct {
 	{ "verify", reader_verify },
 	{ "log", reader_log },
 	{ "checkpoint", reader_checkpoint },
+	{ "bundle", reader_bundle },
 };
 
 static reader_fn
@@ -74,8 +75,25 @@ reader_close_sandbox(const char *dir)
 	return r;
 }
 
+/* A bundle is one file, which stays as it is. */
 static int
-reader_open(struct reader *rd, const char *dir)
+reader_open_bundle(struct reader *rd, const char *file)
+{
+	const struct sandbox_path path = { .path = file };
+	int r;
+
+	if ((r = sandbox_enter(SANDBOX_READER, &path, 1)) == 0)
+		r = store_open_bundle(file, &rd->store);
+	if (r != 0)
+		reader_say(rd, "%s: %s", file,
+		    r == ERR_FORMAT    ? "not a bundle, or not a whole one"
+		    : r == ERR_VERSION ? "the bundle is of another version"
+				       : err_str(r));
+	return r;
+}
+
+static int
+reader_open_store(struct reader *rd, const char *dir)
 {
 	int r;
 
@@ -88,18 +106,26 @@ reader_open(struct reader *rd, const char *dir)
 		reader_say(rd, "%s: the store cannot be opened: %s", dir, err_str(r));
 		return r;
 	}
-	if ((r = store_snap_new(rd->store, &rd->snap)) != 0)
-		reader_say(rd, "%s: the store cannot be read: %s", dir, err_str(r));
+	return 0;
+}
+
+static int
+reader_open(struct reader *rd, const char *path)
+{
+	int r = rd->bundle ? reader_open_bundle(rd, path) : reader_open_store(rd, path);
+
+	if (r == 0 && (r = store_snap_new(rd->store, &rd->snap)) != 0)
+		reader_say(rd, "%s: the store cannot be read: %s", path, err_str(r));
 	return r;
 }
 
 static int
-reader_serve(struct reader *rd, const char *dir, reader_fn run)
+reader_serve(struct reader *rd, const char *path, reader_fn run)
 {
 	uint8_t code = 3;
 	int r;
 
-	if ((r = ipc_plain_hello(rd->fd)) == 0 && (r = reader_open(rd, dir)) == 0)
+	if ((r = ipc_plain_hello(rd->fd)) == 0 && (r = reader_open(rd, path)) == 0)
 		r = run(rd, &code);
 	if (r != 0) {
 		code = 3;
@@ -121,8 +147,10 @@ main(int argc, char **argv)
 	int code;
 
 	log_init("bastiond-reader", LOG_LEVEL_INFO);
-	if (argc < 4 || strcmp(argv[1], "--store") != 0 || (run = reader_verb(argv[3])) == NULL) {
-		fputs("usage: bastiond-reader --store DIR VERB [ARGUMENT ...]\n"
+	rd.bundle = argc >= 4 && strcmp(argv[1], "--bundle") == 0;
+	if (argc < 4 || (!rd.bundle && strcmp(argv[1], "--store") != 0) ||
+	    (run = reader_verb(argv[3])) == NULL) {
+		fputs("usage: bastiond-reader --store DIR|--bundle FILE VERB [ARGUMENT ...]\n"
 		      "It is started by bastiond or bastionctl, never by hand.\n",
 		    stderr);
 		return 2;

@@ -11,8 +11,10 @@
 #include "lib/str.h"
 #include "recorder/mlog.h"
 #include "recorder/reader.h"
+#include "recorder/reader_json.h"
 #include "recorder/sess.h"
 #include "recorder/verify.h"
+#include "recorder/verify_bundle.h"
 
 struct reader_findings {
 	struct verify_finding *list; /* owned */
@@ -124,12 +126,33 @@ reader_send_erased(struct reader *rd, struct reader_findings *f)
 	return reader_send_json(rd, RD_ITEM, j);
 }
 
+/* Of a bundle: what its record says of the session, where it can be read. */
+static int
+reader_send_about(struct reader *rd, const struct reader_ids *ids)
+{
+	struct json *j;
+	struct sess s;
+	int r;
+
+	if (!rd->bundle || ids->n != 1)
+		return 0;
+	r = sess_get(rd->snap, ids->sid[0], &s);
+	if (r != 0)
+		return r == -ENOMEM ? r : 0;
+	j = json_map();
+	json_put(j, "about", reader_session_json(&s, false));
+	sess_done(&s);
+	return reader_send_json(rd, RD_ITEM, j);
+}
+
 static int
 reader_tell(struct reader *rd, const struct verify_result *v, struct reader_findings *f,
     const struct reader_ids *ids, bool ok)
 {
-	int r = v->n_erased > 0 ? reader_send_erased(rd, f) : 0;
+	int r = reader_send_about(rd, ids);
 
+	if (r == 0 && v->n_erased > 0)
+		r = reader_send_erased(rd, f);
 	for (size_t i = 0; r == 0 && i < f->n; i++)
 		r = reader_send_finding(rd, &f->list[i]);
 	for (size_t i = 0; r == 0 && i < ids->n; i++)
@@ -145,6 +168,10 @@ reader_check(struct reader *rd, const char *text, const struct verify_conf *conf
 	uint8_t sid[REC_SID_LEN];
 	int r;
 
+	if (rd->bundle) {
+		r = sess_each(rd->snap, 0, reader_collect, ids);
+		return r != 0 && r != ERR_FORMAT ? r : verify_bundle(rd->snap, conf, v);
+	}
 	if (text == NULL) {
 		r = sess_each(rd->snap, 0, reader_collect, ids);
 		return r != 0 ? r : verify_all(rd->snap, conf, v);

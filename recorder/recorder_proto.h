@@ -100,6 +100,7 @@ enum rec_meta {
  * reader <-> bastionctl. The reader's scope (what, which session) is fixed by its arguments; the audit event of the
  * view was durable before it was started.
  *   bastiond-reader --store DIR VERB [ARGUMENT ...]
+ *   bastiond-reader --bundle FILE VERB [ARGUMENT ...]    (store_bundle.h; nobody is told of it)
  *     list [--since NS] [--identity NAME]
  *                                    RD_ITEM: a session (the fields of sessions list --json); of this person only
  *     show SID                       RD_ITEM: one session with everything that is known of it
@@ -115,6 +116,7 @@ enum rec_meta {
  *     checkpoint --key VKEY          RD_TEXT: line of the key that signs now, when VKEY leads to it
  *     checkpoint --proof SID         RD_TEXT: c2sp.org/tlog-proof@v1 of the leaf of its end, or opening; extra: the leaf
  *     checkpoint --from SIZE         RD_TEXT: "old SIZE", consistency proof, empty line, checkpoint (c2sp.org/tlog-witness)
+ *     bundle SID                     RD_ENTRY: all entries of the session's bundle, in order
  * NS: nanoseconds since 1970. VKEY: the text itself. SID: 32 hex digits, or as many of the first ones (4 at least) as
  * tell it from the others, or "last". ID: a session, reference or connection that events name.
  *
@@ -149,7 +151,12 @@ enum rd_type {
 	 */
 	RD_SCREEN = 9,
 	/* bastionctl: the next bytes of the checkpoint notes that --notes announced */
-	RD_NOTES = 10
+	RD_NOTES = 10,
+	/*
+	 * reader: an entry of a bundle: u8 enum store_db, string key, then the value to the end. A long one comes in parts; id 1:
+	 * more of it follows, id 0: this is its last part.
+	 */
+	RD_ENTRY = 11
 };
 #define RD_WINDOW 8u
 

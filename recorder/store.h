@@ -41,8 +41,7 @@ enum store_db {
 	 * In bundles only. Their entries carry these numbers, so that new ones go behind the last
 	 * above, and none ever changes.
 	 */
-	STORE_PROOF = 64, /* u64 index of a leaf -> its path under the checkpoint: n hashes */
-	STORE_HALF = 65	  /* sid -> its half of the session's key */
+	STORE_PROOF = 64 /* u64 index of a leaf -> its path under the checkpoint: n hashes */
 };
 
 /* Names in STORE_META. */

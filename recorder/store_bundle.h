@@ -24,7 +24,7 @@
 #define BUNDLE_HEAD_LEN 20u
 #define BUNDLE_TRAILER_LEN 48u
 #define BUNDLE_ENTRY_LEN 7u		       /* bytes of an entry before its key */
-#define BUNDLE_VALUE_MAX (16u << 20)	       /* bytes of one value */
+#define BUNDLE_VALUE_MAX (64u << 20)	       /* bytes of one value */
 #define BUNDLE_ENTRIES_MAX (UINT64_C(1) << 26) /* entries of a bundle that is written */
 
 struct bundle;

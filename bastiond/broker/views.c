@@ -80,6 +80,7 @@ static const struct {
 	    { { "--key", view_is_text }, { "--proof", view_is_session },
 		{ "--from", view_is_number } },
 	    NULL, false },
+	{ "bundle", { { NULL, NULL } }, view_is_session, true },
 };
 
 /* Which option of a view an argument names; VIEWS_OPTIONS: none. */

@@ -143,10 +143,12 @@ is 'json: one document, every event' "$(ctl export "$alice" --format json | jq -
 	"[\"$alice\",13,\"close\"]"
 is 'json: bytes as they are' "$(ctl export "$alice" --format json --stream out | jq -r '.events[] | select(.stream == "out") | .data' |
 	while read -r d; do echo "$d" | base64 -d; done | sha256sum)" "$(ctl export "$alice" --format raw --stream out | sha256sum)"
-for f in asciicast-v3 html bundle; do
+for f in asciicast-v3 html; do
 	is "$f: not in this version" "$(code ctl export "$alice" --format $f)" 2
 	like "$f: in these words" "$(say)" 'not in this version'
 done
+is 'bundle: not to a terminal or a pipe' "$(code ctl export "$alice" --format bundle)" 2
+like 'bundle: in these words' "$(say)" 'needs a file: -o FILE'
 is 'export: a format is needed' "$(code ctl export "$alice")" 2
 is 'export: a disk that is full' "$(code ctl export "$bob" --format json -o /dev/full)" 3
 is 'export: a folder that there is not' "$(code ctl export "$bob" --format json -o "$dir/no/x")" 3
@@ -204,7 +206,7 @@ is 'verify: no key' "$(code ctl verify --public-key "$dir/nothing")" 3
 is 'verify: not a key' "$(code ctl verify --public-key "$dir/ids")" 3
 "$BASTION_BIN/bastion-feed" "$dir/other" </dev/null
 is 'verify: another key: no' "$(code ctl verify --public-key "$dir/other/recorder.pub")" 1
-is 'verify: bundles are not in this version' "$(code ctl verify --bundle x)" 2
+is 'verify: a bundle that is not there' "$(code "$BASTION_BIN/bastionctl" verify --bundle "$dir/nothing")" 3
 is 'verify: all or one' "$(code ctl verify --all "$bob")" 2
 for how in flip cut swap remove; do
 	rm -rf "$dir/state" && cp -a "$dir/whole" "$dir/state"
