@@ -11,6 +11,7 @@
 #include "bastionctl/frame.h"
 #include "bastionctl/out.h"
 #include "bastionctl/rd.h"
+#include "bastionctl/resolve.h"
 #include "bastionctl/view.h"
 #include "bastionctl/when.h"
 #include "bastiond/broker/broker_proto.h"
@@ -100,6 +101,17 @@ sessions_lasted(const struct json_node *s, char *dst, size_t size)
 		(void)view_span(dst, size, to - from);
 }
 
+/* Its state, or what was decided about it since. */
+static const char *
+sessions_state(const struct json_node *s)
+{
+	if (json_str(json_get(json_get(s, "erased"), "by"), NULL) != NULL)
+		return "erased";
+	if (json_str(json_get(json_get(s, "held"), "by"), NULL) != NULL)
+		return "held";
+	return json_str(json_get(s, "state"), "?");
+}
+
 static int
 sessions_add_row(struct out_table *t, const struct json_node *s)
 {
@@ -120,7 +132,7 @@ sessions_add_row(struct out_table *t, const struct json_node *s)
 	cells[1] = started;
 	cells[2] = json_str(json_get(s, "identity"), "?");
 	cells[3] = target;
-	cells[4] = json_str(json_get(s, "state"), "?");
+	cells[4] = sessions_state(s);
 	cells[5] = lasted[0] != '\0' ? lasted : NULL;
 	cells[6] = what[0] != '\0' ? what : NULL;
 	return out_table_row(t, cells);
@@ -258,6 +270,21 @@ show_credential(const struct json_node *s)
 		(void)snprintf(text + at, sizeof(text) - at, ", id \"%.500s\", serial %" PRIu64,
 		    key_id, json_u64(json_get(cred, "serial"), 0));
 	show_line("credential", text);
+}
+
+/* What was decided about it: when, by whom, why. d: null where nothing was. */
+static void
+show_decided(const char *title, const struct json_node *d)
+{
+	const char *by = json_str(json_get(d, "by"), NULL);
+	char local[OUT_TIME_SIZE], text[1400];
+
+	if (by == NULL)
+		return;
+	(void)snprintf(text, sizeof(text), "%s by %.120s: %.1000s",
+	    view_time(local, sizeof(local), json_str(json_get(d, "at"), "")), by,
+	    json_str(json_get(d, "why"), ""));
+	show_line(title, text);
 }
 
 static void
@@ -403,6 +430,8 @@ show_print(const struct json_node *s)
 	show_time("started", s, "started_at");
 	show_time("ended", s, "ended_at");
 	show_line("state", json_str(json_get(s, "state"), ""));
+	show_decided("held", json_get(s, "held"));
+	show_decided("erased", json_get(s, "erased"));
 	(void)snprintf(end, sizeof(end), "%s%s%s", json_str(json_get(s, "end_reason"), ""),
 	    json_str(json_get(s, "end_text"), "")[0] != '\0' ? ": " : "",
 	    json_str(json_get(s, "end_text"), ""));
@@ -453,33 +482,12 @@ static const struct cmd_opt sessions_show_opts[] = {
 const struct cmd cmd_sessions_show = { "sessions", "show", "ID", "one session in detail",
 	CMD_NOTHING, 0, 1, sessions_show_opts, sessions_show_run };
 
-/* The whole id of the session that text names, through a reader of the running bastion, which c->broker_fd is connected to then. */
-static int
-kill_resolve(struct cmd_ctx *c, const char *text, char *dst, size_t size)
-{
-	const char *ask[] = { "show", text, NULL };
-	struct rd_place place;
-	struct rd *rd = NULL;
-	struct rd_msg m;
-	int code, r;
-
-	if ((code = rd_find(c, &place)) == CMD_YES &&
-	    (code = rd_open(c, &place, RD_CONTENT, ask, &rd)) == CMD_YES &&
-	    (code = view_close_sandbox()) == CMD_YES) {
-		if ((r = rd_next(rd, &m)) == 0)
-			r = str_copy(dst, size, json_str(json_get(m.json, "id"), ""));
-		code = rd_end(rd, r);
-	}
-	rd_close(rd);
-	return code;
-}
-
 static int
 sessions_kill_run(struct cmd_ctx *c, int n_args, const char *const *args)
 {
 	struct buf *b = buf_new(256);
 	char id[64];
-	int code = kill_resolve(c, args[0], id, sizeof(id));
+	int code = resolve_session(c, args[0], id, sizeof(id));
 
 	(void)n_args;
 	if (code == CMD_YES && (b == NULL || buf_put_cstr(b, id) != 0))

@@ -9,7 +9,9 @@
 #include "lib/ipc.h"
 #include "lib/num.h"
 #include "lib/str.h"
+#include "recorder/fate.h"
 #include "recorder/reader.h"
+#include "recorder/reader_fate.h"
 #include "recorder/reader_json.h"
 #include "recorder/recording.h"
 #include "recorder/sess.h"
@@ -68,9 +70,11 @@ reader_all_files(struct reader *rd, struct sess *s)
 	size_t room = READER_FILES_MAX;
 	struct recording_part part;
 	struct recording *rec;
+	struct fate fate;
 	int r;
 
-	if (s->files_total <= s->n_files)
+	if (s->files_total <= s->n_files || fate_get(rd->snap, s->sid, &fate) != 0 ||
+	    (fate.flags & FATE_ERASED) != 0)
 		return 0;
 	if ((r = recording_open(rd->snap, s->sid, &rec)) != 0)
 		return r == ERR_NOT_FOUND ? 0 : r;
@@ -104,6 +108,11 @@ reader_send_session(struct reader *rd, const uint8_t sid[REC_SID_LEN], uint16_t 
 	}
 	j = reader_session_json(&s, detail);
 	sess_done(&s);
+	/* A decision whose leaf is damaged is the verifier's to name. */
+	if ((r = reader_put_fate(rd, sid, j)) == -ENOMEM) {
+		json_free(j);
+		return r;
+	}
 	return reader_send_json(rd, type, j);
 }
 
@@ -333,13 +342,19 @@ reader_play(struct reader *rd, bool follow, uint8_t *ret_code)
 	struct buf *b = buf_new(IPC_MAX);
 	struct recording *rec = NULL;
 	uint8_t sid[REC_SID_LEN];
+	bool erased = false;
 	int r;
 
 	*ret_code = 0;
 	if (b == NULL)
 		return -ENOMEM;
-	if ((r = reader_named(rd, sid)) == 0 &&
-	    (r = reader_send_session(rd, sid, RD_BEGIN, true)) == 0)
+	if ((r = reader_named(rd, sid)) == 0)
+		r = reader_is_erased(rd, sid, &erased);
+	if (erased) {
+		*ret_code = 1;
+		goto out;
+	}
+	if (r == 0 && (r = reader_send_session(rd, sid, RD_BEGIN, true)) == 0)
 		r = recording_open(rd->snap, sid, &rec);
 	if (r == ERR_NOT_FOUND) {
 		r = reader_not_found(rd, ret_code);

@@ -86,6 +86,8 @@ enum ctl_type {
 	CTL_READ =
 	    4, /* u32 n + n strings: the reader's arguments after --store -> CTL_EDGE: an edge to a reader */
 	CTL_KILL = 5,	/* string session id (hex) -> CTL_REPLY */
+	CTL_ERASE = 6,	/* string session id (hex), string why -> CTL_REPLY when its key is destroyed */
+	CTL_HOLD = 7, /* string session id (hex), u8 1 hold 0 let go, string why -> CTL_REPLY when it is durable */
 	CTL_REPLY = 16, /* u8 exit code (0 1 2 3), string text or JSON */
 	CTL_EDGE = 17	/* 1 fd */
 };

@@ -373,6 +373,9 @@ conn_refusal(const struct wiring *w, const char **ret_name)
 		{ !service_is_ready(&w->recorder), "recorder",
 		    "Nobody is let in while sessions cannot be recorded: the recorder is "
 		    "starting" },
+		{ heart_is_slow(w), "recorder",
+		    "Nobody is let in while sessions cannot be recorded: the recorder does not "
+		    "answer" },
 		{ w->health == REC_HEALTH_FAILED, "recorder",
 		    "Nobody is let in while sessions cannot be recorded: the recorder has failed" },
 		{ w->health == REC_HEALTH_NO_NEW, "recorder",

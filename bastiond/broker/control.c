@@ -52,6 +52,7 @@ control_drop(struct control_client *cl)
 {
 	wiring_audit_forget(cl->control->conf.wiring, cl);
 	wiring_status_forget(cl->control->conf.wiring, cl);
+	wiring_order_forget(cl->control->conf.wiring, cl);
 	LIST_REMOVE(cl, link);
 	cl->control->n_clients--;
 	ipc_free(cl->ipc);
@@ -202,6 +203,68 @@ control_on_kill(void *arg, struct ipc_msg *msg)
 	return 0;
 }
 
+static void
+control_ordered(void *arg, uint8_t code, const char *text)
+{
+	control_say(arg, code, text);
+}
+
+/* sid, with hold also whether to hold it, why. */
+static int
+control_order(struct control_client *cl, const struct ipc_msg *msg, bool hold)
+{
+	struct wiring_order order = { .who = cl->who, .done = control_ordered, .arg = cl };
+	struct buf *b = buf_view(msg->data, msg->len);
+	char sid[80], why[REC_WHY_MAX + 1];
+	uint8_t flag = 0;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_cstr(b, sid, sizeof(sid))) == 0 &&
+	    (!hold || (r = buf_get_u8(b, &flag)) == 0) &&
+	    (r = buf_get_cstr(b, why, sizeof(why))) == 0 && (r = buf_end(b)) == 0)
+		r = why[0] == '\0' || flag > 1 ? ERR_FORMAT : 0;
+	buf_free(b);
+	if (r != 0)
+		return r;
+	order.sid = sid;
+	order.why = why;
+	order.hold = flag == 1;
+	log_notice("control.%s by=\"%s\" session=%s",
+	    !hold	  ? "erase"
+	    : flag == 1 ? "hold"
+			: "release",
+	    cl->who, sid);
+	return hold ? wiring_hold(cl->control->conf.wiring, &order)
+		    : wiring_erase(cl->control->conf.wiring, &order);
+}
+
+static int
+control_on_order(struct control_client *cl, const struct ipc_msg *msg, bool hold)
+{
+	int r = control_order(cl, msg, hold);
+
+	if (r == ERR_FORMAT || r == ERR_LIMIT)
+		control_say(cl, 2, "such an order is not understood: a session, and why");
+	else if (r != 0)
+		control_say(cl, 3, r == ERR_ORDER ? "the recorder does not run: see the log"
+						  : err_str(r));
+	return 0;
+}
+
+static int
+control_on_erase(void *arg, struct ipc_msg *msg)
+{
+	return control_on_order(control_begin(arg, msg), msg, false);
+}
+
+static int
+control_on_hold(void *arg, struct ipc_msg *msg)
+{
+	return control_on_order(control_begin(arg, msg), msg, true);
+}
+
 /* The arguments as they came, each with its NUL, into cl->args. 0; ERR_FORMAT; -ENOMEM. */
 static int
 control_take_args(struct control_client *cl, const struct ipc_msg *msg)
@@ -307,6 +370,8 @@ static const struct ipc_rule control_rules[] = {
 	{ CTL_KEYS, "keys", 0, 0, 0, WHEN_IDLE, control_on_keys },
 	{ CTL_READ, "read", 4, IPC_MAX, 0, WHEN_IDLE, control_on_read },
 	{ CTL_KILL, "kill", 4, 128, 0, WHEN_IDLE, control_on_kill },
+	{ CTL_ERASE, "erase", 8, 4096, 0, WHEN_IDLE, control_on_erase },
+	{ CTL_HOLD, "hold", 9, 4096, 0, WHEN_IDLE, control_on_hold },
 };
 
 /* "uid 1000 (alice)". From the file itself: no name service is asked from here. */

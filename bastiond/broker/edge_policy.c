@@ -30,6 +30,7 @@ policy_end_reload(struct wiring *w, bool good, const char *text)
 		policy_files_free(w->files);
 		w->settings = w->reload.settings;
 		w->files = w->reload.files;
+		recorder_keep(w);
 	}
 	w->reload.settings = NULL;
 	w->reload.files = NULL;

@@ -42,6 +42,7 @@ recorder_on_ready(void *arg, struct ipc_msg *msg)
 	log_notice("recorder.ready%s%s%s", text[0] != '\0' ? " recovery=\"" : "", text,
 	    text[0] != '\0' ? "\"" : "");
 	audit_recorder_ready(w);
+	heart_begin(w);
 	wiring_changed(w);
 	return 0;
 }
@@ -135,6 +136,52 @@ recorder_on_status(void *arg, struct ipc_msg *msg)
 	return 0;
 }
 
+/* u8 exit code, string one line */
+static int
+recorder_on_done(void *arg, struct ipc_msg *msg)
+{
+	struct service *s = arg;
+	struct ipc_msg rest = *msg;
+	char text[600];
+	int r;
+
+	rest.data++;
+	rest.len--;
+	if (msg->data[0] > 3)
+		return ERR_FORMAT;
+	if ((r = recorder_text(&rest, text, sizeof(text))) == 0)
+		order_done(s->conf.arg, msg->id, msg->data[0], text);
+	return r;
+}
+
+static int
+recorder_on_pong(void *arg, struct ipc_msg *msg)
+{
+	struct service *s = arg;
+
+	(void)msg;
+	heart_beat(s->conf.arg);
+	return 0;
+}
+
+static int
+recorder_on_slow_reader(void *arg, struct ipc_msg *msg)
+{
+	struct service *s = arg;
+	struct buf *b = buf_view(msg->data, msg->len);
+	uint64_t held_ns;
+	uint32_t pid;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_u32(b, &pid)) == 0 && (r = buf_get_u64(b, &held_ns)) == 0 &&
+	    (r = buf_end(b)) == 0)
+		reader_is_slow(s->conf.arg, (pid_t)pid, held_ns);
+	buf_free(b);
+	return r;
+}
+
 static const struct ipc_rule recorder_rules[] = {
 	{ REC_READY, "ready", 4, 4096, 0, IPC_ANY_STATE, recorder_on_ready },
 	{ REC_HEALTH, "health", 5, 4096, 0, IPC_ANY_STATE, recorder_on_health },
@@ -143,6 +190,9 @@ static const struct ipc_rule recorder_rules[] = {
 	{ REC_CLOSED, "closed", REC_SID_LEN, REC_SID_LEN, 0, IPC_ANY_STATE, recorder_on_closed },
 	{ REC_AUDIT_DONE, "audit-done", 0, 0, 0, IPC_ANY_STATE, recorder_on_audit_done },
 	{ REC_STATUS_REPLY, "status-reply", 0, IPC_MAX, 0, IPC_ANY_STATE, recorder_on_status },
+	{ REC_DONE, "done", 5, 4096, 0, IPC_ANY_STATE, recorder_on_done },
+	{ REC_PONG, "pong", 0, 0, 0, IPC_ANY_STATE, recorder_on_pong },
+	{ REC_SLOW_READER, "slow-reader", 12, 12, 0, IPC_ANY_STATE, recorder_on_slow_reader },
 };
 
 static int
@@ -170,10 +220,28 @@ recorder_prepare(void *arg, struct proc_spec *spec, const char **argv, int *fds)
 	return 0;
 }
 
+void
+recorder_keep(struct wiring *w)
+{
+	const struct settings *s = w->settings;
+	struct buf *b;
+
+	if (!service_is_up(&w->recorder))
+		return;
+	b = buf_new(32);
+	if (b == NULL || buf_put_u64(b, s->retain_ns) != 0 ||
+	    buf_put_u64(b, s->retain_space) != 0 || buf_put_u64(b, s->reader_timeout_ns) != 0 ||
+	    ipc_send_buf(w->recorder.edge, REC_KEEP, 0, b) != 0)
+		log_err("recorder.keep_failed next=\"nothing is removed for age or space\"");
+	buf_free(b);
+}
+
 static void
 recorder_up(void *arg)
 {
 	struct wiring *w = arg;
+
+	recorder_keep(w);
 
 	w->health = REC_HEALTH_OK;
 	w->health_text[0] = '\0';
@@ -186,6 +254,8 @@ recorder_down(void *arg, const char *what)
 {
 	struct wiring *w = arg;
 
+	heart_end(w);
+	order_recorder_down(w);
 	leg_recorder_down(w);
 	audit_recorder_down(w);
 	wiring_service_down(w, &w->recorder, what);

@@ -97,6 +97,30 @@ wiring_reader_for_leg(struct wiring *w, uint32_t leg, const char *const *args, i
 }
 
 void
+reader_is_slow(struct wiring *w, pid_t pid, uint64_t held_ns)
+{
+	struct reader *rd;
+	struct json *e;
+
+	LIST_FOREACH (rd, &w->readers, link)
+		if (process_pid(rd->process) == pid)
+			break;
+	if (rd == NULL) {
+		log_warn("reader.pins pid=%d for_s=%llu do=\"end it: the store grows meanwhile\"",
+		    (int)pid, (unsigned long long)(held_ns / CLOCK_NS_PER_S));
+		return;
+	}
+	log_warn("reader.ended pid=%d for_s=%llu reason=\"it pinned the store\"", (int)pid,
+	    (unsigned long long)(held_ns / CLOCK_NS_PER_S));
+	e = json_event("reader.ended");
+	json_put_u64(e, "pid", (uint64_t)pid);
+	json_put_u64(e, "held_ms", held_ns / CLOCK_NS_PER_MS);
+	json_put_str(e, "why", "it held a snapshot for longer than recording.reader_timeout");
+	wiring_audit(w, e);
+	process_kill(rd->process, SIGKILL);
+}
+
+void
 reader_kill_all(struct wiring *w)
 {
 	struct reader *rd;

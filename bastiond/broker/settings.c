@@ -363,15 +363,6 @@ take_auditors(struct settings_load *l, const struct settings_key *k, const struc
 	return r;
 }
 
-static int
-take_retain(struct settings_load *l, const struct settings_key *k, const struct conf_node *n)
-{
-	(void)k;
-	if (conf_node_type(n) == CONF_MAP && conf_n(n) == 0)
-		return 0;
-	return conf_fail(n, l->err, "{} (removing old recordings is not built in: all are kept)");
-}
-
 /* So many numbers with colons between, the i-th from min to max[i]. */
 static int
 settings_numbers(
@@ -495,7 +486,10 @@ static const struct settings_key settings_keys[] = {
 	/* A second is for trying it out: a rollover costs a leaf and two syncs of one page. */
 	SPAN("recording", "epoch", epoch_ns, S_NS, 365ull * 86400 * S_NS),
 	PLAIN("recording", "auditors", take_auditors),
-	PLAIN("recording", "retain", take_retain),
+	MAP("recording", "retain"),
+	SPAN("recording.retain", "for", retain_ns, S_NS, 36500ull * 86400 * S_NS),
+	{ "recording.retain", "space", take_size, AT(retain_space), 1u << 20, 1ull << 60 },
+	SPAN("recording", "reader_timeout", reader_timeout_ns, S_NS, 3600 * S_NS),
 	NUMBER("limits", "connections", connections, 1, 100000),
 	NUMBER("limits", "per_source", per_source, 1, 100000),
 	NUMBER("limits", "channels", channels, 1, 1000),
@@ -606,6 +600,7 @@ settings_default(struct settings *s, const char *path)
 	s->durability = SETTINGS_STRICT;
 	s->stall_timeout_ns = 30 * S_NS;
 	s->epoch_ns = 86400 * S_NS;
+	s->reader_timeout_ns = 60 * S_NS;
 	s->connections = 2000;
 	s->per_source = 64;
 	s->channels = 10;

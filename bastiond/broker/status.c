@@ -143,6 +143,10 @@ status_problems(const struct wiring *w)
 		    "the key vault is locked, nobody is let in: bastionctl keys unlock");
 	if (w->audit_lost)
 		json_put_str(list, NULL, "audit events were lost: see the log");
+	if (heart_is_slow(w))
+		json_put_str(list, NULL,
+		    "the recorder does not answer, nobody is let in and sessions stand still: see "
+		    "whether its disk does");
 	if (w->n_audit > WIRING_AUDIT_MAX / 2)
 		json_put_str(list, NULL, "the recorder does not confirm audit events: see the log");
 	return list;

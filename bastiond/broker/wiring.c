@@ -36,7 +36,7 @@ wiring_new(const struct wiring_conf *conf, struct wiring **ret_wiring)
 	    (r = loop_timer_new(conf->loop, wiring_on_stop_timer, w, &w->stop_timer)) != 0 ||
 	    (r = loop_timer_new(conf->loop, wiring_on_changed, w, &w->changed_timer)) != 0 ||
 	    (r = edge_keys_init(w)) != 0 || (r = edge_policy_init(w)) != 0 ||
-	    (r = edge_recorder_init(w)) != 0) {
+	    (r = edge_recorder_init(w)) != 0 || (r = heart_init(w)) != 0) {
 		wiring_free(w);
 		return r;
 	}
@@ -58,6 +58,7 @@ wiring_free(struct wiring *w)
 			leg_free(LIST_FIRST(&w->legs[i]));
 	}
 	auth_free_all(w);
+	order_recorder_down(w);
 	reader_free(w);
 	status_free(w);
 	audit_free(w);
@@ -66,6 +67,7 @@ wiring_free(struct wiring *w)
 	service_done(&w->recorder);
 	loop_timer_free(w->changed_timer);
 	loop_timer_free(w->stop_timer);
+	loop_timer_free(w->heart_timer);
 	limits_free(w->limits);
 	penalty_free(w->penalty);
 	policy_files_free(w->files);

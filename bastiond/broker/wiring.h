@@ -81,6 +81,19 @@ const struct limits *wiring_limits(const struct wiring *w);
 
 /* An administrator wants a session to end. sid: 32 hex digits. 0; ERR_NOT_FOUND no such running session; negative. */
 int wiring_kill_session(struct wiring *w, const char *sid, const char *who) MUST_CHECK;
+/* An auditor's order about a session. done: called once, with an exit code of bastionctl and one line. */
+typedef void (*wiring_ordered_fn)(void *arg, uint8_t code, const char *text);
+struct wiring_order {
+	const char *sid, *who, *why; /* sid: 32 hex digits, looked at by the recorder; borrowed for the call */
+	bool hold;		     /* wiring_hold(): hold it, else let it go */
+	wiring_ordered_fn done;
+	void *arg;
+};
+/* Erase, hold, or let go. 0; ERR_ORDER the recorder does not run; ERR_LIMIT too many at once; -ENOMEM; negative. */
+int wiring_erase(struct wiring *w, const struct wiring_order *order) MUST_CHECK;
+int wiring_hold(struct wiring *w, const struct wiring_order *order) MUST_CHECK;
+/* Nobody waits any more. */
+void wiring_order_forget(struct wiring *w, void *arg);
 /* An edge to the vault's administration. *ret_fd: owned by caller. 0; ERR_ORDER it does not run; negative. */
 int wiring_keys_admin(struct wiring *w, const char *who, int *ret_fd) MUST_CHECK;
 /* A reader with these arguments (NULL-terminated, checked by the caller). *ret_fd: owned by caller. 0; negative. */

@@ -121,6 +121,7 @@ struct auth {
 
 struct status_ask;
 struct reader;
+struct order;
 
 struct wiring {
 	struct wiring_conf conf;
@@ -163,6 +164,12 @@ struct wiring {
 	size_t n_readers;
 	LIST_HEAD(, auth) auths;
 	size_t n_auths;
+	LIST_HEAD(, order) orders;
+	size_t n_orders;
+	uint32_t last_order;
+
+	struct loop_timer *heart_timer;
+	unsigned heart_missed; /* beats since the recorder's last word */
 
 	char own[WIRING_OWN_MAX][NET_PORT_TEXT_SIZE];
 	size_t n_own;
@@ -299,7 +306,26 @@ void audit_free(struct wiring *w);
 void status_reply(struct wiring *w, uint32_t id, const char *of, const uint8_t *text, size_t len);
 void status_free(struct wiring *w);
 
+/* order.c */
+void order_done(struct wiring *w, uint32_t id, uint8_t code, const char *text);
+void order_recorder_down(struct wiring *w);
+
+/* heart.c */
+int heart_init(struct wiring *w) MUST_CHECK;
+/* The recorder is ready; it has said something; it is gone. */
+void heart_begin(struct wiring *w);
+void heart_beat(struct wiring *w);
+void heart_end(struct wiring *w);
+/* It has not answered for so long that nobody new gets in. */
+bool heart_is_slow(const struct wiring *w);
+
+/* edge_recorder.c */
+/* Tell the recorder what is to be kept, when the settings say something new. */
+void recorder_keep(struct wiring *w);
+
 /* reader.c */
+/* The recorder says that this process pins the store. Ended, if it is a reader of ours. */
+void reader_is_slow(struct wiring *w, pid_t pid, uint64_t held_ns);
 /* As wiring_reader(), for the shell of a leg: one at a time, and few of all. */
 int wiring_reader_for_leg(
     struct wiring *w, uint32_t leg, const char *const *args, int *ret_fd) MUST_CHECK;

@@ -243,6 +243,9 @@ rig_run(struct rig *r)
 void
 rig_pass_time(struct rig *r, uint64_t ns)
 {
+	/* A recorder that works has answered by now. */
+	if (!r->silent)
+		heart_beat(r->w);
 	rig_clock_ns += ns;
 	rig_run(r);
 }

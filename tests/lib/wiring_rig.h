@@ -47,6 +47,7 @@ struct rig {
 	unsigned n_changed, n_groups_killed;
 	uint32_t last_leg; /* the highest that this test's policy has granted */
 	int fail_spawn;	   /* so many starts fail from now on */
+	bool silent;	   /* the recorder does not answer when it is asked whether it does */
 	bool tolerant;	   /* faults are injected: peers may find their edges closed */
 };
 

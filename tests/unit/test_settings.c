@@ -110,9 +110,20 @@ static const struct {
 	{ "recording: {auditors: [abc]}", "etc/b.yaml:1:23: recording.auditors: expected an empty "
 					  "list (sealing recordings is not "
 					  "built in), found a list" },
-	{ "recording: {retain: {for: 400d}}", "etc/b.yaml:1:21: recording.retain: expected {} "
-					      "(removing old recordings is not built in: "
-					      "all are kept), found a map" },
+	{ "recording: {retain: 400d}",
+	    "etc/b.yaml:1:21: recording.retain: expected a map, found \"400d\"" },
+	{ "recording: {retain: {for: 400}}",
+	    "etc/b.yaml:1:27: recording.retain.for: expected a time such as 30s, 10m or 8h from 1s "
+	    "to 36500d, found \"400\"" },
+	{ "recording: {retain: {for: 0s}}",
+	    "etc/b.yaml:1:27: recording.retain.for: expected a time such as 30s, 10m or 8h from 1s "
+	    "to 36500d, found \"0s\"" },
+	{ "recording: {retain: {space: 1K}}",
+	    "etc/b.yaml:1:29: recording.retain.space: expected a size such as 64K, 10M or 2G from "
+	    "1M to 1048576T, found \"1K\"" },
+	{ "recording: {reader_timeout: 2h}", "etc/b.yaml:1:29: recording.reader_timeout: expected "
+					     "a time such as 30s, 10m or 8h from 1s to 1h, found "
+					     "\"2h\"" },
 	{ "limits: {connections: 0}", "etc/b.yaml:1:23: limits.connections: expected an integer "
 				      "from 1 to 100000, found \"0\"" },
 	{ "limits: {source_prefix: 33:64}",
@@ -265,7 +276,8 @@ test_every_key_reaches_its_field(void **state)
 	    "  pam: {service: sshd, identity_from_pam: true, groups_from_pam: true, timeout: 9s,\n"
 	    "    confdir: /tmp, read: [/usr], write: [/tmp, /dev], run: [/bin/sh]},\n"
 	    "  explain: true, grace: 10s}\n"
-	    "recording: {durability: process, stall_timeout: 10s, auditors: [], retain: {}}\n"
+	    "recording: {durability: process, stall_timeout: 10s, auditors: [],\n"
+	    "  retain: {for: 400d, space: 200G}, reader_timeout: 3s}\n"
 	    "limits: {connections: 5, per_source: 4, channels: 3, auth_tries: 2, auth_processes: "
 	    "7, source_prefix: "
 	    "24:56, startups: "
@@ -292,6 +304,9 @@ test_every_key_reaches_its_field(void **state)
 	assert_int_equal(s->methods.n, 2);
 	assert_string_equal(s->methods.text[0], "publickey,keyboard-interactive");
 	assert_string_equal(s->methods.text[1], "publickey");
+	assert_true(s->retain_ns == 400 * 86400 * CLOCK_NS_PER_S);
+	assert_true(s->retain_space == 200ull << 30);
+	assert_true(s->reader_timeout_ns == 3 * CLOCK_NS_PER_S);
 	assert_string_equal(s->pam_service, "sshd");
 	assert_true(s->identity_from_pam && s->groups_from_pam && s->explain);
 	assert_true(s->pam_timeout_ns == 9 * CLOCK_NS_PER_S);

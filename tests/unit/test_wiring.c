@@ -747,6 +747,138 @@ test_a_session_is_killed_by_its_id(void **state)
 	    wiring_kill_session(rig.w, "02020202020202020202020202020202", "x"), ERR_NOT_FOUND);
 }
 
+/* So many beats of the recorder's, unanswered. */
+static void
+pass_beats(unsigned n)
+{
+	rig.silent = true;
+	for (unsigned i = 0; i < n; i++)
+		rig_pass_time(&rig, rig.w->settings->stall_timeout_ns / 8 + 1);
+}
+
+static void
+test_a_silent_recorder_keeps_people_out_then_ends_everybody(void **state)
+{
+	pid_t pid;
+	const char *line;
+
+	(void)state;
+	(void)scene_grant();
+	rig_opened(&rig, 1);
+	pid = rig_fake(&rig, "recorder")->pid;
+	pass_beats(3);
+	assert_int_equal(rig_connect(&rig, "192.0.2.1", &line, NULL), 0);
+	pass_beats(2);
+	assert_int_equal(rig_connect(&rig, "192.0.2.1", &line, NULL), ERR_DENIED);
+	assert_non_null(strstr(line, "does not answer"));
+	/* It answers: nothing has happened. */
+	rig_send(&rig, edge("recorder"), REC_PONG, 0, NULL, 0);
+	assert_int_equal(rig_connect(&rig, "192.0.2.1", &line, NULL), 0);
+	pass_beats(8);
+	assert_non_null(rig_fake_pid(&rig, pid));
+	rig_expect_no(&rig, edge("front"), BRK_FRONT_CLOSE);
+	pass_beats(1);
+	assert_null(rig_fake_pid(&rig, pid));
+}
+
+static void
+test_a_suspended_machine_misses_one_beat(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	(void)scene_grant();
+	rig_opened(&rig, 1);
+	pid = rig_fake(&rig, "recorder")->pid;
+	rig.silent = true;
+	rig_pass_time(&rig, 8 * 3600 * CLOCK_NS_PER_S);
+	assert_non_null(rig_fake_pid(&rig, pid));
+	rig_expect(&rig, edge("recorder"), REC_PING, &msg);
+}
+
+static struct {
+	unsigned n;
+	uint8_t code;
+	char text[64];
+} ordered;
+
+static void
+on_ordered(void *arg, uint8_t code, const char *text)
+{
+	(void)arg;
+	ordered.n++;
+	ordered.code = code;
+	(void)snprintf(ordered.text, sizeof(ordered.text), "%s", text);
+}
+
+static void
+test_orders_are_answered_once_whatever_happens(void **state)
+{
+	struct wiring_order order = { .sid = "02020202020202020202020202020202",
+		.who = "uid 0 (root)",
+		.why = "because",
+		.done = on_ordered,
+		.arg = &ordered };
+	uint32_t id;
+
+	(void)state;
+	(void)scene_login();
+	memset(&ordered, 0, sizeof(ordered));
+	assert_int_equal(wiring_erase(rig.w, &order), 0);
+	rig_expect(&rig, edge("recorder"), REC_ERASE, &msg);
+	id = msg.id;
+	assert_memory_equal(msg.data, "\0\0\0\40" "0202", 8);
+	rig_send(&rig, edge("recorder"), REC_DONE, id + 1, "\0\0\0\0\2no", 7);
+	assert_int_equal(ordered.n, 0);
+	rig_send(&rig, edge("recorder"), REC_DONE, id, "\1\0\0\0\4held", 9);
+	assert_int_equal(ordered.n, 1);
+	assert_int_equal(ordered.code, 1);
+	assert_string_equal(ordered.text, "held");
+	rig_send(&rig, edge("recorder"), REC_DONE, id, "\0\0\0\0\0", 5);
+	assert_int_equal(ordered.n, 1);
+	order.hold = true;
+	assert_int_equal(wiring_hold(rig.w, &order), 0);
+	rig_expect(&rig, edge("recorder"), REC_HOLD, &msg);
+	assert_int_equal(msg.data[36], 1);
+	/* The one who waits is gone. */
+	wiring_order_forget(rig.w, &ordered);
+	rig_send(&rig, edge("recorder"), REC_DONE, msg.id, "\0\0\0\0\0", 5);
+	assert_int_equal(ordered.n, 1);
+	/* The recorder is. */
+	assert_int_equal(wiring_hold(rig.w, &order), 0);
+	rig_end(&rig, rig_fake(&rig, "recorder"), SIGKILL);
+	rig_run(&rig);
+	assert_int_equal(ordered.n, 2);
+	assert_int_equal(ordered.code, 3);
+	assert_int_equal(wiring_erase(rig.w, &order), ERR_ORDER);
+}
+
+static void
+test_a_reader_that_pins_the_store_is_ended(void **state)
+{
+	static const char *const args[] = { "list", NULL };
+	uint8_t slow[12] = { 0 };
+	struct fake *f;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	(void)scene_login();
+	assert_int_equal(wiring_reader(rig.w, args, &fd), 0);
+	f = rig_fake(&rig, "reader");
+	pid = f->pid;
+	/* Somebody else's is not ours to end. */
+	slow[3] = 1;
+	rig_send(&rig, edge("recorder"), REC_SLOW_READER, 0, slow, sizeof(slow));
+	assert_non_null(rig_fake_pid(&rig, pid));
+	for (unsigned i = 0; i < 4; i++)
+		slow[i] = (uint8_t)((uint32_t)pid >> (24 - 8 * i));
+	rig_send(&rig, edge("recorder"), REC_SLOW_READER, 0, slow, sizeof(slow));
+	assert_null(rig_fake_pid(&rig, pid));
+	rig_expect(&rig, edge("recorder"), REC_AUDIT, &msg);
+	close(fd);
+}
+
 static void
 test_a_spawn_that_fails_leaves_nothing(void **state)
 {
@@ -917,6 +1049,10 @@ main(void)
 		T(test_who_waits_for_an_event_is_always_answered),
 		T(test_health_keeps_new_sessions_out),
 		T(test_a_session_is_killed_by_its_id),
+		T(test_a_silent_recorder_keeps_people_out_then_ends_everybody),
+		T(test_a_suspended_machine_misses_one_beat),
+		T(test_orders_are_answered_once_whatever_happens),
+		T(test_a_reader_that_pins_the_store_is_ended),
 		T(test_a_spawn_that_fails_leaves_nothing),
 		T(test_the_stop_goes_in_order),
 		T(test_the_stop_waits_for_nobody_for_ever),
