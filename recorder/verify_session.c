@@ -32,6 +32,7 @@ struct exam {
 	struct hash *hash, *peek;
 	bool journal_bad;
 	bool erased; /* on purpose: only headers and record are left */
+	bool gap;    /* the block before this one is not there to be gone on with */
 };
 
 static const char *
@@ -218,7 +219,9 @@ check_joint(struct exam *e, const struct block_hdr *hdr)
 {
 	char place[64];
 
-	if (hdr->first_seq != e->next_seq || hdr->base_ns != e->last_ns)
+	if (e->gap)
+		e->gap = false;
+	else if (hdr->first_seq != e->next_seq || hdr->base_ns != e->last_ns)
 		verify_found(e->v, VERIFY_FLIPPED, e->sid, block_place(place, "block ", hdr->block),
 		    "it does not go on where block %" PRIu32 " stopped", hdr->block - 1);
 }
@@ -247,9 +250,11 @@ check_blocks(struct exam *e, uint32_t n)
 			    n);
 			if (tail)
 				return 0;
+			e->gap = true;
 			continue;
 		}
 		if (r == ERR_CHAIN) {
+			e->gap = true;
 			if ((r = tree_add(&e->tree, leaf)) != 0)
 				return r;
 			continue;
@@ -570,6 +575,28 @@ index_has(void *arg, const uint8_t *key, size_t len)
 	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
+/* A record that is none of this session: another's, or nobody's. */
+static int
+blame_record(struct exam *e)
+{
+	char hex[2 * REC_SID_LEN + 1];
+	const uint8_t *data;
+	struct sess s;
+	size_t len;
+	int r = store_get(e->v->snap, STORE_SESS, e->sid, REC_SID_LEN, &data, &len);
+
+	if (r != 0 || (r = sess_parse(data, len, &s)) == -ENOMEM)
+		return r;
+	if (r != 0) {
+		verify_found(e->v, VERIFY_METADATA, e->sid, "record", "its record is not readable");
+		return 0;
+	}
+	verify_found(e->v, VERIFY_FOREIGN, e->sid, "record", "it is the record of session %s",
+	    str_hex(hex, s.sid, REC_SID_LEN));
+	sess_done(&s);
+	return 0;
+}
+
 static int
 exam_run(struct exam *e, const struct verify_known *known)
 {
@@ -583,10 +610,8 @@ exam_run(struct exam *e, const struct verify_known *known)
 		    known->open_leaf);
 		return 0;
 	}
-	if (r == ERR_FORMAT || r == ERR_VERSION || r == ERR_LIMIT) {
-		verify_found(e->v, VERIFY_METADATA, e->sid, "record", "its record is not readable");
-		return 0;
-	}
+	if (r == ERR_FORMAT || r == ERR_VERSION || r == ERR_LIMIT)
+		return blame_record(e);
 	if (r != 0)
 		return r;
 	r = verify_fate(e->v, known, &e->erased);
