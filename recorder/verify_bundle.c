@@ -25,6 +25,7 @@ struct look {
 	struct verify_known known;
 	uint64_t hold_leaf; /* the last one; 0: none */
 	bool has_init, has_open;
+	int error; /* of a look that has no other way to tell */
 	/* the leaf that is looked at */
 	uint64_t index;
 	struct tree_proof proof;
@@ -402,7 +403,7 @@ look_at_log(struct look *l)
 
 /* What may stand in each database; anything else is carried along unseen. */
 static bool
-is_name(const struct look *l, const struct store_item *item)
+is_name(struct look *l, const struct store_item *item)
 {
 	static const char *const names[] = { STORE_META_CHECKPOINT, STORE_META_FORMAT,
 		STORE_META_ORIGIN, STORE_META_UUID, STORE_META_VKEY };
@@ -416,13 +417,13 @@ is_name(const struct look *l, const struct store_item *item)
 }
 
 static bool
-is_session(const struct look *l, const struct store_item *item)
+is_session(struct look *l, const struct store_item *item)
 {
 	return item->key_len >= REC_SID_LEN && memcmp(item->key, l->sid, REC_SID_LEN) == 0;
 }
 
 static bool
-is_beside_leaf(const struct look *l, const struct store_item *item)
+is_beside_leaf(struct look *l, const struct store_item *item)
 {
 	const uint8_t *data;
 	size_t len;
@@ -432,7 +433,7 @@ is_beside_leaf(const struct look *l, const struct store_item *item)
 
 /* Only leaves with a text have one. */
 static bool
-is_text(const struct look *l, const struct store_item *item)
+is_text(struct look *l, const struct store_item *item)
 {
 	struct mlog_leaf leaf;
 	const uint8_t *data;
@@ -459,21 +460,26 @@ index_is(void *arg, const uint8_t *key, size_t len)
 }
 
 static bool
-is_index(const struct look *l, const struct store_item *item)
+is_index(struct look *l, const struct store_item *item)
 {
 	struct index_key k = { item, false };
 	struct sess s;
+	int r;
 
-	if (item->len != 0 || sess_get(l->v->snap, l->sid, &s) != 0)
+	if (item->len != 0)
 		return false;
-	if (sess_index(&s, index_is, &k) != 0)
-		k.found = false;
-	sess_done(&s);
-	return k.found;
+	if ((r = sess_get(l->v->snap, l->sid, &s)) == 0) {
+		r = sess_index(&s, index_is, &k);
+		sess_done(&s);
+	}
+	/* What could not be found out is no finding. */
+	if (r == -ENOMEM)
+		l->error = r;
+	return r == 0 && k.found;
 }
 
 static bool
-is_leaf(const struct look *l, const struct store_item *item)
+is_leaf(struct look *l, const struct store_item *item)
 {
 	(void)l;
 	return item->key_len == MLOG_KEY_LEN;
@@ -482,7 +488,7 @@ is_leaf(const struct look *l, const struct store_item *item)
 static const struct db_rule {
 	enum store_db db;
 	const char *place;
-	bool (*belongs)(const struct look *l, const struct store_item *item);
+	bool (*belongs)(struct look *l, const struct store_item *item);
 } db_rules[] = {
 	{ STORE_META, "description", is_name },
 	{ STORE_SESS, "record", is_session },
@@ -536,6 +542,8 @@ look_for_strangers(struct look *l)
 
 		if (e.db == told || (rule != NULL && rule->belongs(l, &item)))
 			continue;
+		if (l->error != 0)
+			return l->error;
 		told = e.db;
 		verify_found(l->v, VERIFY_FOREIGN, NULL, rule != NULL ? rule->place : "bundle",
 		    "the bundle carries more than one session and its proofs: entry %" PRIu64, i);

@@ -333,6 +333,88 @@ test_another_key_is_not_trusted(void **state)
 	assert_true(rig_found(s->rig, VERIFY_OTHER_KEY, "checkpoint"));
 }
 
+/* Leaves of two more epochs; the session ended in the second of three. */
+static void
+make_epochs(struct scene *s)
+{
+	struct session *session;
+
+	rig_open(s->rig);
+	session = rig_session(s->rig);
+	memcpy(s->other, session_sid(session), REC_SID_LEN);
+	rig_data(session, 3, 100);
+	rig_commit(s->rig);
+	assert_int_equal(chain_rotate(s->rig->chain), 0);
+	rig_data(session, 3, 100);
+	assert_int_equal(session_close(session, LINK_END_CLIENT, "bye", ""), 0);
+	rig_commit(s->rig);
+	assert_int_equal(chain_rotate(s->rig->chain), 0);
+	rig_commit(s->rig);
+	rig_close(s->rig);
+	assert_int_equal(bundle_make(s->rig, s->other, s->second), 0);
+}
+
+/* The n-th key of a bundle's log. */
+static struct note_key
+key_of(const char *file, unsigned n)
+{
+	struct note_key key = { .name = "" };
+	struct mlog_leaf leaf;
+	struct bundle_entry e;
+	struct bundle *b;
+
+	assert_int_equal(bundle_open(file, &b), 0);
+	for (uint64_t i = 0; i < bundle_n(b); i++) {
+		assert_int_equal(bundle_at(b, i, &e), 0);
+		if (e.db != STORE_LOG || mlog_leaf_parse(e.data, e.len, &leaf) != 0 ||
+		    leaf.type != MLOG_KEY || n-- > 0)
+			continue;
+		assert_int_equal(note_key_init(leaf.name, leaf.key, &key), 0);
+		break;
+	}
+	bundle_close(b);
+	assert_true(key.name[0] != '\0');
+	return key;
+}
+
+static void
+test_the_succession_of_keys_is_followed(void **state)
+{
+	struct scene *s = *state;
+	struct note_key key, again;
+
+	make_epochs(s);
+	for (unsigned i = 0; i < 3; i++) {
+		key = key_of(s->second, i);
+		assert_int_equal(bundle_verify(s->rig, &key, s->second), 0);
+	}
+	assert_int_equal(s->rig->result.n_keys, 3);
+	key = key_of(s->second, 0);
+	key.key[0] ^= 1;
+	assert_int_equal(note_key_init(key.name, key.key, &again), 0);
+	assert_int_equal(bundle_verify(s->rig, &again, s->second), ERR_CHAIN);
+	assert_true(rig_found(s->rig, VERIFY_OTHER_KEY, "leaf 1"));
+}
+
+/* LOG entries: INIT, KEY, OPEN, KEY, CLOSE, KEY. */
+static void
+test_no_key_of_the_succession_can_be_missing(void **state)
+{
+	static const uint64_t keys[] = { 1, 3, 5 };
+	struct scene *s = *state;
+	struct note_key key;
+
+	make_epochs(s);
+	key = key_of(s->second, 0);
+	for (size_t i = 0; i < N_OF(keys); i++) {
+		struct change c = { .db = STORE_LOG, .n = keys[i], .flip = INT32_MAX };
+
+		bundle_copy(s->second, s->bad, change, &c, NULL, 0);
+		assert_int_equal(bundle_verify(s->rig, &key, s->bad), ERR_CHAIN);
+		assert_true(s->rig->n_findings > 0);
+	}
+}
+
 static void
 test_damage_of_the_file_is_named(void **state)
 {
@@ -392,6 +474,8 @@ main(void)
 		T(test_another_sessions_leaves_do_not_belong_although_they_are_proven),
 		T(test_a_session_under_another_id_is_found),
 		T(test_another_key_is_not_trusted),
+		T(test_the_succession_of_keys_is_followed),
+		T(test_no_key_of_the_succession_can_be_missing),
 		T(test_damage_of_the_file_is_named),
 		T(test_no_byte_changes_unnoticed),
 	};
