@@ -15,7 +15,6 @@
 #include "recorder/recorder.h"
 
 #define TICK_NS CLOCK_NS_PER_S
-#define READERS_TICKS 5	  /* dead readers are looked for each so many ticks */
 #define STOP_WAIT_NS (5 * CLOCK_NS_PER_S)
 #define ROTATE_AGAIN_NS (60 * CLOCK_NS_PER_S) /* after a rollover that could not begin */
 /* Bytes of record after which the space is looked at, however soon: far fewer than the store holds in reserve. */
@@ -253,8 +252,7 @@ on_tick(void *arg)
 	loop_timer_arm(rec->tick_timer, TICK_NS);
 	recorder_check_space(rec);
 	recorder_end_frozen(rec);
-	if (rec->n_ticks++ % READERS_TICKS == 0)
-		keep_check_readers(rec);
+	keep_check_readers(rec);
 	keep_tick(rec);
 	rotate_if_due(rec);
 	if (!rec->failed && !chain_is_dirty(rec->chain))

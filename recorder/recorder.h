@@ -55,7 +55,6 @@ struct recorder {
 	char health_text[RECORDER_TEXT_MAX];
 	bool frozen; /* no frame is read, because the disk is all but full */
 	uint64_t frozen_since_ns;
-	uint64_t n_ticks;
 	uint64_t epoch_ns, rotate_at_ns; /* when the signing key is replaced next; boot clock */
 	struct keep keep;
 	uint64_t unmeasured; /* bytes committed since the space was looked at */

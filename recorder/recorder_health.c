@@ -140,6 +140,7 @@ status_numbers(const struct recorder *rec, struct json *j)
 		{ "disk_free", space.disk_free },
 		{ "disk_size", space.disk_size },
 		{ "used_bytes", space.used_bytes },
+		{ "kept_bytes", space.used_bytes - space.journal_bytes },
 		{ "reader_lag", rec->keep.slowest.lag },
 	};
 

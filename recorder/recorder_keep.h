@@ -30,7 +30,7 @@ void keep_done(struct recorder *rec);
 void keep_committed(struct recorder *rec);
 /* Once a second: retention. */
 void keep_tick(struct recorder *rec);
-/* Every few seconds: readers. */
+/* Once a second: readers. */
 void keep_check_readers(struct recorder *rec);
 
 /* REC_ERASE, REC_HOLD, REC_KEEP, REC_PING; arg: the recorder. */

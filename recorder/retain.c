@@ -83,13 +83,13 @@ static int
 round_begin(struct retain *t)
 {
 	struct store_space space;
+	uint64_t kept;
 	int r;
 
 	if ((r = store_space(t->chain->store, &space)) != 0)
 		return r;
-	t->excess = t->conf.space != 0 && space.used_bytes > t->conf.space
-			? space.used_bytes - t->conf.space
-			: 0;
+	kept = space.used_bytes - space.journal_bytes;
+	t->excess = t->conf.space != 0 && kept > t->conf.space ? kept - t->conf.space : 0;
 	t->running = true;
 	t->at_ns = t->first_ns;
 	t->survivor_ns = UINT64_MAX;

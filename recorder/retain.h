@@ -2,8 +2,8 @@
  * What is kept: recordings beyond an age, or beyond the space that all may use, are erased, oldest first, never one that
  * runs or is held. A little at a time, so that nobody who is being recorded waits for it.
  *
- * Age counts from a session's end. Space is what the store's file uses (store_space(), used_bytes): blocks, records, index
- * and log of all sessions; not what is free inside the file.
+ * Age counts from a session's end. Space is what the store's file uses (store_space(), used_bytes) without the journal:
+ * blocks, records, index and log of all sessions; not what is free inside the file.
  */
 #ifndef BASTION_RECORDER_RETAIN_H
 #define BASTION_RECORDER_RETAIN_H
@@ -18,7 +18,7 @@
 #define RETAIN_LOOKS 20000u	       /* index entries looked at in one step */
 #define RETAIN_READS 256u	       /* records read in one step */
 #define RETAIN_BATCH 64u	       /* sessions erased in one step */
-#define RETAIN_EVERY_NS 60000000000ull /* between two rounds that found nothing to do */
+#define RETAIN_EVERY_NS 10000000000ull /* between two rounds that found nothing to do */
 /*
  * How far the clock may be ahead of what the log and the time since the start make of it. A clock that jumps forward makes
  * every recording old; it has no say beyond this much.

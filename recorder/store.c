@@ -744,12 +744,16 @@ store_del_some(struct store *s, enum store_db db, const void *prefix, size_t pre
 	return 0;
 }
 
-/* Pages that belong to something: of all databases, of the list of free pages, of the table of databases. */
+/* Pages that belong to something: of all databases, of the list of free pages, of the table of databases; of the journal. */
+struct pages {
+	uint64_t used, journal;
+};
+
 static int
-count_pages(struct store *s, MDB_txn *txn, uint64_t *ret_pages)
+count_pages(struct store *s, MDB_txn *txn, struct pages *ret_pages)
 {
 	static const MDB_dbi own[] = { 0, 1 }; /* LMDB's free list and table */
-	uint64_t pages = 2;		       /* meta pages */
+	struct pages pages = { .used = 2 };    /* meta pages */
 	MDB_stat st;
 	int rc;
 
@@ -758,14 +762,17 @@ count_pages(struct store *s, MDB_txn *txn, uint64_t *ret_pages)
 
 		if ((rc = mdb_stat(txn, dbi, &st)) != 0)
 			return store_err(rc);
-		pages += st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
+		pages.used += st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
+		if (i == STORE_JOURNAL)
+			pages.journal =
+			    st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
 	}
 	*ret_pages = pages;
 	return 0;
 }
 
 static int
-count_used(struct store *s, uint64_t *ret_pages)
+count_used(struct store *s, struct pages *ret_pages)
 {
 	MDB_txn *txn;
 	int r;
@@ -782,7 +789,7 @@ store_space(struct store *s, struct store_space *ret_space)
 {
 	struct statvfs vfs;
 	MDB_envinfo info;
-	uint64_t used;
+	struct pages pages = { 0 };
 	MDB_stat st;
 	int fd, rc;
 
@@ -791,11 +798,12 @@ store_space(struct store *s, struct store_space *ret_space)
 		return store_err(rc);
 	if (fstatvfs(fd, &vfs) != 0)
 		return -errno;
-	if ((rc = count_used(s, &used)) != 0)
+	if ((rc = count_used(s, &pages)) != 0)
 		return rc;
 	*ret_space = (struct store_space){
 		.file_bytes = ((uint64_t)info.me_last_pgno + 1) * st.ms_psize,
-		.used_bytes = used * st.ms_psize,
+		.used_bytes = pages.used * st.ms_psize,
+		.journal_bytes = pages.journal * st.ms_psize,
 		.map_bytes = info.me_mapsize,
 		.disk_free = (uint64_t)vfs.f_bavail * vfs.f_frsize,
 		.disk_size = (uint64_t)vfs.f_blocks * vfs.f_frsize,

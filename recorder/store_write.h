@@ -74,7 +74,8 @@ int store_del_some(struct store *s, enum store_db db, const void *prefix, size_t
 struct store_space {
 	uint64_t file_bytes; /* the file, to its last page */
 	uint64_t used_bytes; /* of these, pages that hold something; the others are used again first */
-	uint64_t map_bytes;  /* what the file may grow to */
+	uint64_t journal_bytes; /* of used_bytes: the journal, which passes and is bounded */
+	uint64_t map_bytes;	/* what the file may grow to */
 	uint64_t disk_free, disk_size;
 };
 int store_space(struct store *s, struct store_space *ret_space) MUST_CHECK;

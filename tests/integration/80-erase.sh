@@ -22,7 +22,7 @@ r=$(ctl sessions list --json --state open | jq -r '.[-1].id')
 ctl checkpoint -o "$RIG/before"
 
 quiet() { "$@" >"$RIG/said"; }
-verified() { ctl verify --all "$@" >"$RIG/verify.log" 2>&1; }
+verified() { ctl verify --all "$@" >"$RIG/verify.txt" 2>&1; }
 field() { ctl sessions show "$1" --json | jq -r "$2"; }
 
 # What is not done.
