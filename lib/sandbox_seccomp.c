@@ -109,9 +109,9 @@ static const struct sandbox_call allowed[] = {
 	{ SCMP_SYS(munmap), ALL, { 0 } },
 	{ SCMP_SYS(mremap), ALL, { 0 } },
 	{ SCMP_SYS(madvise), ALL, { 0 } },
-	{ SCMP_SYS(mlock), K | T, { 0 } },
-	{ SCMP_SYS(mlock2), K | T, { 0 } },
-	{ SCMP_SYS(munlock), K | T | REC, { 0 } }, /* the recorder forgets its key */
+	{ SCMP_SYS(mlock), K | T | REC | RD, { 0 } }, /* keys of sessions */
+	{ SCMP_SYS(mlock2), K | T | REC | RD, { 0 } },
+	{ SCMP_SYS(munlock), K | T | REC | RD, { 0 } },
 	/* The process itself. */
 	{ SCMP_SYS(futex), ALL, { 0 } },
 	{ SCMP_SYS(getrandom), ALL, { 0 } },

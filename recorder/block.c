@@ -10,15 +10,15 @@
 
 #include "recorder/block.h"
 
-#define HDR_VERSION 1
-#define CHECK_LEN 8 /* bytes of SHA-256 over the payload as it is stored */
-#define STORED_HEAD (1 + BLOCK_SALT_LEN + CHECK_LEN)
+#define HDR_VERSION 2
+#define STORED_HEAD (1 + BLOCK_SALT_LEN) /* bytes before the payload, once the envelope is open */
 
 struct block_codec_ctx {
 	ZSTD_CCtx *in;
 	ZSTD_DCtx *out;
-	uint8_t space
-	    [BLOCK_RAW_MAX]; /* here and not on the stack, where it would be cleared each time */
+	/* here and not on the stack, where it would be cleared each time */
+	uint8_t space[BLOCK_RAW_MAX];
+	uint8_t plain[BLOCK_SALT_LEN + BLOCK_RAW_MAX];
 };
 
 static uint8_t *
@@ -74,7 +74,8 @@ block_hdr_encode(const struct block_hdr *h, uint8_t ret_bytes[BLOCK_HDR_LEN])
 	p = put_u64(p, h->last_ns);
 	p = put_u64(p, h->wall_ns);
 	p = put_u32(p, h->raw_len);
-	(void)put_bytes(p, h->content, HASH_LEN);
+	p = put_bytes(p, h->content, HASH_LEN);
+	(void)put_bytes(p, h->stored, HASH_LEN);
 }
 
 int
@@ -97,6 +98,7 @@ block_hdr_parse(const uint8_t *data, size_t len, struct block_hdr *ret_hdr)
 	h.wall_ns = get_u64(&p);
 	h.raw_len = get_u32(&p);
 	memcpy(h.content, p, HASH_LEN);
+	memcpy(h.stored, p + HASH_LEN, HASH_LEN);
 	if (h.raw_len > BLOCK_RAW_MAX || h.n_events == 0 || h.base_ns > h.last_ns)
 		return ERR_FORMAT;
 	*ret_hdr = h;
@@ -143,10 +145,10 @@ block_codec_free(struct block_codec_ctx *c)
 }
 
 int
-block_seal(struct block_codec_ctx *c, const uint8_t salt[BLOCK_SALT_LEN], const void *raw,
-    size_t len, struct buf *out)
+block_seal(struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN],
+    const uint8_t sid[REC_SID_LEN], uint32_t block, const uint8_t salt[BLOCK_SALT_LEN],
+    const void *raw, size_t len, struct buf *out)
 {
-	uint8_t check[HASH_LEN];
 	const void *payload = c->space;
 	uint8_t *p;
 	size_t n;
@@ -160,47 +162,124 @@ block_seal(struct block_codec_ctx *c, const uint8_t salt[BLOCK_SALT_LEN], const 
 		payload = raw;
 		n = len;
 	}
-	if ((r = buf_reserve(out, STORED_HEAD + n, &p)) != 0)
+	if ((r = buf_reserve(out, STORED_HEAD + n + CRYPT_TAG_LEN, &p)) != 0)
 		return r;
 	p[0] = payload == raw ? BLOCK_RAW : BLOCK_ZSTD;
 	memcpy(p + 1, salt, BLOCK_SALT_LEN);
-	hash_sha256(payload, n, check);
-	memcpy(p + 1 + BLOCK_SALT_LEN, check, CHECK_LEN);
 	memcpy(p + STORED_HEAD, payload, n);
+	crypt_seal(key, sid, (struct crypt_place){ CRYPT_BLOCK, block, 0 }, p + 1,
+	    BLOCK_SALT_LEN + n);
 	return 0;
 }
 
-int
-block_unseal(struct block_codec_ctx *c, const uint8_t *stored, size_t len, size_t raw_len,
-    uint8_t ret_salt[BLOCK_SALT_LEN], struct buf *out)
+/* One envelope: salt and payload. */
+static int
+unseal_whole(struct block_codec_ctx *c, const uint8_t *key, const struct block_hdr *hdr,
+    const uint8_t *stored, size_t len, uint8_t ret_salt[BLOCK_SALT_LEN], struct buf *out)
 {
-	uint8_t check[HASH_LEN];
-	const uint8_t *payload = stored + STORED_HEAD;
+	const uint8_t *payload = c->plain + BLOCK_SALT_LEN;
 	int r;
 
-	if (len < STORED_HEAD || raw_len > BLOCK_RAW_MAX)
+	if (len < STORED_HEAD + CRYPT_TAG_LEN || len - 1 > sizeof(c->plain) + CRYPT_TAG_LEN)
 		return ERR_FORMAT;
-	if (stored[0] > BLOCK_ZSTD)
-		return ERR_VERSION;
-	len -= STORED_HEAD;
-	/*
-	 * Some changes of the packed bytes unpack to the same events: they are damage all the same.
-	 */
-	hash_sha256(payload, len, check);
-	if (memcmp(check, stored + 1 + BLOCK_SALT_LEN, CHECK_LEN) != 0)
-		return ERR_FORMAT;
+	r = crypt_open(key, hdr->sid, (struct crypt_place){ CRYPT_BLOCK, hdr->block, 0 },
+	    stored + 1, len - 1, c->plain);
+	if (r != 0)
+		return r;
+	len -= STORED_HEAD + CRYPT_TAG_LEN;
 	if (stored[0] == BLOCK_RAW) {
-		if (len != raw_len)
+		if (len != hdr->raw_len)
 			return ERR_FORMAT;
 	} else {
 		/* A frame that says more than raw_len, or lies, does not fit the destination. */
-		if (ZSTD_decompressDCtx(c->out, c->space, raw_len, payload, len) != raw_len)
+		if (ZSTD_decompressDCtx(c->out, c->space, hdr->raw_len, payload, len) !=
+		    hdr->raw_len)
 			return ERR_FORMAT;
 		payload = c->space;
 	}
-	if ((r = buf_put(out, payload, raw_len)) == 0)
-		memcpy(ret_salt, stored + 1, BLOCK_SALT_LEN);
+	if ((r = buf_put(out, payload, hdr->raw_len)) == 0)
+		memcpy(ret_salt, c->plain, BLOCK_SALT_LEN);
 	return r;
+}
+
+/* The next of the fragments at *p. *off: bytes of events before it. The first one begins with the salt. */
+static int
+unseal_fragment(struct block_codec_ctx *c, const uint8_t *key, const struct block_hdr *hdr,
+    const uint8_t **p, const uint8_t *end, uint32_t *off, uint8_t ret_salt[BLOCK_SALT_LEN],
+    struct buf *out)
+{
+	size_t head = *off == 0 ? BLOCK_SALT_LEN : 0;
+	uint32_t len;
+	int r;
+
+	if (end - *p < 4)
+		return ERR_FORMAT;
+	len = get_u32(p);
+	if (len > (size_t)(end - *p) || len <= head + CRYPT_TAG_LEN ||
+	    len - head - CRYPT_TAG_LEN > hdr->raw_len - *off)
+		return ERR_FORMAT;
+	r = crypt_open(
+	    key, hdr->sid, (struct crypt_place){ CRYPT_JOURNAL, hdr->block, *off }, *p, len, c->plain);
+	if (r != 0)
+		return r;
+	*p += len;
+	len -= (uint32_t)(head + CRYPT_TAG_LEN);
+	if ((r = buf_put(out, c->plain + head, len)) != 0)
+		return r;
+	if (head > 0)
+		memcpy(ret_salt, c->plain, BLOCK_SALT_LEN);
+	*off += len;
+	return 0;
+}
+
+static int
+unseal_fragments(struct block_codec_ctx *c, const uint8_t *key, const struct block_hdr *hdr,
+    const uint8_t *stored, size_t len, uint8_t ret_salt[BLOCK_SALT_LEN], struct buf *out)
+{
+	const uint8_t *p = stored + 1, *end = stored + len;
+	uint32_t off = 0;
+	int r;
+
+	do
+		r = unseal_fragment(c, key, hdr, &p, end, &off, ret_salt, out);
+	while (r == 0 && p < end);
+	if (r == 0 && off != hdr->raw_len)
+		r = ERR_FORMAT;
+	return r;
+}
+
+int
+block_unseal(struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN],
+    const struct block_hdr *hdr, const uint8_t *stored, size_t len,
+    uint8_t ret_salt[BLOCK_SALT_LEN], struct buf *out)
+{
+	if (len == 0 || hdr->raw_len > BLOCK_RAW_MAX)
+		return ERR_FORMAT;
+	if (stored[0] > BLOCK_FRAGMENTS)
+		return ERR_VERSION;
+	return (stored[0] == BLOCK_FRAGMENTS ? unseal_fragments : unseal_whole)(
+	    c, key, hdr, stored, len, ret_salt, out);
+}
+
+int
+block_open(struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN],
+    const struct block_hdr *hdr, const uint8_t *stored, size_t len,
+    uint8_t ret_salt[BLOCK_SALT_LEN], struct buf *out)
+{
+	uint8_t hash[HASH_LEN], salt[BLOCK_SALT_LEN];
+	size_t before = buf_len(out);
+	int r;
+
+	hash_sha256(stored, len, hash);
+	if (memcmp(hash, hdr->stored, HASH_LEN) != 0)
+		return ERR_CHAIN;
+	if ((r = block_unseal(c, key, hdr, stored, len, salt, out)) != 0)
+		return r;
+	block_content(salt, buf_ptr(out) + before, hdr->raw_len, hash);
+	if (memcmp(hash, hdr->content, HASH_LEN) != 0)
+		return ERR_CHAIN;
+	memcpy(ret_salt, salt, sizeof(salt));
+	return 0;
 }
 
 int
@@ -224,25 +303,26 @@ block_get_hdr(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], uint32_t 
 }
 
 int
-block_get_raw(struct store_snap *snap, struct block_codec_ctx *c, const struct block_hdr *hdr,
-    struct buf *out, uint8_t ret_salt[BLOCK_SALT_LEN])
+block_get_stored(struct store_snap *snap, const struct block_hdr *hdr, struct buf *out)
+{
+	uint8_t key[BLOCK_KEY_LEN];
+
+	block_key(hdr->sid, hdr->block, key);
+	return store_get_pieces(snap, STORE_BLK, key, sizeof(key), out);
+}
+
+int
+block_get_raw(struct store_snap *snap, struct block_codec_ctx *c,
+    const uint8_t key[CRYPT_KEY_LEN], const struct block_hdr *hdr, struct buf *out,
+    uint8_t ret_salt[BLOCK_SALT_LEN])
 {
 	struct buf *stored = buf_new(BLOCK_STORED_MAX);
-	uint8_t key[BLOCK_KEY_LEN], hash[HASH_LEN], salt[BLOCK_SALT_LEN];
-	size_t before = buf_len(out);
 	int r = -ENOMEM;
 
 	if (stored == NULL)
 		return r;
-	block_key(hdr->sid, hdr->block, key);
-	if ((r = store_get_pieces(snap, STORE_BLK, key, sizeof(key), stored)) != 0 ||
-	    (r = block_unseal(c, buf_ptr(stored), buf_len(stored), hdr->raw_len, salt, out)) != 0)
-		goto out;
-	block_content(salt, buf_ptr(out) + before, hdr->raw_len, hash);
-	r = memcmp(hash, hdr->content, HASH_LEN) == 0 ? 0 : ERR_CHAIN;
-	if (r == 0)
-		memcpy(ret_salt, salt, sizeof(salt));
-out:
+	if ((r = block_get_stored(snap, hdr, stored)) == 0)
+		r = block_open(c, key, hdr, buf_ptr(stored), buf_len(stored), ret_salt, out);
 	buf_free(stored);
 	return r;
 }

@@ -79,7 +79,11 @@ chain_close(struct chain *c)
 	block_codec_free(c->codec);
 	buf_free(c->stored);
 	buf_free(c->journal);
+	buf_free(c->envelope);
 	hash_free(c->peek);
+	crypt_ring_free(c->keys);
+	slots_close(c->slots);
+	free(c->wipe);
 	free(c);
 }
 
@@ -100,7 +104,12 @@ chain_new(const struct chain_conf *conf)
 	c->stored = buf_new(BLOCK_STORED_MAX);
 	c->journal = buf_new(JOURNAL_RECORD_MAX);
 	c->peek = hash_new();
-	if (c->codec == NULL || c->stored == NULL || c->journal == NULL || c->peek == NULL) {
+	c->envelope = buf_new(BLOCK_SALT_LEN + BLOCK_RAW_MAX + CRYPT_TAG_LEN);
+	c->keys = crypt_ring_new();
+	if (conf->auditors != NULL)
+		c->auditors = *conf->auditors;
+	if (c->codec == NULL || c->stored == NULL || c->journal == NULL || c->peek == NULL ||
+	    c->envelope == NULL || c->keys == NULL) {
 		chain_close(c);
 		return NULL;
 	}
@@ -119,8 +128,9 @@ chain_open(
 		return -ENOMEM;
 	if ((r = store_open_write(&conf->store, &c->store)) != 0 || (r = chain_txn(c)) != 0 ||
 	    (r = mlog_start(&c->log, c->store, c->signer, conf->origin)) != 0 ||
-	    (r = recovery_run(c, &recovery)) != 0 || (r = chain_commit(c, true)) != 0 ||
-	    (r = chain_sync(c)) != 0 || (r = signer_settle(c->signer)) != 0) {
+	    (r = keys_start(c, conf->store.dir)) != 0 || (r = recovery_run(c, &recovery)) != 0 ||
+	    (r = chain_commit(c, true)) != 0 || (r = chain_sync(c)) != 0 ||
+	    (r = signer_settle(c->signer)) != 0 || (r = keys_create(c, conf->store.dir)) != 0) {
 		chain_close(c);
 		return r;
 	}
@@ -207,14 +217,18 @@ static int
 sign_heads(struct chain *c, bool now)
 {
 	uint64_t at_ns = clock_boot_ns();
+	bool all = now || at_ns - c->heads_at_ns >= CHAIN_HEAD_NS;
 	struct session *s;
 	int r;
 
-	if (!c->rotating && (c->n_stale == 0 || (!now && at_ns - c->heads_at_ns < CHAIN_HEAD_NS)))
+	if (!c->rotating && (c->n_stale == 0 || (!all && !c->heads_due)))
 		return 0;
-	c->heads_at_ns = at_ns;
+	if (all)
+		c->heads_at_ns = at_ns;
+	c->heads_due = false;
 	TAILQ_FOREACH (s, &c->sessions, link)
-		if ((s->head_stale || c->rotating) && (r = session_sign_head(s)) != 0)
+		if ((s->head_due || c->rotating || (all && s->head_stale)) &&
+		    (r = session_sign_head(s)) != 0)
 			return r;
 	return 0;
 }
@@ -331,10 +345,11 @@ chain_commit(struct chain *c, bool heads_now)
 	if ((r = chain_txn(c)) != 0)
 		return r;
 	if ((r = journal_dirty(c)) != 0 || (r = journal_prune(c)) != 0 ||
-	    (r = sign_heads(c, heads_now)) != 0 || (r = mlog_checkpoint(&c->log)) != 0)
+	    (r = sign_heads(c, heads_now)) != 0 || (r = mlog_checkpoint(&c->log)) != 0 ||
+	    (r = keys_before_commit(c)) != 0)
 		return chain_fail(c, r);
 	c->in_txn = false;
-	if ((r = store_commit(c->store)) != 0)
+	if ((r = store_commit(c->store)) != 0 || (r = keys_after_commit(c)) != 0)
 		return chain_fail(c, r);
 	c->unsynced = c->durability == STORE_PROCESS;
 	c->pending = 0;

@@ -7,10 +7,10 @@
 #include "lib/buf.h"
 #include "recorder/head.h"
 
-#define MAGIC "bastiond-head-v1"
+#define MAGIC "bastiond-head-v2"
 #define MAGIC_LEN 16u
 
-_Static_assert(HEAD_BODY_LEN == MAGIC_LEN + REC_SID_LEN + 1 + 4 + 8 + 8 + HASH_LEN + 4 + HASH_LEN,
+_Static_assert(HEAD_BODY_LEN == MAGIC_LEN + REC_SID_LEN + 1 + 4 + 8 + 8 + HASH_LEN + 4 + 2 * HASH_LEN,
     "the fields of a head");
 
 static void
@@ -60,6 +60,7 @@ head_sign(const struct head *h, const uint8_t secret[64], uint8_t ret_bytes[HEAD
 	put_bytes(&p, h->root, HASH_LEN);
 	put_be(&p, h->partial_len, 4);
 	put_bytes(&p, h->partial, HASH_LEN);
+	put_bytes(&p, h->partial_stored, HASH_LEN);
 	if (crypto_sign_detached(p, NULL, bytes, HEAD_BODY_LEN, secret) != 0)
 		return ERR_CRYPTO;
 	memcpy(ret_bytes, bytes, HEAD_LEN);
@@ -82,6 +83,7 @@ head_parse(const uint8_t *data, size_t len, struct head *ret_head)
 	get_bytes(&p, h.root, HASH_LEN);
 	h.partial_len = (uint32_t)get_be(&p, 4);
 	get_bytes(&p, h.partial, HASH_LEN);
+	get_bytes(&p, h.partial_stored, HASH_LEN);
 	*ret_head = h;
 	return 0;
 }
@@ -101,18 +103,18 @@ head_verify(const uint8_t *data, size_t len, const uint8_t key[NOTE_KEY_LEN], st
 }
 
 int
-head_covers(const struct head *h, const struct tree *sealed, const uint8_t salt[BLOCK_SALT_LEN],
-    const void *raw, size_t len)
+head_covers(const struct head *h, const struct tree *sealed, const uint8_t *content,
+    const uint8_t *stored)
 {
 	static const uint8_t none[HASH_LEN];
-	uint8_t root[HASH_LEN], partial[HASH_LEN];
+	uint8_t root[HASH_LEN];
 
-	tree_root(sealed, root);
-	if (h->n_blocks != sealed->n || h->partial_len > len ||
-	    memcmp(root, h->root, HASH_LEN) != 0)
-		return ERR_CHAIN;
 	if (h->partial_len == 0)
-		return memcmp(h->partial, none, HASH_LEN) == 0 ? 0 : ERR_CHAIN;
-	block_content(salt, raw, h->partial_len, partial);
-	return memcmp(partial, h->partial, HASH_LEN) == 0 ? 0 : ERR_CHAIN;
+		content = stored = none;
+	tree_root(sealed, root);
+	if (h->n_blocks != sealed->n || memcmp(root, h->root, HASH_LEN) != 0 || content == NULL ||
+	    stored == NULL || memcmp(content, h->partial, HASH_LEN) != 0 ||
+	    memcmp(stored, h->partial_stored, HASH_LEN) != 0)
+		return ERR_CHAIN;
+	return 0;
 }

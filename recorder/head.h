@@ -3,11 +3,14 @@
  * session has news, so that a crash leaves a signed prefix; the last one, with the session's end in
  * it, is its end digest.
  *
- *   16 bytes "bastiond-head-v1", sid, u8 enum sess_state, u32 sealed blocks, u64 events, u64 last
+ *   16 bytes "bastiond-head-v2", sid, u8 enum sess_state, u32 sealed blocks, u64 events, u64 last
  *   ns, 32 bytes root of the
- *   tree over the sealed blocks' headers, u32 bytes of the block that is not sealed yet, 32 bytes
- *   content hash of them
- *   (zero when there are none), 64 bytes Ed25519 signature of all that
+ *   tree over the sealed blocks' headers, u32 bytes of events in the block that is not sealed yet,
+ *   32 bytes content hash of them, 32 bytes SHA-256 over their envelopes in the journal (both zero
+ *   when there are none), 64 bytes Ed25519 signature of all that
+ *
+ * A commit that seals a block signs the session's head, so that in every snapshot the head is about
+ * just as many sealed blocks as there are.
  */
 #ifndef BASTION_RECORDER_HEAD_H
 #define BASTION_RECORDER_HEAD_H
@@ -22,7 +25,7 @@
 #include "recorder/recorder_proto.h"
 #include "recorder/tree.h"
 
-#define HEAD_BODY_LEN 121u
+#define HEAD_BODY_LEN 153u
 #define HEAD_LEN (HEAD_BODY_LEN + NOTE_SIG_LEN)
 
 struct head {
@@ -33,7 +36,7 @@ struct head {
 	uint64_t last_ns;
 	uint8_t root[HASH_LEN];
 	uint32_t partial_len;
-	uint8_t partial[HASH_LEN];
+	uint8_t partial[HASH_LEN], partial_stored[HASH_LEN];
 };
 
 /* Encode and sign. secret: 64 bytes as of libsodium. 0; ERR_CRYPTO. */
@@ -46,10 +49,11 @@ int head_verify(const uint8_t *data, size_t len, const uint8_t key[NOTE_KEY_LEN]
     struct head *ret_head) MUST_CHECK;
 
 /*
- * Whether a head is about these blocks: sealed is the tree of the first n_blocks headers, raw and
- * salt are what follows them, in a block that may have grown or been sealed since. 0; ERR_CHAIN.
+ * Whether a head is about these blocks: sealed is the tree over all headers, content and stored are
+ * the hashes of the first h->partial_len bytes that follow in the journal (growing.h finds them);
+ * NULL: there are not as many, which is right when the head has none either. 0; ERR_CHAIN.
  */
-int head_covers(const struct head *h, const struct tree *sealed, const uint8_t salt[BLOCK_SALT_LEN],
-    const void *raw, size_t len) MUST_CHECK;
+int head_covers(const struct head *h, const struct tree *sealed, const uint8_t *content,
+    const uint8_t *stored) MUST_CHECK;
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "recorder/journal.h"
 
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2
 
 void
 journal_key(uint64_t commit, uint8_t ret_key[JOURNAL_KEY_LEN])
@@ -46,10 +46,10 @@ journal_put_fragment(struct buf *b, const struct fragment *f)
 	if ((r = buf_put_u8(b, f->flags)) != 0 || (r = buf_put(b, f->sid, REC_SID_LEN)) != 0 ||
 	    (r = buf_put_varint(b, f->block)) != 0 || (r = buf_put_varint(b, f->off)) != 0 ||
 	    (r = buf_put_varint(b, f->n_events)) != 0 || (r = buf_put_varint(b, f->last_ns)) != 0 ||
-	    (r = buf_put(b, f->content, HASH_LEN)) != 0)
+	    (r = buf_put(b, f->content, HASH_LEN)) != 0 ||
+	    (r = buf_put(b, f->check, JOURNAL_CHECK_LEN)) != 0)
 		return r;
-	if ((f->flags & FRAGMENT_FIRST) != 0 && ((r = buf_put(b, f->salt, BLOCK_SALT_LEN)) != 0 ||
-						    (r = buf_put_varint(b, f->first_seq)) != 0 ||
+	if ((f->flags & FRAGMENT_FIRST) != 0 && ((r = buf_put_varint(b, f->first_seq)) != 0 ||
 						    (r = buf_put_varint(b, f->base_ns)) != 0))
 		return r;
 	if ((r = buf_put_varint(b, f->len)) != 0)
@@ -93,17 +93,18 @@ journal_get_fragment(struct buf *b, struct fragment *ret_f)
 	if ((r = buf_get_u8(b, &f.flags)) != 0 || (r = buf_get(b, f.sid, REC_SID_LEN)) != 0 ||
 	    (r = get_varint32(b, &f.block)) != 0 || (r = get_varint32(b, &f.off)) != 0 ||
 	    (r = get_varint32(b, &f.n_events)) != 0 || (r = buf_get_varint(b, &f.last_ns)) != 0 ||
-	    (r = buf_get(b, f.content, HASH_LEN)) != 0)
+	    (r = buf_get(b, f.content, HASH_LEN)) != 0 ||
+	    (r = buf_get(b, f.check, JOURNAL_CHECK_LEN)) != 0)
 		return r;
-	if ((f.flags & FRAGMENT_FIRST) != 0 && ((r = buf_get(b, f.salt, BLOCK_SALT_LEN)) != 0 ||
-						   (r = buf_get_varint(b, &f.first_seq)) != 0 ||
+	if ((f.flags & FRAGMENT_FIRST) != 0 && ((r = buf_get_varint(b, &f.first_seq)) != 0 ||
 						   (r = buf_get_varint(b, &f.base_ns)) != 0))
 		return r;
 	if ((r = get_varint32(b, &len)) != 0 || (r = buf_get_ptr(b, len, &f.data)) != 0)
 		return r;
 	f.len = len;
 	if ((f.flags & ~FRAGMENT_FIRST) != 0 || (f.flags == FRAGMENT_FIRST) != (f.off == 0) ||
-	    f.n_events == 0 || f.off > BLOCK_RAW_MAX || len > BLOCK_RAW_MAX - f.off)
+	    f.n_events == 0 || f.off > BLOCK_RAW_MAX || len <= FRAGMENT_EXTRA(f.flags) ||
+	    len - FRAGMENT_EXTRA(f.flags) > BLOCK_RAW_MAX - f.off)
 		return ERR_FORMAT;
 	*ret_f = f;
 	return 0;

@@ -3,12 +3,12 @@
  * commit writes one place however many sessions it serves. Records are dropped when every session
  * in them has sealed what they hold.
  *
- *   record    u8 version (1), u64 wall clock, then fragments
+ *   record    u8 version (2), u64 wall clock, then fragments
  *   fragment  u8 flags, sid, varint block, varint offset in the block, varint events, varint last
- *   ns, 32 bytes content
- *             hash of the block up to the fragment's end; with FRAGMENT_FIRST also 16 bytes salt,
- *             varint first sequence
- *             number, varint base ns; then varint length, events
+ *             ns, 32 bytes content hash of the block up to the fragment's end, 8 bytes of the
+ *             SHA-256 over the block's envelopes up to it (this one too); with FRAGMENT_FIRST also
+ *             varint first sequence number, varint base ns; then varint length, envelope
+ *             (CRYPT_JOURNAL) of: with FRAGMENT_FIRST 16 bytes salt; events
  */
 #ifndef BASTION_RECORDER_JOURNAL_H
 #define BASTION_RECORDER_JOURNAL_H
@@ -26,6 +26,8 @@
 #define JOURNAL_RECORD_MAX (64u << 20) /* bytes of one record */
 #define JOURNAL_KEY_LEN 8u	       /* u64 commit number, before the piece */
 
+#define JOURNAL_CHECK_LEN 8u
+
 #define FRAGMENT_FIRST 1u /* starts its block: offset 0 */
 
 struct fragment {
@@ -35,12 +37,15 @@ struct fragment {
 	uint32_t n_events;
 	uint64_t last_ns;
 	uint8_t content[HASH_LEN]; /* of the block up to here */
+	uint8_t check[JOURNAL_CHECK_LEN];
 	/* of the block: with FRAGMENT_FIRST only */
-	uint8_t salt[BLOCK_SALT_LEN];
 	uint64_t first_seq, base_ns;
-	const uint8_t *data; /* borrowed */
+	const uint8_t *data; /* the envelope; borrowed */
 	size_t len;
 };
+/* Bytes that an envelope is longer than its events. */
+#define FRAGMENT_EXTRA(flags)                                                                      \
+	(CRYPT_TAG_LEN + (((flags) & FRAGMENT_FIRST) != 0 ? BLOCK_SALT_LEN : 0u))
 
 /* The key under which the record of this commit is stored; keys sort as commits do. */
 void journal_key(uint64_t commit, uint8_t ret_key[JOURNAL_KEY_LEN]);

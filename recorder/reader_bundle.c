@@ -13,6 +13,7 @@
 #include "lib/ipc.h"
 #include "recorder/mlog.h"
 #include "recorder/reader.h"
+#include "recorder/seskey.h"
 #include "recorder/sess.h"
 #include "recorder/store_bundle.h"
 #include "recorder/tree_many.h"
@@ -295,6 +296,25 @@ check_session(struct bundling *x, uint8_t *ret_code)
 	return 0;
 }
 
+/* Its key record, with the half in it that session.keys has: of a sealed session still only its auditors can open it. */
+static int
+send_key(struct bundling *x)
+{
+	struct buf *b = buf_new(SESKEY_RECORD_MAX);
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	r = seskey_portable(x->rd->snap, x->sid, b);
+	if (r == 0)
+		r = send_entry(
+		    x, STORE_KEY, x->sid, sizeof(x->sid), buf_ptr(b), buf_len(b));
+	if (r == ERR_KEYS)
+		reader_say(x->rd, "%s", store_keys_why(x->rd->store));
+	buf_free(b);
+	return r;
+}
+
 static int
 send_all(struct bundling *x)
 {
@@ -306,7 +326,8 @@ send_all(struct bundling *x)
 	if ((r = send_meta(x)) != 0 || (r = send_of_session(x, STORE_SESS)) != 0 ||
 	    (r = send_of_session(x, STORE_BLK)) != 0 || (r = send_of_session(x, STORE_HDR)) != 0 ||
 	    (r = send_leaves(x, STORE_LOG)) != 0 || (r = send_leaves(x, STORE_AUDIT)) != 0 ||
-	    (r = send_index(x)) != 0 || (r = send_of_session(x, STORE_FATE)) != 0)
+	    (r = send_index(x)) != 0 || (r = send_of_session(x, STORE_FATE)) != 0 ||
+	    (r = send_key(x)) != 0)
 		return r;
 	return send_leaves(x, STORE_PROOF);
 }

@@ -8,25 +8,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/secret.h"
 #include "recorder/block.h"
+#include "recorder/growing.h"
 #include "recorder/journal.h"
 #include "recorder/recording.h"
+#include "recorder/seskey.h"
 
 struct recording {
 	struct store_snap *snap;
 	uint8_t sid[REC_SID_LEN];
+	struct secret *key; /* NULL: opened for the stored form */
 	struct block_codec_ctx *codec;
 	uint32_t block;	   /* number of the block that we are in */
 	size_t off;	   /* bytes of it that were given out */
 	uint64_t next_seq; /* of the event at off */
 	uint64_t at_ns;	   /* of the event before it */
-	struct buf *raw; /* the block: all of it when sealed, else what the journal had up to now */
-	/* of the growing block */
-	struct hash *hash, *peek;
-	uint8_t salt[BLOCK_SALT_LEN];
-	uint64_t next_commit; /* journal records before this one have been read for this block */
-	uint32_t n_events;    /* in raw */
-	uint64_t first_seq, base_ns, last_ns;
+	struct buf *raw;   /* a block that is sealed */
+	struct growing growing;
+	bool in_growing;      /* growing is about our block */
+	uint64_t next_commit; /* journal records before this one have been read for it */
 };
 
 void
@@ -35,9 +36,9 @@ recording_close(struct recording *rec)
 	if (rec == NULL)
 		return;
 	buf_free(rec->raw);
-	hash_free(rec->hash);
-	hash_free(rec->peek);
+	growing_done(&rec->growing);
 	block_codec_free(rec->codec);
+	secret_free(rec->key);
 	free(rec);
 }
 
@@ -48,36 +49,61 @@ recording_at(struct recording *rec, uint32_t block, uint64_t next_seq, uint64_t 
 	rec->off = 0;
 	rec->next_seq = next_seq;
 	rec->at_ns = at_ns;
-	rec->next_commit = 0;
-	rec->n_events = 0;
-	buf_reset(rec->raw);
+	rec->in_growing = false;
 }
 
-int
-recording_open(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct recording **ret_rec)
+static int
+recording_new(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], bool sealed,
+    struct recording **ret_rec)
 {
-	struct recording *rec;
+	struct recording *rec = calloc(1, sizeof(*rec));
+	int r = -ENOMEM;
+
+	if (rec == NULL)
+		return r;
+	rec->snap = snap;
+	memcpy(rec->sid, sid, REC_SID_LEN);
+	rec->codec = block_codec_new();
+	rec->raw = buf_new(BLOCK_RAW_MAX);
+	if (!sealed)
+		rec->key = secret_new(CRYPT_KEY_LEN);
+	if (rec->codec != NULL && rec->raw != NULL && (sealed || rec->key != NULL))
+		r = growing_init(&rec->growing, sealed);
+	if (r == 0 && !sealed)
+		r = seskey_get(snap, sid, secret_ptr(rec->key));
+	if (r != 0) {
+		recording_close(rec);
+		return r;
+	}
+	recording_at(rec, 0, 1, 0);
+	*ret_rec = rec;
+	return 0;
+}
+
+static int
+recording_open_as(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], bool sealed,
+    struct recording **ret_rec)
+{
 	const uint8_t *data;
 	size_t len;
 	int r;
 
 	if ((r = store_get(snap, STORE_SESS, sid, REC_SID_LEN, &data, &len)) != 0)
 		return r;
-	if ((rec = calloc(1, sizeof(*rec))) == NULL)
-		return -ENOMEM;
-	rec->snap = snap;
-	memcpy(rec->sid, sid, REC_SID_LEN);
-	rec->codec = block_codec_new();
-	rec->raw = buf_new(BLOCK_RAW_MAX);
-	rec->hash = hash_new();
-	rec->peek = hash_new();
-	if (rec->codec == NULL || rec->raw == NULL || rec->hash == NULL || rec->peek == NULL) {
-		recording_close(rec);
-		return -ENOMEM;
-	}
-	recording_at(rec, 0, 1, 0);
-	*ret_rec = rec;
-	return 0;
+	return recording_new(snap, sid, sealed, ret_rec);
+}
+
+int
+recording_open(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct recording **ret_rec)
+{
+	return recording_open_as(snap, sid, false, ret_rec);
+}
+
+int
+recording_open_sealed(
+    struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct recording **ret_rec)
+{
+	return recording_open_as(snap, sid, true, ret_rec);
 }
 
 /* The rest of a sealed block, from where the journal had brought us. */
@@ -88,7 +114,7 @@ sealed_part(struct recording *rec, const struct block_hdr *hdr, struct recording
 	int r;
 
 	buf_reset(rec->raw);
-	r = block_get_raw(rec->snap, rec->codec, hdr, rec->raw, salt);
+	r = block_get_raw(rec->snap, rec->codec, secret_cptr(rec->key), hdr, rec->raw, salt);
 	if (r != 0)
 		return r == ERR_NOT_FOUND ? ERR_CHAIN : r;
 	if (rec->off > hdr->raw_len)
@@ -103,49 +129,30 @@ sealed_part(struct recording *rec, const struct block_hdr *hdr, struct recording
 	return 0;
 }
 
-/*
- * Takes what the journal says about our block and follows what we have; anything else is not ours
- * or known already.
- */
 static int
 take_fragment(void *arg, uint64_t commit, uint64_t wall_ns, const struct fragment *f)
 {
 	struct recording *rec = arg;
-	uint8_t content[HASH_LEN];
-	int r;
+	int r = growing_add(&rec->growing, f);
 
 	(void)commit;
 	(void)wall_ns;
-	if (f->block != rec->block || memcmp(f->sid, rec->sid, REC_SID_LEN) != 0 ||
-	    f->off != buf_len(rec->raw))
-		return 0;
-	if (f->flags == FRAGMENT_FIRST) {
-		memcpy(rec->salt, f->salt, sizeof(rec->salt));
-		rec->first_seq = f->first_seq;
-		rec->base_ns = f->base_ns;
-		hash_begin(rec->hash);
-		hash_add(rec->hash, f->salt, BLOCK_SALT_LEN);
-	}
-	hash_add(rec->hash, f->data, f->len);
-	if ((r = hash_copy(rec->peek, rec->hash)) != 0)
-		return r;
-	hash_end(rec->peek, content);
-	if (memcmp(content, f->content, HASH_LEN) != 0)
-		return ERR_CHAIN;
-	if ((r = buf_put(rec->raw, f->data, f->len)) != 0)
-		return r;
-	rec->n_events += f->n_events;
-	rec->last_ns = f->last_ns;
-	return 0;
+	return r == ERR_ORDER ? 0 : r;
 }
 
-/* Bring raw up to date with the journal. 0 also when there was nothing. */
+/* Bring growing up to date with the journal. 0 also when there was nothing. */
 static int
 read_journal(struct recording *rec)
 {
 	uint64_t first, last;
 	int r;
 
+	if (!rec->in_growing) {
+		growing_begin(&rec->growing, rec->sid, rec->block,
+		    rec->key != NULL ? secret_cptr(rec->key) : NULL, 0);
+		rec->in_growing = true;
+		rec->next_commit = 0;
+	}
 	r = journal_bounds(rec->snap, &first, &last);
 	if (r == ERR_NOT_FOUND)
 		return 0;
@@ -161,25 +168,23 @@ read_journal(struct recording *rec)
 static int
 growing_part(struct recording *rec, struct recording_part *ret_part)
 {
+	const struct block_hdr *hdr = &rec->growing.hdr;
 	int r;
 
-	/* Nothing read for this block yet: raw still holds the one before it. */
-	if (rec->next_commit == 0)
-		buf_reset(rec->raw);
 	if ((r = read_journal(rec)) != 0)
 		return r;
-	if (buf_len(rec->raw) <= rec->off)
+	if (hdr->raw_len <= rec->off)
 		return ERR_NOT_FOUND;
 	*ret_part = (struct recording_part){
-		.data = buf_ptr(rec->raw) + rec->off,
-		.len = buf_len(rec->raw) - rec->off,
-		.first_seq = rec->off > 0 ? rec->next_seq : rec->first_seq,
-		.base_ns = rec->off > 0 ? rec->at_ns : rec->base_ns,
+		.data = buf_ptr(rec->growing.raw) + rec->off,
+		.len = hdr->raw_len - rec->off,
+		.first_seq = rec->off > 0 ? rec->next_seq : hdr->first_seq,
+		.base_ns = rec->off > 0 ? rec->at_ns : hdr->base_ns,
 		.block = rec->block,
 	};
-	rec->off = buf_len(rec->raw);
-	rec->next_seq = rec->first_seq + rec->n_events;
-	rec->at_ns = rec->last_ns;
+	rec->off = hdr->raw_len;
+	rec->next_seq = hdr->first_seq + hdr->n_events;
+	rec->at_ns = hdr->last_ns;
 	return 0;
 }
 
@@ -197,17 +202,49 @@ recording_next(struct recording *rec, struct recording_part *ret_part)
 		if (r != 0 || (r = sealed_part(rec, &hdr, &part)) != 0)
 			return r;
 		/* raw keeps the bytes of the part until the next call. */
-		rec->block = hdr.block + 1;
-		rec->off = 0;
-		rec->next_seq = hdr.first_seq + hdr.n_events;
-		rec->at_ns = hdr.last_ns;
-		rec->next_commit = 0;
-		rec->n_events = 0;
+		recording_at(rec, hdr.block + 1, hdr.first_seq + hdr.n_events, hdr.last_ns);
 		if (part.len > 0) {
 			*ret_part = part;
 			return 0;
 		}
 	}
+}
+
+static int
+growing_sealed(struct recording *rec, struct block_hdr *ret_hdr, struct buf *out)
+{
+	struct growing *g = &rec->growing;
+	int r;
+
+	if ((r = read_journal(rec)) != 0)
+		return r;
+	if (g->hdr.raw_len <= rec->off)
+		return ERR_NOT_FOUND;
+	growing_finish(g);
+	if ((r = buf_put(out, buf_ptr(g->stored), buf_len(g->stored))) != 0)
+		return r;
+	rec->off = g->hdr.raw_len;
+	*ret_hdr = g->hdr;
+	return 0;
+}
+
+int
+recording_next_sealed(struct recording *rec, struct block_hdr *ret_hdr, struct buf *out)
+{
+	struct block_hdr hdr;
+	int r;
+
+	buf_reset(out);
+	r = block_get_hdr(rec->snap, rec->sid, rec->block, &hdr);
+	if (r == ERR_NOT_FOUND)
+		return growing_sealed(rec, ret_hdr, out);
+	if (r != 0)
+		return r;
+	if ((r = block_get_stored(rec->snap, &hdr, out)) != 0)
+		return r == ERR_NOT_FOUND ? ERR_CHAIN : r;
+	recording_at(rec, hdr.block + 1, hdr.first_seq + hdr.n_events, hdr.last_ns);
+	*ret_hdr = hdr;
+	return 0;
 }
 
 /* Number of sealed blocks: one more than the last header's. */

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/buf.h"
 #include "lib/err.h"
 #include "recorder/event.h"
 #include "recorder/recorder_proto.h"
@@ -41,6 +42,17 @@ void recording_close(struct recording *rec);
  * fit its header; ERR_FORMAT; -ENOMEM; -errno.
  */
 int recording_next(struct recording *rec, struct recording_part *ret_part) MUST_CHECK;
+/*
+ * The same walk for who has no key, or wants the stored form: a whole block each, as its header and its stored bytes
+ * (block.h; out: emptied first). The block that is growing comes as BLOCK_FRAGMENTS of what the journal has of it, with a
+ * header that nothing signed; each call after that one gives it again, longer, once there is more. recording_next() must
+ * not be called with such a recording. 0; ERR_NOT_FOUND no more now; ERR_CHAIN; ERR_FORMAT; -ENOMEM; -errno.
+ */
+struct block_hdr;
+int recording_open_sealed(
+    struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct recording **ret_rec) MUST_CHECK;
+int recording_next_sealed(
+    struct recording *rec, struct block_hdr *ret_hdr, struct buf *out) MUST_CHECK;
 /*
  * Go to the start of the block that holds the first event at or after at_ns (or to the end). 0;
  * -errno.

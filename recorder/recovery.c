@@ -1,7 +1,8 @@
 /*
  * Start-up after a stop that was none: every session that the store has as open gets its end at its
  * last durable event. What a session left is first held against its own last signed head; one that
- * does not fit is left for verify to show.
+ * does not fit is left for verify to show. The key of a sealed session went with the recorder that
+ * had it: its end has no private part, and what it did is in its events only.
  */
 #include "config.h"
 
@@ -19,7 +20,6 @@ struct left {
 	struct session *session;
 	struct head head;
 	uint64_t wall_ns; /* of the last journal record with its bytes */
-	int covered;	  /* what head_covers() said about the block that the head is about */
 	bool damaged;
 };
 
@@ -56,7 +56,7 @@ lefts_add(struct lefts *l, const uint8_t *sid, const struct head *head)
 		l->size = size;
 	}
 	memcpy(s->info.sid, sid, REC_SID_LEN);
-	l->all[l->n++] = (struct left){ .session = s, .head = *head, .covered = ERR_CHAIN };
+	l->all[l->n++] = (struct left){ .session = s, .head = *head };
 	return 0;
 }
 
@@ -135,13 +135,58 @@ replay(struct session *s, const uint8_t *data, size_t len, uint64_t first_seq, u
 	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
+/* Its key, when it is not sealed; and a place for the block that was growing. */
+static int
+load_key(struct session *s, uint32_t mark)
+{
+	int r;
+
+	if ((s->key = crypt_ring_take(s->chain->keys)) == NULL ||
+	    (s->growing = calloc(1, sizeof(*s->growing))) == NULL)
+		return -ENOMEM;
+	r = seskey_get(store_pending(s->chain->store), s->info.sid, s->key);
+	if (r == ERR_SEALED) {
+		crypt_ring_give(s->chain->keys, s->key);
+		s->key = NULL;
+		r = 0;
+	}
+	if (r != 0 || (r = growing_init(s->growing, true)) != 0)
+		return r;
+	growing_begin(s->growing, s->info.sid, (uint32_t)s->tree.n, s->key, mark);
+	return 0;
+}
+
+/* What a block says about the session: its events, or without the key its header. */
+static int
+load_events(struct session *s, const struct block_hdr *hdr, const struct buf *stored)
+{
+	uint8_t hash[HASH_LEN], salt[BLOCK_SALT_LEN];
+	struct buf *raw;
+	int r;
+
+	if (s->key == NULL) {
+		hash_sha256(buf_ptr(stored), buf_len(stored), hash);
+		s->n_events += hdr->n_events;
+		s->last_ns = hdr->last_ns;
+		s->raw_bytes += hdr->raw_len;
+		return memcmp(hash, hdr->stored, HASH_LEN) == 0 ? 0 : ERR_CHAIN;
+	}
+	if ((raw = buf_new(BLOCK_RAW_MAX)) == NULL)
+		return -ENOMEM;
+	r = block_open(
+	    s->chain->codec, s->key, hdr, buf_ptr(stored), buf_len(stored), salt, raw);
+	if (r == 0)
+		r = replay(s, buf_ptr(raw), buf_len(raw), hdr->first_seq, hdr->base_ns);
+	buf_free(raw);
+	return r;
+}
+
 /* Sealed blocks, from the first: each must follow the one before it. ERR_NOT_FOUND at the end. */
 static int
-load_block(struct left *left, struct buf *raw)
+load_block(struct session *s, struct buf *stored)
 {
-	struct session *s = left->session;
 	struct store_snap *snap = store_pending(s->chain->store);
-	uint8_t salt[BLOCK_SALT_LEN], bytes[BLOCK_HDR_LEN], leaf[HASH_LEN];
+	uint8_t bytes[BLOCK_HDR_LEN], leaf[HASH_LEN];
 	struct block_hdr hdr;
 	int r;
 
@@ -149,35 +194,29 @@ load_block(struct left *left, struct buf *raw)
 		return r;
 	if (hdr.first_seq != s->n_events + 1 || hdr.base_ns != s->last_ns)
 		return ERR_CHAIN;
-	buf_reset(raw);
-	r = block_get_raw(snap, s->chain->codec, &hdr, raw, salt);
-	if (r != 0)
+	buf_reset(stored);
+	if ((r = block_get_stored(snap, &hdr, stored)) != 0)
 		return r == ERR_NOT_FOUND ? ERR_CHAIN : r;
-	if ((r = replay(s, buf_ptr(raw), buf_len(raw), hdr.first_seq, hdr.base_ns)) != 0)
+	if ((r = load_events(s, &hdr, stored)) != 0)
 		return r;
-	if (s->tree.n == left->head.n_blocks) {
-		left->covered =
-		    head_covers(&left->head, &s->tree, salt, buf_ptr(raw), buf_len(raw));
-		if (left->covered != 0)
-			return left->covered;
-	}
+	s->stored_bytes += buf_len(stored);
 	block_hdr_encode(&hdr, bytes);
 	tree_leaf(bytes, sizeof(bytes), leaf);
 	return tree_add(&s->tree, leaf);
 }
 
 static int
-load_blocks(struct left *left)
+load_blocks(struct session *s)
 {
-	struct buf *raw = buf_new(BLOCK_RAW_MAX);
+	struct buf *stored = buf_new(BLOCK_STORED_MAX);
 	int r;
 
-	if (raw == NULL)
+	if (stored == NULL)
 		return -ENOMEM;
 	do
-		r = load_block(left, raw);
+		r = load_block(s, stored);
 	while (r == 0);
-	buf_free(raw);
+	buf_free(stored);
 	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
@@ -187,26 +226,34 @@ left_cmp(const void *key, const void *elem)
 	return memcmp(key, ((const struct left *)elem)->session->info.sid, REC_SID_LEN);
 }
 
+/* What a fragment that growing took says about the session. */
 static int
-fragment_fits(struct session *s, const struct fragment *f)
+fragment_replay(struct session *s, const struct fragment *f)
 {
-	uint8_t content[HASH_LEN];
+	size_t len = f->len - FRAGMENT_EXTRA(f->flags);
 	int r;
 
-	if (f->flags == FRAGMENT_FIRST) {
-		if (f->first_seq != s->n_events + 1 || f->base_ns != s->last_ns)
-			return ERR_CHAIN;
-		memcpy(s->salt, f->salt, sizeof(s->salt));
-		s->first_seq = f->first_seq;
-		s->base_ns = f->base_ns;
-		hash_begin(s->hash);
-		hash_add(s->hash, f->salt, BLOCK_SALT_LEN);
+	if (s->key != NULL) {
+		r = replay(s, buf_ptr(s->growing->raw) + f->off, len, s->n_events + 1, s->last_ns);
+		return r == 0 && s->last_ns != f->last_ns ? ERR_CHAIN : r;
 	}
-	hash_add(s->hash, f->data, f->len);
-	if ((r = hash_copy(s->chain->peek, s->hash)) != 0)
+	s->n_events += f->n_events;
+	s->last_ns = f->last_ns;
+	s->raw_bytes += len;
+	return 0;
+}
+
+static int
+fragment_take(struct session *s, const struct fragment *f)
+{
+	int r;
+
+	if ((f->flags & FRAGMENT_FIRST) != 0 &&
+	    (f->first_seq != s->n_events + 1 || f->base_ns != s->last_ns))
+		return ERR_CHAIN;
+	if ((r = growing_add(s->growing, f)) != 0)
 		return r;
-	hash_end(s->chain->peek, content);
-	return memcmp(content, f->content, HASH_LEN) == 0 ? 0 : ERR_CHAIN;
+	return fragment_replay(s, f);
 }
 
 static int
@@ -214,26 +261,19 @@ take_fragment(void *arg, uint64_t commit, uint64_t wall_ns, const struct fragmen
 {
 	struct lefts *l = arg;
 	struct left *left = bsearch(f->sid, l->all, l->n, sizeof(l->all[0]), left_cmp);
-	struct session *s;
 	int r;
 
 	(void)commit;
 	if (left == NULL || left->damaged)
 		return 0;
-	s = left->session;
 	/* What was sealed since stays in the journal until it is pruned. */
-	if (f->block != s->tree.n || f->off != buf_len(s->raw))
+	if (f->block != left->session->growing->hdr.block ||
+	    f->off != left->session->growing->hdr.raw_len)
 		return 0;
-	r = fragment_fits(s, f);
-	if (r == 0)
-		r = buf_put(s->raw, f->data, f->len);
-	if (r == 0)
-		r = replay(s, f->data, f->len, s->n_events + 1, s->last_ns);
-	if (r == -ENOMEM)
+	if ((r = fragment_take(left->session, f)) == -ENOMEM)
 		return r;
 	left->damaged = r != 0;
 	left->wall_ns = wall_ns;
-	s->n_block_events += f->n_events;
 	return 0;
 }
 
@@ -242,25 +282,26 @@ static bool
 head_fits(const struct left *left)
 {
 	const struct session *s = left->session;
+	const struct block_hdr *hdr = &s->growing->hdr;
 	const struct head *h = &left->head;
 
 	if (h->state != SESS_OPEN || h->n_events > s->n_events || h->last_ns > s->last_ns ||
-	    (s->n_block_events > 0 && s->first_seq + s->n_block_events != s->n_events + 1))
+	    (hdr->n_events > 0 && hdr->first_seq + hdr->n_events != s->n_events + 1))
 		return false;
-	if (h->n_blocks < s->tree.n)
-		return left->covered == 0;
-	return head_covers(h, &s->tree, s->salt, buf_ptr(s->raw), buf_len(s->raw)) == 0;
+	return growing_covers(s->growing, h, &s->tree) == 0;
 }
 
 static int
 load(struct left *left)
 {
+	struct session *s = left->session;
 	int r;
 
 	if (left->damaged)
 		return 0;
-	if ((r = load_opening(left->session)) == 0)
-		r = load_blocks(left);
+	if ((r = load_opening(s)) == 0 && (r = load_key(s, left->head.partial_len)) == 0 &&
+	    (r = load_blocks(s)) == 0)
+		s->growing->hdr.block = (uint32_t)s->tree.n;
 	if (r == -ENOMEM)
 		return r;
 	left->damaged = r != 0;

@@ -50,6 +50,12 @@ int seskey_parse(const uint8_t *data, size_t len, struct seskey *ret_k) MUST_CHE
 int seskey_put(struct buf *b, const struct seskey *k) MUST_CHECK;
 
 /*
+ * A new session's record and key. slot and half: from slots_take(). to: none: CLEAR. Then seskey_done(). 0; ERR_CRYPTO.
+ */
+int seskey_make(struct seskey *ret_k, const uint8_t sid[REC_SID_LEN], uint64_t slot,
+    const uint8_t half[CRYPT_KEY_LEN], const struct auditors *to,
+    uint8_t ret_key[CRYPT_KEY_LEN]) MUST_CHECK;
+/*
  * The session's key from a parsed record whose half is here. secret: an auditor's 32 byte secret key, or NULL. 0;
  * ERR_SEALED no auditor's key, or not one of those; ERR_ERASED; ERR_CHAIN the record was changed or is another session's;
  * ERR_ORDER the half is in a slot.

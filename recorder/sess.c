@@ -5,13 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/secret.h"
 #include "lib/str.h"
 #include "recorder/recording.h"
+#include "recorder/seskey.h"
 #include "recorder/sess.h"
 #include "recorder/summary.h"
 
-#define RECORD_VERSION 2
-#define RECORD_VERSION_NO_FILES 1
+#define RECORD_VERSION 3
+#define PRIVATE_VERSION 1
 #define FLAG_PTY 1u
 #define FLAG_DENIED 2u
 #define IX_TIME 0u	  /* tag of the index by time; others are enum rec_meta */
@@ -48,6 +50,8 @@ sess_done(struct sess *s)
 	sess_files_free(s->files, s->n_files);
 	free(s->meta);
 	free(s->address);
+	free(s->sealed_to);
+	free(s->private);
 	*s = (struct sess){ 0 };
 }
 
@@ -158,7 +162,6 @@ put_channel(struct buf *b, const struct sess_channel *ch)
 	int r;
 
 	if ((r = buf_put_u32(b, ch->number)) != 0 || (r = buf_put_cstr(b, ch->kind)) != 0 ||
-	    (r = buf_put_cstr(b, ch->command)) != 0 || (r = buf_put_cstr(b, ch->term)) != 0 ||
 	    (r = buf_put_u8(b, flags)) != 0 || (r = buf_put_u32(b, ch->cols)) != 0 ||
 	    (r = buf_put_u32(b, ch->rows)) != 0 || (r = buf_put_u8(b, (uint8_t)ch->exit)) != 0 ||
 	    (r = buf_put_u32(b, ch->exit_status)) != 0 ||
@@ -169,8 +172,43 @@ put_channel(struct buf *b, const struct sess_channel *ch)
 	return r;
 }
 
+static int
+put_private(struct buf *b, const struct sess *s)
+{
+	int r = buf_put_u8(b, PRIVATE_VERSION);
+
+	for (uint32_t i = 0; r == 0 && i < s->n_channels; i++)
+		if ((r = buf_put_cstr(b, s->channels[i].command)) == 0)
+			r = buf_put_cstr(b, s->channels[i].term);
+	if (r == 0)
+		r = buf_put_u32(b, s->n_files);
+	for (uint32_t i = 0; r == 0 && i < s->n_files; i++)
+		r = buf_put_cstr(b, s->files[i]);
+	return r;
+}
+
+/* The envelope as a string. */
+static int
+put_sealed(struct buf *b, const struct sess *s, const uint8_t *key)
+{
+	struct buf *plain = buf_new(SESS_PART_MAX), *envelope = buf_new(SESS_PART_MAX);
+	int r = -ENOMEM;
+
+	if (plain == NULL || envelope == NULL)
+		goto out;
+	if ((r = put_private(plain, s)) == 0 &&
+	    (r = crypt_put(key, s->sid, CRYPT_PRIVATE, buf_ptr(plain), buf_len(plain), envelope)) ==
+		0)
+		r = buf_put_str(b, buf_ptr(envelope), buf_len(envelope));
+out:
+	buf_free(plain);
+	buf_free(envelope);
+	return r;
+}
+
 int
-sess_put_end(struct buf *b, const struct sess *s, const uint8_t salt[SESS_SALT_LEN])
+sess_put_end(
+    struct buf *b, const struct sess *s, const uint8_t salt[SESS_SALT_LEN], const uint8_t *key)
 {
 	int r;
 
@@ -186,10 +224,7 @@ sess_put_end(struct buf *b, const struct sess *s, const uint8_t salt[SESS_SALT_L
 		r = put_channel(b, &s->channels[i]);
 	if (r != 0 || (r = buf_put_u64(b, s->files_total)) != 0)
 		return r;
-	r = buf_put_u32(b, s->n_files);
-	for (uint32_t i = 0; r == 0 && i < s->n_files; i++)
-		r = buf_put_cstr(b, s->files[i]);
-	return r;
+	return key != NULL ? put_sealed(b, s, key) : buf_put_cstr(b, "");
 }
 
 int
@@ -231,13 +266,12 @@ get_text(struct buf *b, char **ret_text)
 }
 
 static int
-parse_opening(struct buf *b, struct sess *s, uint8_t version)
+parse_opening(struct buf *b, struct sess *s)
 {
 	const uint8_t *p;
 	size_t len;
 	int r;
 
-	(void)version;
 	if ((r = buf_get(b, s->sid, REC_SID_LEN)) != 0 ||
 	    (r = buf_get_u64(b, &s->opened_wall_ns)) != 0 || (r = buf_get_u32(b, &s->conn)) != 0 ||
 	    (r = buf_get_u32(b, &s->leg)) != 0 || (r = buf_get_u8(b, &s->durability)) != 0 ||
@@ -260,7 +294,6 @@ get_channel(struct buf *b, struct sess_channel *ch)
 	int r;
 
 	if ((r = buf_get_u32(b, &ch->number)) != 0 || (r = get_text(b, &ch->kind)) != 0 ||
-	    (r = get_text(b, &ch->command)) != 0 || (r = get_text(b, &ch->term)) != 0 ||
 	    (r = buf_get_u8(b, &flags)) != 0 || (r = buf_get_u32(b, &ch->cols)) != 0 ||
 	    (r = buf_get_u32(b, &ch->rows)) != 0 || (r = buf_get_u8(b, &how)) != 0 ||
 	    (r = buf_get_u32(b, &ch->exit_status)) != 0 ||
@@ -268,6 +301,8 @@ get_channel(struct buf *b, struct sess_channel *ch)
 		return r;
 	if (how > SESS_EXIT_SIGNAL)
 		return ERR_FORMAT;
+	if ((ch->command = strdup("")) == NULL || (ch->term = strdup("")) == NULL)
+		return -ENOMEM;
 	ch->pty = (flags & FLAG_PTY) != 0;
 	ch->denied = (flags & FLAG_DENIED) != 0;
 	ch->exit = (enum sess_exit)how;
@@ -301,7 +336,7 @@ parse_files(struct buf *b, struct sess *s)
 	uint32_t n;
 	int r;
 
-	if ((r = buf_get_u64(b, &s->files_total)) != 0 || (r = buf_get_u32(b, &n)) != 0)
+	if ((r = buf_get_u32(b, &n)) != 0)
 		return r;
 	if (n > SESS_FILES_MAX)
 		return ERR_FORMAT;
@@ -315,7 +350,73 @@ parse_files(struct buf *b, struct sess *s)
 }
 
 static int
-parse_end(struct buf *b, struct sess *s, uint8_t version)
+replace_text(struct buf *b, char **text)
+{
+	char *fresh;
+	int r = get_text(b, &fresh);
+
+	if (r == 0) {
+		free(*text);
+		*text = fresh;
+	}
+	return r;
+}
+
+static int
+parse_private(struct buf *b, struct sess *s)
+{
+	uint8_t version;
+	int r;
+
+	if ((r = buf_get_u8(b, &version)) != 0)
+		return r;
+	if (version != PRIVATE_VERSION)
+		return ERR_VERSION;
+	for (uint32_t i = 0; r == 0 && i < s->n_channels; i++)
+		if ((r = replace_text(b, &s->channels[i].command)) == 0)
+			r = replace_text(b, &s->channels[i].term);
+	if (r != 0 || (r = parse_files(b, s)) != 0)
+		return r;
+	return buf_end(b);
+}
+
+int
+sess_open_private(struct sess *s, const uint8_t key[CRYPT_KEY_LEN])
+{
+	struct buf *plain = buf_new(SESS_PART_MAX);
+	int r = -ENOMEM;
+
+	if (plain == NULL)
+		return r;
+	r = s->private_len == 0
+		? 0
+		: crypt_get(key, s->sid, CRYPT_PRIVATE, s->private, s->private_len, plain);
+	if (r == 0 && buf_len(plain) > 0)
+		r = parse_private(plain, s);
+	if (r == 0)
+		s->closed_to_us = 0;
+	buf_free(plain);
+	return r;
+}
+
+static int
+take_private(struct buf *b, struct sess *s)
+{
+	const uint8_t *p;
+	size_t len;
+	int r;
+
+	if ((r = buf_get_str(b, &p, &len)) != 0)
+		return r;
+	if ((s->private = malloc(len + 1)) == NULL)
+		return -ENOMEM;
+	memcpy(s->private, p, len);
+	s->private_len = len;
+	return 0;
+}
+
+static int
+parse_end(struct buf *b, struct sess *s)
 {
 	struct head digest;
 	int r;
@@ -327,9 +428,9 @@ parse_end(struct buf *b, struct sess *s, uint8_t version)
 	    (r = buf_get_cstr(b, s->end_by, sizeof(s->end_by))) != 0 ||
 	    (r = buf_get_u64(b, &s->raw_bytes)) != 0 ||
 	    (r = buf_get_u64(b, &s->stored_bytes)) != 0 || (r = get_text(b, &s->address)) != 0 ||
-	    (r = parse_channels(b, s)) != 0 ||
-	    (version != RECORD_VERSION_NO_FILES && (r = parse_files(b, s)) != 0) ||
-	    (r = buf_end(b)) != 0 || (r = head_parse(s->digest, HEAD_LEN, &digest)) != 0)
+	    (r = parse_channels(b, s)) != 0 || (r = buf_get_u64(b, &s->files_total)) != 0 ||
+	    (r = take_private(b, s)) != 0 || (r = buf_end(b)) != 0 ||
+	    (r = head_parse(s->digest, HEAD_LEN, &digest)) != 0)
 		return r;
 	if (digest.state != SESS_CLOSED && digest.state != SESS_TRUNCATED)
 		return ERR_FORMAT;
@@ -342,8 +443,8 @@ parse_end(struct buf *b, struct sess *s, uint8_t version)
 
 /* A string of the record as a part of its own: its hash is what a leaf covers. */
 static int
-parse_part(struct buf *b, struct sess *s, uint8_t version,
-    int (*parse)(struct buf *b, struct sess *s, uint8_t version), uint8_t ret_hash[HASH_LEN])
+parse_part(struct buf *b, struct sess *s, int (*parse)(struct buf *b, struct sess *s),
+    uint8_t ret_hash[HASH_LEN])
 {
 	const uint8_t *p;
 	struct buf *part;
@@ -355,7 +456,7 @@ parse_part(struct buf *b, struct sess *s, uint8_t version,
 	hash_sha256(p, len, ret_hash);
 	if ((part = buf_view(p, len)) == NULL)
 		return -ENOMEM;
-	r = parse(part, s, version);
+	r = parse(part, s);
 	buf_free(part);
 	return r;
 }
@@ -363,7 +464,7 @@ parse_part(struct buf *b, struct sess *s, uint8_t version,
 int
 sess_parse(const uint8_t *data, size_t len, struct sess *ret_sess)
 {
-	struct sess s = { .state = SESS_OPEN };
+	struct sess s = { .state = SESS_OPEN, .closed_to_us = ERR_SEALED };
 	struct buf *b = buf_view(data, len);
 	uint8_t version;
 	int r = -ENOMEM;
@@ -373,12 +474,12 @@ sess_parse(const uint8_t *data, size_t len, struct sess *ret_sess)
 	if ((r = buf_get_u8(b, &version)) != 0)
 		goto out;
 	r = ERR_VERSION;
-	if (version != RECORD_VERSION && version != RECORD_VERSION_NO_FILES)
+	if (version != RECORD_VERSION)
 		goto out;
-	if ((r = parse_part(b, &s, version, parse_opening, s.open_hash)) != 0 ||
+	if ((r = parse_part(b, &s, parse_opening, s.open_hash)) != 0 ||
 	    (r = buf_get_u64(b, &s.open_leaf)) != 0)
 		goto out;
-	if (buf_len(b) > 0 && ((r = parse_part(b, &s, version, parse_end, s.close_hash)) != 0 ||
+	if (buf_len(b) > 0 && ((r = parse_part(b, &s, parse_end, s.close_hash)) != 0 ||
 				  (r = buf_get_u64(b, &s.close_leaf)) != 0))
 		goto out;
 	if (s.address == NULL && (s.address = strdup("")) == NULL)
@@ -394,6 +495,46 @@ out:
 	return r;
 }
 
+/* To whom it is sealed, for those who are told that it is. */
+static int
+load_auditors(struct store_snap *snap, struct sess *s)
+{
+	struct seskey k;
+	int r;
+
+	if ((r = seskey_find(snap, s->sid, &k)) != 0)
+		return r;
+	if (k.kind == SESKEY_SEALED) {
+		if ((s->sealed_to = malloc(sizeof(*s->sealed_to))) != NULL)
+			*s->sealed_to = k.to;
+		else
+			r = -ENOMEM;
+	}
+	seskey_done(&k);
+	return r;
+}
+
+/* Put what is private in its place, if we may know it. */
+static int
+load_private(struct store_snap *snap, struct sess *s)
+{
+	struct secret *key = secret_new(CRYPT_KEY_LEN);
+	int r = -ENOMEM;
+
+	if (key == NULL)
+		return r;
+	if ((r = load_auditors(snap, s)) == 0)
+		r = seskey_get(snap, s->sid, secret_ptr(key));
+	if (r == 0)
+		r = sess_open_private(s, secret_cptr(key));
+	if (r != 0 && r != -ENOMEM) {
+		s->closed_to_us = r;
+		r = 0;
+	}
+	secret_free(key);
+	return r;
+}
+
 int
 sess_get(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct sess *ret_sess)
 {
@@ -405,9 +546,10 @@ sess_get(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct sess *r
 	if ((r = store_get(snap, STORE_SESS, sid, REC_SID_LEN, &data, &len)) != 0 ||
 	    (r = sess_parse(data, len, &s)) != 0)
 		return r;
-	if (memcmp(s.sid, sid, REC_SID_LEN) != 0) {
+	r = memcmp(s.sid, sid, REC_SID_LEN) == 0 ? load_private(snap, &s) : ERR_FORMAT;
+	if (r != 0) {
 		sess_done(&s);
-		return ERR_FORMAT;
+		return r;
 	}
 	*ret_sess = s;
 	return 0;
@@ -432,43 +574,80 @@ live_part(struct sess *s, struct summary *sum, const struct recording_part *part
 	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
-int
-sess_live(struct store_snap *snap, struct sess *s)
+/* Without its key: how far it is, as its last signed head says. */
+static int
+live_counts(struct store_snap *snap, struct sess *s)
+{
+	struct block_hdr hdr;
+	const uint8_t *data;
+	struct head head;
+	size_t len;
+	int r;
+
+	r = store_get(snap, STORE_HEAD, s->sid, REC_SID_LEN, &data, &len);
+	if (r == ERR_NOT_FOUND)
+		return 0;
+	if (r != 0 || (r = head_parse(data, len, &head)) != 0)
+		return r;
+	s->n_events = head.n_events;
+	s->last_ns = head.last_ns;
+	s->n_blocks = head.n_blocks;
+	s->raw_bytes = head.partial_len;
+	for (uint32_t i = 0; i < head.n_blocks; i++) {
+		if ((r = block_get_hdr(snap, s->sid, i, &hdr)) != 0)
+			return r;
+		s->raw_bytes += hdr.raw_len;
+	}
+	return 0;
+}
+
+static int
+live_events(struct store_snap *snap, struct sess *s, struct summary *sum)
 {
 	struct recording_part part;
 	struct recording *rec;
+	int r;
+
+	if ((r = recording_open(snap, s->sid, &rec)) != 0)
+		return r;
+	while ((r = recording_next(rec, &part)) == 0 && (r = live_part(s, sum, &part)) == 0)
+		s->n_blocks = part.block;
+	recording_close(rec);
+	return r == ERR_NOT_FOUND ? 0 : r;
+}
+
+/* What the summary holds is the session's from here on. */
+static void
+live_take(struct sess *s, struct summary *sum)
+{
+	channels_free(s->channels, s->n_channels);
+	s->channels = sum->channels;
+	s->n_channels = sum->n_channels;
+	sess_files_free(s->files, s->n_files);
+	s->files = sum->files;
+	s->n_files = sum->n_files;
+	s->files_total = sum->files_total;
+	if (sum->address != NULL) {
+		free(s->address);
+		s->address = sum->address;
+	}
+	summary_init(sum);
+}
+
+int
+sess_live(struct store_snap *snap, struct sess *s)
+{
 	struct summary sum;
 	int r;
 
 	if (s->state != SESS_OPEN)
 		return 0;
-	if ((r = recording_open(snap, s->sid, &rec)) != 0)
-		return r;
-	summary_init(&sum);
 	s->n_events = s->last_ns = s->raw_bytes = 0;
-	while ((r = recording_next(rec, &part)) == 0 && (r = live_part(s, &sum, &part)) == 0)
-		s->n_blocks = part.block;
-	recording_close(rec);
-	if (r == ERR_NOT_FOUND)
-		r = 0;
-	if (r == 0) {
-		channels_free(s->channels, s->n_channels);
-		s->channels = sum.channels;
-		s->n_channels = sum.n_channels;
-		sum.channels = NULL;
-		sum.n_channels = 0;
-		sess_files_free(s->files, s->n_files);
-		s->files = sum.files;
-		s->n_files = sum.n_files;
-		s->files_total = sum.files_total;
-		sum.files = NULL;
-		sum.n_files = 0;
-		if (sum.address != NULL) {
-			free(s->address);
-			s->address = sum.address;
-			sum.address = NULL;
-		}
-	}
+	if (s->closed_to_us != 0)
+		return live_counts(snap, s);
+	summary_init(&sum);
+	if ((r = live_events(snap, s, &sum)) == 0)
+		live_take(s, &sum);
 	summary_done(&sum);
 	return r;
 }

@@ -3,6 +3,10 @@
  * at the opening and the part written at the end are each covered by a leaf of the log through
  * their hash; random salts inside keep the hashes from telling what they are of. While a session
  * runs, its record has no end part; sess_live() reads the rest from events.
+ *
+ * What was typed or named in a session (commands, addresses of forwards, terminals, files) is a
+ * private part of the end, encrypted under the session's key. Who, where, when, kinds, statuses and
+ * counts are in the clear.
  */
 #ifndef BASTION_RECORDER_SESS_H
 #define BASTION_RECORDER_SESS_H
@@ -14,6 +18,8 @@
 #include "lib/buf.h"
 #include "lib/err.h"
 #include "lib/hash.h"
+#include "recorder/auditor.h"
+#include "recorder/crypt.h"
 #include "recorder/head.h"
 #include "recorder/recorder_proto.h"
 #include "recorder/store.h"
@@ -39,9 +45,9 @@ struct sess_channel {
 	uint32_t number;
 	/* "shell", "exec", "subsystem", else the channel's type; "session" before any of them */
 	char *kind;
-	/* exec: the command; subsystem: its name; a forward: "host port"; else "" */
+	/* exec: the command; subsystem: its name; a forward: "host port"; else "". Private. */
 	char *command;
-	char *term;	     /* of a pty, else "" */
+	char *term;	     /* of a pty, else "". Private. */
 	bool pty, denied;    /* denied: policy or the target refused the channel itself */
 	uint32_t cols, rows; /* of the pty at its start */
 	enum sess_exit exit;
@@ -74,7 +80,7 @@ struct sess {
 	char *address; /* address and port that the back connected to; "" before */
 	struct sess_channel *channels;
 	uint32_t n_channels;
-	char **files; /* the first file operations: JSON texts of EVENT_FILE; owned */
+	char **files; /* the first file operations: JSON texts of EVENT_FILE; owned. Private. */
 	uint32_t n_files;
 	uint64_t files_total; /* operations in the session */
 	uint64_t close_leaf;
@@ -82,16 +88,29 @@ struct sess {
 
 	/* what the leaves cover */
 	uint8_t open_hash[HASH_LEN], close_hash[HASH_LEN];
+
+	/*
+	 * 0: what is private is in its place above. Else that is empty, and this is why: ERR_SEALED, ERR_ERASED, ERR_KEYS, or
+	 * what else seskey_get() says; ERR_NOT_FOUND: the session has no key record; ERR_CHAIN, ERR_FORMAT: it was changed.
+	 * After sess_parse(): ERR_SEALED.
+	 */
+	int closed_to_us;
+	struct auditors *sealed_to; /* NULL: it is not sealed; owned */
+	uint8_t *private;	    /* the envelope; owned; len 0: the end has none */
+	size_t private_len;
 };
 
 /* Everything that s holds; s itself is the caller's. */
 void sess_done(struct sess *s);
-/* Read the record of sid. 0, then sess_done(); ERR_NOT_FOUND; ERR_FORMAT; -ENOMEM; -errno. */
+/*
+ * Read the record of sid, with its private part when we can open it (s->closed_to_us). 0, then
+ * sess_done(); ERR_NOT_FOUND; ERR_FORMAT; -ENOMEM; -errno.
+ */
 int sess_get(
     struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct sess *ret_sess) MUST_CHECK;
 /*
- * Fill in what the events of a session that is open tell up to now; does nothing for others. 0;
- * errors of recording.h.
+ * Fill in what the events of a session that is open tell up to now; does nothing for others. Of one
+ * that is closed to us only times and counts. 0; errors of recording.h.
  */
 int sess_live(struct store_snap *snap, struct sess *s) MUST_CHECK;
 /* A value of the metadata: borrowed bytes, not terminated. False: no such tag. */
@@ -127,21 +146,27 @@ int sess_each_of(struct store_snap *snap, enum rec_meta tag, const char *value,
 
 /*
  * The record's encoding, for the recorder and the verifier.
- *   record   u8 version (2; 1 has no files), string opening, u64 its leaf; once it has ended also: string end, u64
- *   its leaf
+ *   record   u8 version (3), string opening, u64 its leaf; once it has ended also: string end, u64
+ *            its leaf
  *   opening  sid, u64 wall clock, u32 conn, u32 leg, u8 durability, 32 bytes salt, string metadata
  *   end      32 bytes salt, end digest (head.h), u64 wall clock, u8 end code, string text, string
- *   by whom, u64 raw bytes, u64 stored
- *            bytes, string address, u32 n, then n channels: u32 number, string kind, command,
- *            terminal, u8 flags (1 pty,
- *            2 denied), u32 columns, rows, u8 enum sess_exit, u32 status, string signal, u64
- *            opened, closed, in, out, err; u64 file operations, u32 n, then n strings: JSON of the first ones
+ *            by whom, u64 raw bytes, u64 stored bytes, string address, u32 n, then n channels: u32
+ *            number, string kind, u8 flags (1 pty, 2 denied), u32 columns, rows, u8 enum sess_exit,
+ *            u32 status, string signal, u64 opened, closed, in, out, err; u64 file operations,
+ *            string private: empty when a start ended a sealed session, else the envelope
+ *            (CRYPT_PRIVATE, crypt_put()) of
+ *   private  u8 version (1), for each of the n channels: string command, string terminal; u32 m,
+ *            then m strings: JSON of the first file operations
  */
 #define SESS_PART_MAX (16u << 20) /* bytes of one part */
 int sess_parse(const uint8_t *data, size_t len, struct sess *ret_sess) MUST_CHECK;
 int sess_put_opening(
     struct buf *b, const struct sess *s, const uint8_t salt[SESS_SALT_LEN]) MUST_CHECK;
-int sess_put_end(struct buf *b, const struct sess *s, const uint8_t salt[SESS_SALT_LEN]) MUST_CHECK;
+/* key: of the session; NULL: there is none any more, and the end has no private part. */
+int sess_put_end(struct buf *b, const struct sess *s, const uint8_t salt[SESS_SALT_LEN],
+    const uint8_t *key) MUST_CHECK;
+/* Open the private part of a parsed record. 0; ERR_CHAIN; ERR_FORMAT; -ENOMEM. */
+int sess_open_private(struct sess *s, const uint8_t key[CRYPT_KEY_LEN]) MUST_CHECK;
 /* end: NULL while the session is open. */
 int sess_put_record(struct buf *b, const struct buf *opening, uint64_t open_leaf,
     const struct buf *end, uint64_t close_leaf) MUST_CHECK;

@@ -23,6 +23,11 @@ session_free(struct session *s)
 	summary_done(&s->summary);
 	buf_free(s->raw);
 	hash_free(s->hash);
+	hash_free(s->envelopes);
+	crypt_ring_give(s->chain->keys, s->key);
+	if (s->growing != NULL)
+		growing_done(s->growing);
+	free(s->growing);
 	free(s);
 }
 
@@ -40,7 +45,8 @@ session_new(struct chain *c)
 	s->opening = buf_new(SESS_PART_MAX);
 	s->raw = buf_new(BLOCK_RAW_MAX);
 	s->hash = hash_new();
-	if (s->opening == NULL || s->raw == NULL || s->hash == NULL) {
+	s->envelopes = hash_new();
+	if (s->opening == NULL || s->raw == NULL || s->hash == NULL || s->envelopes == NULL) {
 		session_free(s);
 		return NULL;
 	}
@@ -51,6 +57,12 @@ const uint8_t *
 session_sid(const struct session *s)
 {
 	return s->info.sid;
+}
+
+const uint8_t *
+session_key(const struct session *s)
+{
+	return s->key;
 }
 
 static int
@@ -79,14 +91,15 @@ record_put(struct session *s, const struct buf *end)
 }
 
 static int
-opening_put(struct session *s)
+opening_put(struct session *s, const struct seskey *k)
 {
 	struct mlog_leaf leaf = { .type = MLOG_OPEN };
 	int r;
 
 	memcpy(leaf.sid, s->info.sid, REC_SID_LEN);
 	hash_sha256(buf_ptr(s->opening), buf_len(s->opening), leaf.hash);
-	if ((r = mlog_add(&s->chain->log, &leaf, &s->info.open_leaf)) != 0 ||
+	if ((r = keys_put(s, k)) != 0 ||
+	    (r = mlog_add(&s->chain->log, &leaf, &s->info.open_leaf)) != 0 ||
 	    (r = record_put(s, NULL)) != 0 || (r = session_sign_head(s)) != 0)
 		return r;
 	return sess_index(&s->info, index_put, s);
@@ -96,6 +109,7 @@ int
 session_open(struct chain *c, uint32_t conn, uint32_t leg, const void *meta, size_t meta_len,
     struct session **ret_session)
 {
+	struct seskey k = { .slot = 0 };
 	uint8_t salt[SESS_SALT_LEN];
 	struct session *s;
 	int r;
@@ -117,21 +131,24 @@ session_open(struct chain *c, uint32_t conn, uint32_t leg, const void *meta, siz
 	if (meta_len > 0)
 		memcpy(s->info.meta, meta, meta_len);
 	s->info.meta_len = meta_len;
-	if ((r = sess_put_opening(s->opening, &s->info, salt)) != 0 || (r = chain_txn(c)) != 0)
+	if ((r = keys_make(s, &k)) != 0 ||
+	    (r = sess_put_opening(s->opening, &s->info, salt)) != 0 || (r = chain_txn(c)) != 0)
 		goto fail;
 	/*
 	 * From here on half a session may be in the transaction: there is no way back but to give
 	 * it up.
 	 */
-	if ((r = opening_put(s)) != 0) {
+	if ((r = opening_put(s, &k)) != 0) {
 		(void)chain_fail(c, r);
 		goto fail;
 	}
 	TAILQ_INSERT_TAIL(&c->sessions, s, link);
 	c->stats.n_sessions++;
+	seskey_done(&k);
 	*ret_session = s;
 	return 0;
 fail:
+	seskey_done(&k);
 	session_free(s);
 	return r;
 }
@@ -149,27 +166,50 @@ block_begin(struct session *s)
 	randombytes_buf(s->salt, sizeof(s->salt));
 	hash_begin(s->hash);
 	hash_add(s->hash, s->salt, sizeof(s->salt));
+	hash_begin(s->envelopes);
 }
 
+/* Store a block of these bytes; hdr's stored hash is set here. */
 static int
-block_put(struct session *s, const struct block_hdr *hdr)
+block_put(struct session *s, struct block_hdr *hdr, const struct buf *stored)
 {
 	uint8_t bytes[BLOCK_HDR_LEN], key[BLOCK_KEY_LEN], leaf[HASH_LEN];
 	struct chain *c = s->chain;
 	int r;
 
+	hash_sha256(buf_ptr(stored), buf_len(stored), hdr->stored);
 	block_hdr_encode(hdr, bytes);
 	block_key(hdr->sid, hdr->block, key);
-	buf_reset(c->stored);
-	if ((r = block_seal(c->codec, s->salt, buf_ptr(s->raw), buf_len(s->raw), c->stored)) != 0 ||
-	    (r = store_put(c->store, STORE_HDR, key, sizeof(key), bytes, sizeof(bytes))) != 0 ||
-	    (r = store_put_pieces(c->store, STORE_BLK, key, sizeof(key), buf_ptr(c->stored),
-		 buf_len(c->stored), false)) != 0)
+	if ((r = store_put(c->store, STORE_HDR, key, sizeof(key), bytes, sizeof(bytes))) != 0 ||
+	    (r = store_put_pieces(c->store, STORE_BLK, key, sizeof(key), buf_ptr(stored),
+		 buf_len(stored), false)) != 0)
 		return r;
-	s->stored_bytes += buf_len(c->stored);
-	c->stats.stored_bytes += buf_len(c->stored);
+	s->stored_bytes += buf_len(stored);
+	c->stats.stored_bytes += buf_len(stored);
 	tree_leaf(bytes, sizeof(bytes), leaf);
 	return tree_add(&s->tree, leaf);
+}
+
+static int
+block_pack(struct session *s, struct block_hdr *hdr)
+{
+	struct chain *c = s->chain;
+	int r;
+
+	buf_reset(c->stored);
+	r = block_seal(c->codec, s->key, hdr->sid, hdr->block, s->salt, buf_ptr(s->raw),
+	    buf_len(s->raw), c->stored);
+	return r != 0 ? r : block_put(s, hdr, c->stored);
+}
+
+/* What the session's head says is not so any more. */
+static void
+mark_stale(struct session *s)
+{
+	if (!s->head_stale) {
+		s->head_stale = true;
+		s->chain->n_stale++;
+	}
 }
 
 int
@@ -195,10 +235,27 @@ session_seal(struct session *s, uint64_t wall_ns)
 	hash_end(s->hash, hdr.content);
 	if ((r = chain_txn(s->chain)) != 0)
 		return r;
-	if ((r = block_put(s, &hdr)) != 0)
+	if ((r = block_pack(s, &hdr)) != 0)
 		return chain_fail(s->chain, r);
 	s->n_block_events = 0;
 	buf_reset(s->raw);
+	mark_stale(s);
+	s->head_due = s->chain->heads_due = true;
+	return 0;
+}
+
+/* The same for one that recovery found growing: the journal's envelopes, since its key may be gone. */
+static int
+seal_recovered(struct session *s, uint64_t wall_ns)
+{
+	struct growing *g = s->growing;
+	int r;
+
+	if (g->hdr.n_events == 0)
+		return 0;
+	g->hdr.wall_ns = wall_ns;
+	if ((r = block_put(s, &g->hdr, g->stored)) != 0)
+		return chain_fail(s->chain, r);
 	return 0;
 }
 
@@ -221,10 +278,7 @@ mark_dirty(struct session *s)
 		s->dirty = true;
 		STAILQ_INSERT_TAIL(&c->dirty, s, dirty_link);
 	}
-	if (!s->head_stale) {
-		s->head_stale = true;
-		c->n_stale++;
-	}
+	mark_stale(s);
 }
 
 int
@@ -267,6 +321,30 @@ session_append(struct session *s, enum event_way way, uint8_t type, uint32_t cha
 	return 0;
 }
 
+/* The events from journaled_len on as an envelope in c->envelope. */
+static int
+seal_fragment(struct session *s, struct fragment *f)
+{
+	struct chain *c = s->chain;
+	size_t n = buf_len(s->raw) - f->off;
+	uint8_t *envelope, *p;
+	int r;
+
+	buf_reset(c->envelope);
+	f->len = n + FRAGMENT_EXTRA(f->flags);
+	if ((r = buf_reserve(c->envelope, f->len, &envelope)) != 0)
+		return r;
+	f->data = p = envelope;
+	if (f->flags == FRAGMENT_FIRST) {
+		memcpy(p, s->salt, BLOCK_SALT_LEN);
+		p += BLOCK_SALT_LEN;
+	}
+	memcpy(p, buf_ptr(s->raw) + f->off, n);
+	crypt_seal(s->key, f->sid, (struct crypt_place){ CRYPT_JOURNAL, f->block, f->off },
+	    envelope, f->len - CRYPT_TAG_LEN);
+	return 0;
+}
+
 int
 session_flush(struct session *s)
 {
@@ -278,8 +356,6 @@ session_flush(struct session *s)
 		.last_ns = s->last_ns,
 		.first_seq = s->first_seq,
 		.base_ns = s->base_ns,
-		.data = buf_ptr(s->raw) + s->journaled_len,
-		.len = buf_len(s->raw) - s->journaled_len,
 	};
 	int r;
 
@@ -287,10 +363,14 @@ session_flush(struct session *s)
 		return 0;
 	f.flags = f.off == 0 ? FRAGMENT_FIRST : 0;
 	memcpy(f.sid, s->info.sid, REC_SID_LEN);
-	memcpy(f.salt, s->salt, sizeof(f.salt));
-	if ((r = hash_copy(c->peek, s->hash)) != 0)
+	if ((r = hash_copy(c->peek, s->hash)) != 0 || (r = seal_fragment(s, &f)) != 0)
 		return r;
 	hash_end(c->peek, f.content);
+	hash_add(s->envelopes, f.data, f.len);
+	if ((r = hash_copy(c->peek, s->envelopes)) != 0)
+		return r;
+	hash_end(c->peek, s->partial_stored);
+	memcpy(f.check, s->partial_stored, JOURNAL_CHECK_LEN);
 	if ((r = journal_put_fragment(c->journal, &f)) != 0)
 		return r;
 	memcpy(s->partial, f.content, HASH_LEN);
@@ -316,6 +396,7 @@ head_make(const struct session *s, enum sess_state state, uint8_t ret_bytes[HEAD
 	if (s->n_block_events > 0) {
 		h.partial_len = (uint32_t)s->journaled_len;
 		memcpy(h.partial, s->partial, HASH_LEN);
+		memcpy(h.partial_stored, s->partial_stored, HASH_LEN);
 	}
 	return head_sign(&h, secret_cptr(s->chain->signer->secret), ret_bytes);
 }
@@ -332,6 +413,7 @@ session_sign_head(struct session *s)
 		s->head_stale = false;
 		s->chain->n_stale--;
 	}
+	s->head_due = false;
 	return store_put(
 	    s->chain->store, STORE_HEAD, s->info.sid, REC_SID_LEN, bytes, sizeof(bytes));
 }
@@ -363,7 +445,7 @@ end_put(struct session *s, enum sess_state state)
 		return r;
 	randombytes_buf(salt, sizeof(salt));
 	if ((r = head_make(s, state, s->info.digest)) != 0 ||
-	    (r = sess_put_end(end, &s->info, salt)) != 0)
+	    (r = sess_put_end(end, &s->info, salt, s->key)) != 0)
 		goto out;
 	memcpy(leaf.sid, s->info.sid, REC_SID_LEN);
 	tree_root(&s->tree, leaf.root);
@@ -413,7 +495,9 @@ session_end(struct session *s, enum sess_state state, uint8_t code, const char *
 	s->info.end_code = code;
 	copy_short(s->info.end_text, sizeof(s->info.end_text), text);
 	copy_short(s->info.end_by, sizeof(s->info.end_by), by);
-	if ((r = chain_txn(c)) == 0 && (r = session_seal(s, block_wall_ns)) == 0) {
+	if ((r = chain_txn(c)) == 0 &&
+	    (r = s->growing != NULL ? seal_recovered(s, block_wall_ns)
+				    : session_seal(s, block_wall_ns)) == 0) {
 		s->info.raw_bytes = s->raw_bytes;
 		s->info.stored_bytes = s->stored_bytes;
 		take_summary(s);

@@ -34,8 +34,13 @@ int slots_open_read(
     const char *dir, const uint8_t uuid[SLOTS_UUID_LEN], struct slots **ret_slots) MUST_CHECK;
 void slots_close(struct slots *s);
 
-/* A fresh slot, whose half is on disk already. 0; -errno. */
+/*
+ * A fresh slot, whose half is on disk already. 0; -errno: there is none now (a full disk), and slots_failed() says whether
+ * there ever will be again.
+ */
 int slots_take(struct slots *s, uint64_t *ret_slot, uint8_t ret_half[CRYPT_KEY_LEN]) MUST_CHECK;
+/* 0, or how a sync failed: nothing is written any more, and the recorder must stop. */
+int slots_failed(const struct slots *s);
 /* 0; ERR_ERASED it was overwritten; ERR_NOT_FOUND the file ends before it; -errno. */
 int slots_read(struct slots *s, uint64_t slot, uint8_t ret_half[CRYPT_KEY_LEN]) MUST_CHECK;
 /* Overwrite n slots in place, and sync. 0 also for those that are erased already; ERR_NOT_FOUND; -errno. */

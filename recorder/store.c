@@ -19,6 +19,7 @@
 #include "lib/str.h"
 #include "recorder/store.h"
 #include "recorder/store_bundle.h"
+#include "recorder/store_keys.h"
 #include "recorder/store_write.h"
 
 #define LOCK_NAME "recorder.lock"
@@ -37,6 +38,7 @@ struct store {
 	int lock_fd;
 	struct store_snap pending; /* the write transaction; txn NULL: none is open */
 	uint64_t reserved_to;	   /* offset up to which the file has disk space */
+	struct store_keys keys;
 };
 
 struct store_iter {
@@ -62,6 +64,7 @@ static const char *const db_names[STORE_DB_COUNT] = {
 	[STORE_AUDIT] = "audit",
 	[STORE_IX] = "ix",
 	[STORE_FATE] = "fate",
+	[STORE_KEY] = "key",
 };
 
 static int
@@ -100,11 +103,12 @@ store_close(struct store *s)
 	if (s->env != NULL)
 		mdb_env_close(s->env);
 	fd_close(&s->lock_fd);
+	store_keys_done(&s->keys);
 	free(s);
 }
 
 static int
-store_new(bool writer, uint64_t map_size, struct store **ret_store)
+store_new(bool writer, const char *dir, uint64_t map_size, struct store **ret_store)
 {
 	struct store *s = calloc(1, sizeof(*s));
 	int r;
@@ -114,6 +118,10 @@ store_new(bool writer, uint64_t map_size, struct store **ret_store)
 	s->writer = writer;
 	s->lock_fd = -1;
 	s->pending.store = s;
+	if ((s->keys.dir = strdup(dir)) == NULL) {
+		store_close(s);
+		return -ENOMEM;
+	}
 	if ((r = store_err(mdb_env_create(&s->env))) != 0 ||
 	    (r = store_err(mdb_env_set_maxdbs(s->env, STORE_DB_COUNT))) != 0 ||
 	    (r = store_err(mdb_env_set_maxreaders(s->env, STORE_READERS_MAX))) != 0 ||
@@ -168,7 +176,7 @@ store_open_read(const char *dir, struct store **ret_store)
 	struct store *s;
 	int r;
 
-	if ((r = store_new(false, 0, &s)) != 0)
+	if ((r = store_new(false, dir, 0, &s)) != 0)
 		return r;
 	if ((r = store_err(mdb_env_open(s->env, dir, MDB_RDONLY | MDB_NOTLS, 0600))) != 0 ||
 	    (r = store_open_dbs(s)) != 0 || (r = store_check_format(s)) != 0) {
@@ -240,7 +248,8 @@ store_open_write(const struct store_conf *conf, struct store **ret_store)
 	struct store *s;
 	int r;
 
-	r = store_new(true, conf->map_size != 0 ? conf->map_size : STORE_MAP_DEFAULT, &s);
+	r = store_new(
+	    true, conf->dir, conf->map_size != 0 ? conf->map_size : STORE_MAP_DEFAULT, &s);
 	if (r != 0)
 		return r;
 	if ((r = store_lock(s, conf->dir)) != 0 ||
@@ -567,6 +576,20 @@ store_iter_free(struct store_iter *it)
 	if (it->cursor != NULL)
 		mdb_cursor_close(it->cursor);
 	free(it);
+}
+
+/* What sessions are opened with. */
+
+struct store_keys *
+store_keys(struct store *s)
+{
+	return &s->keys;
+}
+
+struct store_keys *
+store_snap_keys(const struct store_snap *snap)
+{
+	return &snap->store->keys;
 }
 
 /* Writing. */

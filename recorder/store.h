@@ -14,7 +14,7 @@
 #include "lib/buf.h"
 #include "lib/err.h"
 
-#define STORE_FORMAT 1u		       /* version of all encodings in the store */
+#define STORE_FORMAT 2u		       /* version of all encodings in the store */
 #define STORE_MAP_DEFAULT (1ull << 40) /* bytes of address space; the file grows as needed */
 #define STORE_READERS_MAX 1024u	       /* readers at once */
 /*
@@ -36,6 +36,7 @@ enum store_db {
 	STORE_AUDIT,   /* u64 index of its leaf -> salt, text (mlog.h) */
 	STORE_IX,      /* index entries (sess.h) -> nothing */
 	STORE_FATE,    /* sid -> what was decided about it: held, erased (fate.h) */
+	STORE_KEY,     /* sid -> key record (seskey.h) */
 	STORE_DB_COUNT,
 	/*
 	 * In bundles only. Their entries carry these numbers, so that new ones go behind the last
@@ -77,7 +78,7 @@ void store_close(struct store *s);
 int store_set_auditor(struct store *s, const uint8_t secret[32]) MUST_CHECK;
 int store_set_live(struct store *s, const uint8_t key[32]) MUST_CHECK;
 /* Why sessions do not open with ERR_KEYS: one line for people. Static. */
-const char *store_keys_why(const struct store *s);
+const char *store_keys_why(struct store *s);
 
 /*
  * A snapshot. Never hold one while waiting for anything: the file grows while it is held. 0;

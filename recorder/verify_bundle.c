@@ -498,6 +498,7 @@ static const struct db_rule {
 	{ STORE_AUDIT, "audit events", is_text },
 	{ STORE_IX, "index", is_index },
 	{ STORE_FATE, "fate", is_session },
+	{ STORE_KEY, "key record", is_session },
 	{ STORE_PROOF, "proofs", is_beside_leaf },
 };
 

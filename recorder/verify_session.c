@@ -9,10 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/secret.h"
 #include "lib/str.h"
 #include "recorder/event.h"
+#include "recorder/growing.h"
 #include "recorder/head.h"
 #include "recorder/journal.h"
+#include "recorder/seskey.h"
 #include "recorder/tree.h"
 #include "recorder/verify_part.h"
 
@@ -26,10 +29,8 @@ struct exam {
 	struct tree tree; /* over the headers seen */
 	uint64_t next_seq, last_ns;
 	uint64_t n_findings; /* before this session */
-	/* the block that is not sealed, from the journal */
-	struct block_hdr growing;
-	uint8_t salt[BLOCK_SALT_LEN];
-	struct hash *hash, *peek;
+	struct secret *key;	/* NULL: not ours to have; then only what is stored is checked */
+	struct growing growing; /* the block that is not sealed, from the journal */
 	bool journal_bad;
 	bool erased; /* on purpose: only headers and record are left */
 	bool gap;    /* the block before this one is not there to be gone on with */
@@ -117,66 +118,101 @@ blame_data(struct exam *e, const struct block_hdr *hdr, const uint8_t *salt)
 }
 
 /*
- * The stored block without the comparison that block_get_raw() makes, so that it can be told what
- * is wrong.
+ * The events of a block whose stored bytes are stored, compared with nothing yet; into v->raw. 0; ERR_SEALED we have no
+ * key; else as of block_unseal().
  */
 static int
-read_data(struct exam *e, const struct block_hdr *hdr, uint8_t salt[BLOCK_SALT_LEN])
+unpack(struct exam *e, const struct block_hdr *hdr, const struct buf *stored,
+    uint8_t ret_salt[BLOCK_SALT_LEN])
 {
-	struct buf *stored = buf_new(BLOCK_STORED_MAX);
-	uint8_t key[BLOCK_KEY_LEN];
-	int r;
-
-	if (stored == NULL)
-		return -ENOMEM;
-	block_key(e->sid, hdr->block, key);
 	buf_reset(e->v->raw);
-	r = store_get_pieces(e->v->snap, STORE_BLK, key, sizeof(key), stored);
-	if (r == 0)
-		r = block_unseal(
-		    e->v->codec, buf_ptr(stored), buf_len(stored), hdr->raw_len, salt, e->v->raw);
-	buf_free(stored);
-	return r;
+	if (e->key == NULL)
+		return ERR_SEALED;
+	return block_unseal(e->v->codec, secret_cptr(e->key), hdr, buf_ptr(stored),
+	    buf_len(stored), ret_salt, e->v->raw);
+}
+
+/* Stored bytes that are not the ones under the header: with a key it can be told what was done to them. */
+static void
+blame_stored(struct exam *e, const struct block_hdr *hdr, const struct buf *stored)
+{
+	uint8_t salt[BLOCK_SALT_LEN];
+	char place[64];
+
+	if (unpack(e, hdr, stored, salt) == 0) {
+		blame_data(e, hdr, salt);
+		return;
+	}
+	verify_found(e->v, VERIFY_FLIPPED, e->sid, block_place(place, "block ", hdr->block),
+	    "its stored bytes were changed or cut: events %" PRIu64 " to %" PRIu64
+	    " are not the recorded ones",
+	    hdr->first_seq, hdr->first_seq + hdr->n_events - 1);
+}
+
+/* Stored bytes that are the ones under the header: what is in them, if we may know. 0; -ENOMEM. */
+static int
+check_events(struct exam *e, const struct block_hdr *hdr, const struct buf *stored)
+{
+	uint8_t salt[BLOCK_SALT_LEN], hash[HASH_LEN];
+	char place[64];
+	int r = unpack(e, hdr, stored, salt);
+
+	if (r == ERR_SEALED)
+		return 0;
+	if (r == -ENOMEM)
+		return r;
+	block_place(place, "block ", hdr->block);
+	if (r != 0) {
+		verify_found(e->v, VERIFY_FLIPPED, e->sid, place,
+		    "its stored bytes do not open with the session's key");
+		return 0;
+	}
+	block_content(salt, buf_ptr(e->v->raw), hdr->raw_len, hash);
+	if (memcmp(hash, hdr->content, HASH_LEN) != 0)
+		blame_data(e, hdr, salt);
+	else if (events_fit(hdr, buf_ptr(e->v->raw), hdr->raw_len) != 0)
+		verify_found(e->v, VERIFY_FLIPPED, e->sid, place,
+		    "its header does not say what its events are");
+	return 0;
+}
+
+static int
+check_stored(struct exam *e, const struct block_hdr *hdr, const struct buf *stored)
+{
+	uint8_t hash[HASH_LEN];
+
+	hash_sha256(buf_ptr(stored), buf_len(stored), hash);
+	if (memcmp(hash, hdr->stored, HASH_LEN) != 0) {
+		blame_stored(e, hdr, stored);
+		return 0;
+	}
+	e->v->result.n_events += hdr->n_events;
+	e->v->result.raw_bytes += hdr->raw_len;
+	return check_events(e, hdr, stored);
 }
 
 /* The data of one block. Returns 0 when it was judged, findings or not. */
 static int
 check_data(struct exam *e, const struct block_hdr *hdr)
 {
-	uint8_t salt[BLOCK_SALT_LEN], hash[HASH_LEN];
+	struct buf *stored = buf_new(BLOCK_STORED_MAX);
 	char place[64];
 	int r;
 
+	if (stored == NULL)
+		return -ENOMEM;
 	block_place(place, "block ", hdr->block);
-	r = read_data(e, hdr, salt);
-	if (r == -ENOMEM)
-		return r;
-	if (r == ERR_NOT_FOUND) {
-		verify_found(e->v, VERIFY_MISSING, e->sid, place, "its events are not there");
-		return 0;
+	r = block_get_stored(e->v->snap, hdr, stored);
+	if (r == 0)
+		r = check_stored(e, hdr, stored);
+	else if (r == ERR_NOT_FOUND || r == ERR_LIMIT) {
+		verify_found(e->v, r == ERR_LIMIT ? VERIFY_EXTRA : VERIFY_MISSING, e->sid, place,
+		    r == ERR_LIMIT ? "more is stored than a block can be"
+				   : "its events are not there");
+		r = 0;
 	}
-	if (r != 0) {
-		verify_found(e->v, r == ERR_LIMIT ? VERIFY_EXTRA : VERIFY_FLIPPED, e->sid, place,
-		    "its stored bytes were changed or cut: they do not unpack to %" PRIu32 " bytes",
-		    hdr->raw_len);
-		return 0;
-	}
-	block_content(salt, buf_ptr(e->v->raw), hdr->raw_len, hash);
-	if (memcmp(hash, hdr->content, HASH_LEN) != 0) {
-		blame_data(e, hdr, salt);
-		return 0;
-	}
-	if (events_fit(hdr, buf_ptr(e->v->raw), hdr->raw_len) != 0)
-		verify_found(e->v, VERIFY_FLIPPED, e->sid, place,
-		    "its header does not say what its events are");
-	e->v->result.n_events += hdr->n_events;
-	e->v->result.raw_bytes += hdr->raw_len;
-	/* The head of an open session may end inside a block that has been sealed since. */
-	if (e->head.state == SESS_OPEN && hdr->block == e->head.n_blocks &&
-	    head_covers(&e->head, &e->tree, salt, buf_ptr(e->v->raw), hdr->raw_len) != 0)
-		verify_found(e->v, VERIFY_FLIPPED, e->sid, place,
-		    "its events are not the ones under the last signed head");
-	return 0;
+	buf_free(stored);
+	return r;
 }
 
 /*
@@ -349,36 +385,18 @@ static int
 take_fragment(void *arg, uint64_t commit, uint64_t wall_ns, const struct fragment *f)
 {
 	struct exam *e = arg;
-	uint8_t content[HASH_LEN];
 	int r;
 
 	(void)commit;
 	(void)wall_ns;
-	if (e->journal_bad || memcmp(f->sid, e->sid, REC_SID_LEN) != 0 || f->block != e->tree.n ||
-	    f->off != e->growing.raw_len)
+	if (e->journal_bad || (r = growing_add(&e->growing, f)) == 0 || r == ERR_ORDER)
 		return 0;
-	if (f->flags == FRAGMENT_FIRST) {
-		memcpy(e->salt, f->salt, sizeof(e->salt));
-		e->growing.first_seq = f->first_seq;
-		e->growing.base_ns = f->base_ns;
-		hash_begin(e->hash);
-		hash_add(e->hash, f->salt, BLOCK_SALT_LEN);
-	}
-	hash_add(e->hash, f->data, f->len);
-	if ((r = hash_copy(e->peek, e->hash)) != 0)
+	if (r == -ENOMEM)
 		return r;
-	hash_end(e->peek, content);
-	if ((r = buf_put(e->v->raw, f->data, f->len)) != 0)
-		return r == -ENOMEM ? r : 0;
-	e->growing.raw_len += (uint32_t)f->len;
-	e->growing.n_events += f->n_events;
-	e->growing.last_ns = f->last_ns;
-	if (memcmp(content, f->content, HASH_LEN) != 0) {
-		e->journal_bad = true;
-		verify_found(e->v, VERIFY_FLIPPED, e->sid, "journal",
-		    "events behind event %" PRIu64 " do not fit their digest",
-		    e->growing.first_seq + e->growing.n_events - f->n_events - 1);
-	}
+	e->journal_bad = true;
+	verify_found(e->v, VERIFY_FLIPPED, e->sid, "journal",
+	    "events behind event %" PRIu64 " do not fit their digest",
+	    e->growing.hdr.first_seq + e->growing.hdr.n_events - f->n_events - 1);
 	return 0;
 }
 
@@ -388,8 +406,8 @@ read_growing(struct exam *e)
 	uint64_t first, last;
 	int r;
 
-	buf_reset(e->v->raw);
-	e->growing = (struct block_hdr){ .block = (uint32_t)e->tree.n };
+	growing_begin(&e->growing, e->sid, (uint32_t)e->tree.n,
+	    e->key != NULL ? secret_cptr(e->key) : NULL, e->head.partial_len);
 	r = journal_bounds(e->v->snap, &first, &last);
 	if (r == ERR_NOT_FOUND)
 		return 0;
@@ -408,27 +426,28 @@ read_growing(struct exam *e)
 static int
 check_growing(struct exam *e)
 {
+	const struct block_hdr *hdr = &e->growing.hdr;
 	int r;
 
 	if ((r = read_growing(e)) != 0 || e->journal_bad)
 		return r;
-	if (e->growing.n_events > 0) {
-		check_joint(e, &e->growing);
-		if (events_fit(&e->growing, buf_ptr(e->v->raw), e->growing.raw_len) != 0)
+	if (hdr->n_events > 0) {
+		check_joint(e, hdr);
+		if (e->key != NULL &&
+		    events_fit(hdr, buf_ptr(e->growing.raw), hdr->raw_len) != 0)
 			verify_found(e->v, VERIFY_FLIPPED, e->sid, "journal",
 			    "it does not say what its events are");
-		e->v->result.n_events += e->growing.n_events;
-		e->v->result.raw_bytes += e->growing.raw_len;
-		e->next_seq = e->growing.first_seq + e->growing.n_events;
+		e->v->result.n_events += hdr->n_events;
+		e->v->result.raw_bytes += hdr->raw_len;
+		e->next_seq = hdr->first_seq + hdr->n_events;
 	}
-	if (!exam_is_clean(e) || e->head.n_blocks < e->tree.n)
+	if (!exam_is_clean(e))
 		return 0;
-	if (e->head.partial_len > e->growing.raw_len)
+	if (e->head.partial_len > hdr->raw_len)
 		verify_found(e->v, VERIFY_CUT, e->sid, "journal",
 		    "the recording ends at event %" PRIu64 "; signed were %" PRIu64,
 		    e->next_seq - 1, e->head.n_events);
-	else if (head_covers(&e->head, &e->tree, e->salt, buf_ptr(e->v->raw), e->growing.raw_len) !=
-		 0)
+	else if (growing_covers(&e->growing, &e->head, &e->tree) != 0)
 		verify_found(e->v, VERIFY_FLIPPED, e->sid, "journal",
 		    "its events are not the ones under the last signed head");
 	return 0;
@@ -557,6 +576,9 @@ record_fits(struct exam *e, const struct sess *s, const struct verify_known *kno
 		verify_found(e->v, VERIFY_METADATA, e->sid, "end",
 		    "what was written at the end was changed: it does not fit leaf %" PRIu64,
 		    known->close_leaf);
+	else if (e->key != NULL && s->closed_to_us != 0)
+		verify_found(e->v, VERIFY_METADATA, e->sid, "end",
+		    "its private part does not open with the session's key");
 	return true;
 }
 
@@ -597,6 +619,24 @@ blame_record(struct exam *e)
 	return 0;
 }
 
+/* The session's key, if we may have it. 0, also when we may not; -ENOMEM. */
+static int
+exam_key(struct exam *e)
+{
+	int r;
+
+	if ((e->key = secret_new(CRYPT_KEY_LEN)) == NULL)
+		return -ENOMEM;
+	if ((r = seskey_get(e->v->snap, e->sid, secret_ptr(e->key))) == 0)
+		return 0;
+	secret_free(e->key);
+	e->key = NULL;
+	if (r == ERR_CHAIN || r == ERR_FORMAT || r == ERR_VERSION)
+		verify_found(
+		    e->v, VERIFY_FLIPPED, e->sid, "key", "the record of its key was changed");
+	return r == -ENOMEM ? r : 0;
+}
+
 static int
 exam_run(struct exam *e, const struct verify_known *known)
 {
@@ -614,7 +654,8 @@ exam_run(struct exam *e, const struct verify_known *known)
 		return blame_record(e);
 	if (r != 0)
 		return r;
-	r = verify_fate(e->v, known, &e->erased);
+	if ((r = verify_fate(e->v, known, &e->erased)) == 0)
+		r = exam_key(e);
 	if (r == 0 && record_fits(e, &s, known))
 		r = s.state == SESS_OPEN ? exam_open(e) : exam_closed(e, &s, known);
 	if (r == 0 || r == ERR_CHAIN)
@@ -635,15 +676,13 @@ verify_known_session(struct verify *v, const struct verify_known *known)
 	struct exam e = {
 		.v = v, .sid = known->sid, .next_seq = 1, .n_findings = v->result.n_findings
 	};
-	int r = -ENOMEM;
+	int r;
 
 	tree_init(&e.tree);
-	e.hash = hash_new();
-	e.peek = hash_new();
 	v->result.n_sessions++;
-	if (e.hash != NULL && e.peek != NULL)
+	if ((r = growing_init(&e.growing, false)) == 0)
 		r = exam_run(&e, known);
-	hash_free(e.hash);
-	hash_free(e.peek);
+	growing_done(&e.growing);
+	secret_free(e.key);
 	return r;
 }

@@ -69,15 +69,22 @@ fsync(int fd)
 	return fails() ? -1 : (int)syscall(SYS_fsync, fd);
 }
 
+static void
+arm(unsigned fail_at, int err)
+{
+	disk.calls = disk.after = 0;
+	disk.fail_at = fail_at;
+	disk.err = err;
+	disk.armed = true;
+}
+
 /* Eight commits of a session, some of them synced at once; returns how many of them were promised. */
 static unsigned
-write_commits(struct rig *rig, uint8_t sid[REC_SID_LEN], int *ret_r)
+write_commits(struct rig *rig, struct session *s, int *ret_r)
 {
-	struct session *s = rig_session(rig);
 	unsigned done = 0;
 	int r = 0;
 
-	memcpy(sid, session_sid(s), REC_SID_LEN);
 	for (unsigned n = 0; n < 8 && r == 0; n++) {
 		rig_data(s, 1 + n % 3, 12000);
 		if ((r = chain_commit(rig->chain, n % 2 == 1)) == 0)
@@ -102,6 +109,7 @@ events_after(unsigned commits)
 static void
 run_with_failure(enum store_durability durability, unsigned fail_at, int err, bool *ret_reached)
 {
+	struct session *session;
 	struct rig *rig;
 	uint8_t sid[REC_SID_LEN];
 	unsigned done, after;
@@ -115,11 +123,10 @@ run_with_failure(enum store_durability durability, unsigned fail_at, int err, bo
 	rig_close(rig);
 	rig->durability = durability;
 	rig_open(rig);
-	disk.calls = disk.after = 0;
-	disk.fail_at = fail_at;
-	disk.err = err;
-	disk.armed = true;
-	done = write_commits(rig, sid, &r);
+	session = rig_session(rig);
+	memcpy(sid, session_sid(session), REC_SID_LEN);
+	arm(fail_at, err);
+	done = write_commits(rig, session, &r);
 	*ret_reached = disk.calls >= fail_at;
 	if (r != 0) {
 		/*
@@ -183,12 +190,50 @@ test_a_full_disk_at_every_write(void **state)
 	fail_each(STORE_PROCESS, ENOSPC);
 }
 
+/* A slot that cannot be made refuses the session; a sync of slots that fails ends the recorder. */
+static void
+test_no_session_without_a_slot(void **state)
+{
+	struct session *s;
+	uint8_t meta[256];
+	struct rig *rig;
+	void *made;
+	size_t len = rig_meta(meta);
+
+	(void)state;
+	for (unsigned fail_at = 1; fail_at <= 2; fail_at++) {
+		assert_int_equal(rig_setup(&made), 0);
+		rig = made;
+		arm(fail_at, ENOSPC);
+		assert_int_equal(session_open(rig->chain, 1, 1, meta, len, &s), -ENOSPC);
+		assert_int_equal(disk.calls, fail_at);
+		disk.armed = false;
+		if (fail_at == 1) {
+			assert_int_equal(session_open(rig->chain, 1, 1, meta, len, &s), 0);
+			rig_data(s, 1, 10);
+			rig_commit(rig);
+		} else {
+			assert_int_equal(chain_failed(rig->chain), -ENOSPC);
+			assert_int_equal(
+			    session_open(rig->chain, 1, 1, meta, len, &s), -ENOSPC);
+		}
+		rig_close(rig);
+		rig_open(rig);
+		rig_data(rig_session(rig), 1, 10);
+		rig_commit(rig);
+		rig_close(rig);
+		assert_int_equal(rig_verify(rig), 0);
+		assert_int_equal(rig_teardown(&made), 0);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_failed_write_or_sync_is_the_last),
 		cmocka_unit_test(test_a_full_disk_at_every_write),
+		cmocka_unit_test(test_no_session_without_a_slot),
 	};
 
 	return cmocka_run_group_tests_name("fault_disk", tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include "recorder/head.h"
 #include "recorder/journal.h"
 #include "recorder/mlog.h"
+#include "recorder/seskey.h"
 #include "recorder/sess.h"
 #include "recorder/tree.h"
 
@@ -41,19 +42,29 @@ as_header(const uint8_t *data, size_t size)
 static void
 as_block(const uint8_t *data, size_t size)
 {
+	static const uint8_t key[CRYPT_KEY_LEN];
 	struct block_codec_ctx *c = block_codec_new();
-	struct buf *out = buf_new(BLOCK_RAW_MAX);
-	uint8_t salt[BLOCK_SALT_LEN];
-	size_t raw_len;
+	struct buf *out = buf_new(BLOCK_RAW_MAX), *stored = buf_new(BLOCK_STORED_MAX);
+	struct block_hdr h = { .block = 0 };
+	uint8_t salt[BLOCK_SALT_LEN] = { 0 };
 
-	must(c != NULL && out != NULL);
+	must(c != NULL && out != NULL && stored != NULL);
 	if (size >= 2) {
-		raw_len = (size_t)data[0] << 8 | data[1];
-		if (block_unseal(c, data + 2, size - 2, raw_len, salt, out) == 0)
-			must(buf_len(out) == raw_len);
-		else
-			must(buf_len(out) == 0);
+		h.raw_len = (uint32_t)data[0] << 8 | data[1];
+		if (block_unseal(c, key, &h, data + 2, size - 2, salt, out) == 0)
+			must(buf_len(out) == h.raw_len);
+		/* Behind the envelope: whatever was packed. */
+		buf_reset(out);
+		if (size - 2 <= BLOCK_RAW_MAX) {
+			must(block_seal(c, key, h.sid, 0, salt, data + 2, size - 2, stored) == 0);
+			h.raw_len = (uint32_t)size - 2;
+			must(block_unseal(c, key, &h, buf_ptr(stored), buf_len(stored), salt, out) ==
+			     0);
+			must(buf_len(out) == size - 2 &&
+			     memcmp(buf_ptr(out), data + 2, size - 2) == 0);
+		}
 	}
+	buf_free(stored);
 	buf_free(out);
 	block_codec_free(c);
 }
@@ -70,7 +81,7 @@ as_journal(const uint8_t *data, size_t size)
 	if ((r = journal_get_start(b, &wall)) == 0)
 		must(journal_put_start(again, wall) == 0);
 	while (r == 0 && (r = journal_get_fragment(b, &f)) == 0) {
-		must(f.off + f.len <= BLOCK_RAW_MAX);
+		must(f.off + f.len - FRAGMENT_EXTRA(f.flags) <= BLOCK_RAW_MAX);
 		must(journal_put_fragment(again, &f) == 0);
 	}
 	must(memcmp(buf_ptr(again), data, buf_len(again)) == 0);
@@ -102,6 +113,7 @@ as_leaf(const uint8_t *data, size_t size)
 static void
 as_session(const uint8_t *data, size_t size)
 {
+	static const uint8_t key[CRYPT_KEY_LEN];
 	char text[300];
 	struct sess s;
 
@@ -113,7 +125,25 @@ as_session(const uint8_t *data, size_t size)
 		     sizeof(text));
 	for (uint32_t i = 0; i < s.n_channels; i++)
 		must(s.channels[i].kind != NULL && s.channels[i].command != NULL);
+	must(sess_open_private(&s, key) != 0 || s.private_len == 0);
 	sess_done(&s);
+}
+
+static void
+as_key(const uint8_t *data, size_t size)
+{
+	struct buf *again = buf_new(size + 1);
+	uint8_t key[CRYPT_KEY_LEN] = { 0 };
+	struct seskey k;
+
+	must(again != NULL);
+	if (seskey_parse(data, size, &k) == 0) {
+		must(seskey_put(again, &k) == 0);
+		must(buf_len(again) == size && memcmp(buf_ptr(again), data, size) == 0);
+		must(seskey_open(&k, key, key, key) != 0);
+		seskey_done(&k);
+	}
+	buf_free(again);
 }
 
 static void
@@ -136,7 +166,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const as[])(const uint8_t *data, size_t size) = { as_header, as_block,
-		as_journal, as_head, as_leaf, as_session, as_range };
+		as_journal, as_head, as_leaf, as_session, as_range, as_key };
 
 	if (size > 0)
 		as[data[0] % (sizeof(as) / sizeof(as[0]))](data + 1, size - 1);

@@ -1,5 +1,5 @@
 /*
- * bastion-feed DIR: makes a store as the recorder would, from a script on standard input, with a clock of its own, so that
+ * bastion-feed DIR [AUDITOR-LINE ...]: makes a store as the recorder would, from a script on standard input, with a clock of its own, so that
  * everything that reads stores can be tested without a bastion. Not installed. DIR/recorder.pub gets the public key.
  *
  *   open IDENTITY LOGIN HOST    begin a session        begin|shell|eof|close CHANNEL
@@ -8,7 +8,7 @@
  *   fill CHANNEL N              N bytes of output      exit CHANNEL STATUS           signal CHANNEL NAME
  *   deny CHANNEL NAME           policy said no         end                           end the session
  *   audit JSON                  an audit event         crash                         stop in its middle
- * The session's id is printed at open. What is open at the end of the script stays open.
+ * With lines of auditors (auditor.h) all sessions are sealed to them. The session's id is printed at open. What is open at the end of the script stays open.
  */
 #include "config.h"
 
@@ -35,6 +35,7 @@ static uint64_t feed_now = 1767323045000000006ull; /* 2026-01-02T03:04:05Z; both
 struct feed {
 	char store[PATH_MAX];
 	struct signer signer;
+	struct auditors auditors;
 	struct chain *chain;
 	struct session *session;
 	unsigned line;
@@ -355,6 +356,7 @@ feed_open(struct feed *f)
 	struct chain_conf conf = {
 		.store = { .dir = f->store, .map_size = 1u << 30, .durability = STORE_PROCESS },
 		.signer = &f->signer,
+		.auditors = &f->auditors,
 		.origin = "bastiond/test"
 	};
 
@@ -423,11 +425,17 @@ main(int argc, char **argv)
 	struct feed f = { .line = 0 };
 	char path[PATH_MAX];
 
-	if (argc != 2) {
-		fputs("usage: bastion-feed DIR <SCRIPT\n", stderr);
+	if (argc < 2) {
+		fputs("usage: bastion-feed DIR [AUDITOR-LINE ...] <SCRIPT\n", stderr);
 		return 2;
 	}
 	feed_must(&f, "start", secret_init() != 0 ? ERR_CRYPTO : hash_init());
+	for (int i = 2; i < argc; i++) {
+		struct auditor a;
+
+		feed_must(&f, argv[i], auditor_parse(argv[i], &a));
+		feed_must(&f, argv[i], auditors_add(&f.auditors, &a));
+	}
 	clock_override(feed_clock, feed_clock);
 	(void)mkdir(argv[1], 0700);
 	feed_must(&f, "path", str_format(f.store, sizeof(f.store), "%s/recorder", argv[1]));

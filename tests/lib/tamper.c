@@ -17,9 +17,11 @@
 
 #include "lib/file.h"
 #include "lib/hash.h"
+#include "lib/secret.h"
 #include "lib/str.h"
 #include "recorder/block.h"
 #include "recorder/event.h"
+#include "recorder/seskey.h"
 #include "recorder/sess.h"
 #include "recorder/store_write.h"
 
@@ -146,26 +148,39 @@ tamper_swap_events(const struct buf *raw, const struct block_hdr *hdr, struct bu
 }
 
 static int
-tamper_store_block(struct tamper *t, struct block_hdr *hdr, const uint8_t *salt,
-    const struct buf *raw, struct block_codec_ctx *codec)
+tamper_store_block(struct tamper *t, struct block_hdr *hdr, const struct buf *stored)
 {
-	struct buf *stored = buf_new(BLOCK_STORED_MAX * 2);
 	uint8_t key[BLOCK_KEY_LEN], head[BLOCK_HDR_LEN];
-	int r = -ENOMEM;
+	int r;
 
 	block_key(t->sid, hdr->block, key);
-	/* What can be computed without the key is made to fit. */
-	hdr->raw_len = (uint32_t)buf_len(raw);
-	block_content(salt, buf_ptr(raw), buf_len(raw), hdr->content);
+	hash_sha256(buf_ptr(stored), buf_len(stored), hdr->stored);
 	block_hdr_encode(hdr, head);
-	if (stored != NULL &&
-	    (r = block_seal(codec, salt, buf_ptr(raw), buf_len(raw), stored)) == 0 &&
-	    (r = store_begin(t->store)) == 0 &&
+	if ((r = store_begin(t->store)) == 0 &&
 	    (r = store_del_pieces(t->store, STORE_BLK, key, sizeof(key))) == 0 &&
 	    (r = store_put_pieces(t->store, STORE_BLK, key, sizeof(key), buf_ptr(stored),
 		 buf_len(stored), false)) == 0 &&
 	    (r = store_put(t->store, STORE_HDR, key, sizeof(key), head, sizeof(head))) == 0)
 		r = store_commit(t->store);
+	return r;
+}
+
+/* raw: the events of the block, made into other ones. With session.keys all but the signature can be made to fit. */
+static int
+tamper_seal_again(struct tamper *t, struct block_codec_ctx *codec, const uint8_t *key,
+    struct block_hdr *hdr, const uint8_t *salt, const struct buf *raw)
+{
+	struct buf *stored = buf_new(BLOCK_STORED_MAX);
+	int r = -ENOMEM;
+
+	if (stored == NULL)
+		return r;
+	hdr->raw_len = (uint32_t)buf_len(raw);
+	block_content(salt, buf_ptr(raw), buf_len(raw), hdr->content);
+	r = block_seal(
+	    codec, key, t->sid, hdr->block, salt, buf_ptr(raw), buf_len(raw), stored);
+	if (r == 0)
+		r = tamper_store_block(t, hdr, stored);
 	buf_free(stored);
 	return r;
 }
@@ -175,15 +190,16 @@ tamper_swap(struct tamper *t)
 {
 	struct block_codec_ctx *codec = block_codec_new();
 	struct buf *raw = buf_new(BLOCK_RAW_MAX), *swapped = buf_new(BLOCK_RAW_MAX + 64);
-	uint8_t salt[BLOCK_SALT_LEN];
+	uint8_t salt[BLOCK_SALT_LEN], key[CRYPT_KEY_LEN];
 	struct block_hdr hdr;
 	int r = -ENOMEM;
 
 	if (codec != NULL && raw != NULL && swapped != NULL &&
+	    (r = seskey_get(t->snap, t->sid, key)) == 0 &&
 	    (r = block_get_hdr(t->snap, t->sid, 0, &hdr)) == 0 &&
-	    (r = block_get_raw(t->snap, codec, &hdr, raw, salt)) == 0 &&
+	    (r = block_get_raw(t->snap, codec, key, &hdr, raw, salt)) == 0 &&
 	    (r = tamper_swap_events(raw, &hdr, swapped)) == 0)
-		r = tamper_store_block(t, &hdr, salt, swapped, codec);
+		r = tamper_seal_again(t, codec, key, &hdr, salt, swapped);
 	buf_free(raw);
 	buf_free(swapped);
 	block_codec_free(codec);
@@ -236,7 +252,7 @@ main(int argc, char **argv)
 	struct store_conf conf = { .dir = t.dir, .durability = STORE_STRICT };
 	int r = ERR_NOT_FOUND;
 
-	if (argc != 4 || hash_init() != 0) {
+	if (argc != 4 || hash_init() != 0 || secret_init() != 0) {
 		fputs("usage: bastion-tamper flip|cut|swap|remove DIR SESSION|last\n", stderr);
 		return 2;
 	}

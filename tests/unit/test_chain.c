@@ -10,6 +10,7 @@
 #include "lib/file.h"
 #include "recorder/block.h"
 #include "recorder/journal.h"
+#include "recorder/seskey.h"
 #include "recorder/mlog.h"
 #include "recorder/recording.h"
 #include "recorder/sess.h"
@@ -319,12 +320,30 @@ test_every_commit_survives_a_crash(void **state)
 }
 
 /* What was changed while the recorder was down must not get a signature. */
+/* One bit of a first fragment's last event, sealed again in space. */
+static void
+change_fragment(struct store *store, const uint8_t *sid, struct fragment *f, uint8_t space[300])
+{
+	struct crypt_place place = { CRYPT_JOURNAL, f->block, f->off };
+	uint8_t key[CRYPT_KEY_LEN], hash[HASH_LEN];
+	size_t len = f->len - CRYPT_TAG_LEN;
+
+	assert_int_equal(seskey_get(store_pending(store), sid, key), 0);
+	assert_int_equal(crypt_open(key, sid, place, f->data, f->len, space), 0);
+	space[len - 1] ^= 1;
+	hash_sha256(space, len, f->content);
+	crypt_seal(key, sid, place, space, len);
+	hash_sha256(space, f->len, hash);
+	memcpy(f->check, hash, JOURNAL_CHECK_LEN);
+	f->data = space;
+}
+
 static void
 test_recovery_does_not_sign_what_was_changed(void **state)
 {
 	struct rig *rig = *state;
 	struct session *s = rig_session(rig);
-	uint8_t key[JOURNAL_KEY_LEN + 2] = { 0 }, sid[REC_SID_LEN];
+	uint8_t key[JOURNAL_KEY_LEN + 2] = { 0 }, sid[REC_SID_LEN], data[300];
 	struct buf *record = buf_new(4096), *changed = buf_new(4096);
 	struct store *store;
 	struct fragment f;
@@ -335,18 +354,13 @@ test_recovery_does_not_sign_what_was_changed(void **state)
 	assert_int_equal(chain_commit(rig->chain, true), 0);
 	rig_close(rig);
 
-	/* As well as it can be done without the key: content hash made anew. */
+	/* As well as it can be done without the signing key: all hashes made anew. */
 	store = rig_touch(rig);
 	key[7] = 1;
 	assert_int_equal(store_get_pieces(store_pending(store), STORE_JOURNAL, key, 8, record), 0);
 	assert_int_equal(journal_get_start(record, &wall), 0);
 	assert_int_equal(journal_get_fragment(record, &f), 0);
-	uint8_t data[200];
-
-	memcpy(data, f.data, f.len);
-	data[f.len - 1] ^= 1;
-	f.data = data;
-	block_content(f.salt, data, f.len, f.content);
+	change_fragment(store, sid, &f, data);
 	assert_int_equal(journal_put_start(changed, wall), 0);
 	assert_int_equal(journal_put_fragment(changed, &f), 0);
 	assert_int_equal(store_put_pieces(store, STORE_JOURNAL, key, 8, buf_ptr(changed),

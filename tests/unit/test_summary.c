@@ -243,6 +243,8 @@ test_content_that_was_replaced_counts_as_data(void **state)
 	assert_int_equal(sum.channels[0].bytes_out, 65538);
 }
 
+static const uint8_t session_secret[CRYPT_KEY_LEN] = "the key of a session, 32 bytes .";
+
 static struct buf *
 make_record(bool ended)
 {
@@ -270,7 +272,7 @@ make_record(bool ended)
 
 	assert_int_equal(head_sign(&digest, secret, s.digest), 0);
 	assert_int_equal(sess_put_opening(opening, &s, salt), 0);
-	assert_int_equal(sess_put_end(end, &s, salt), 0);
+	assert_int_equal(sess_put_end(end, &s, salt, session_secret), 0);
 	assert_int_equal(sess_put_record(record, opening, 5, ended ? end : NULL, 8), 0);
 	buf_free(opening);
 	buf_free(end);
@@ -290,9 +292,7 @@ test_a_record_comes_back(void **state)
 	add_file(2, 4);
 	record = make_record(true);
 	assert_int_equal(sess_parse(buf_ptr(record), buf_len(record), &s), 0);
-	assert_int_equal(s.n_files, 2);
 	assert_int_equal(s.files_total, 2);
-	assert_string_equal(s.files[1], "xxxx");
 	assert_int_equal(s.state, SESS_CLOSED);
 	assert_int_equal(s.opened_wall_ns, 11);
 	assert_int_equal(s.closed_wall_ns, 12);
@@ -301,6 +301,25 @@ test_a_record_comes_back(void **state)
 	assert_string_equal(s.end_by, "bob");
 	assert_int_equal(s.n_events, 4);
 	assert_int_equal(s.n_channels, 1);
+	assert_string_equal(s.channels[0].kind, "exec");
+	/* What was named needs the key. */
+	assert_null(memmem(buf_ptr(record), buf_len(record), "xxxx", 4));
+	assert_int_equal(s.n_files, 0);
+	assert_string_equal(s.channels[0].command, "");
+	assert_int_equal(s.closed_to_us, ERR_SEALED);
+	assert_int_equal(sess_open_private(&s, (const uint8_t *)"another key of thirty-two bytes.."),
+	    ERR_CHAIN);
+	assert_int_equal(s.closed_to_us, ERR_SEALED);
+	s.sid[0] ^= 1;
+	assert_int_equal(sess_open_private(&s, session_secret), ERR_CHAIN);
+	s.sid[0] ^= 1;
+	s.private[s.private_len / 2] ^= 1;
+	assert_int_equal(sess_open_private(&s, session_secret), ERR_CHAIN);
+	s.private[s.private_len / 2] ^= 1;
+	assert_int_equal(sess_open_private(&s, session_secret), 0);
+	assert_int_equal(s.closed_to_us, 0);
+	assert_int_equal(s.n_files, 2);
+	assert_string_equal(s.files[1], "xxxx");
 	assert_string_equal(s.channels[0].command, "id");
 	sess_done(&s);
 	buf_free(record);

@@ -15,6 +15,7 @@
 
 #include "lib/buf.h"
 #include "recorder/block.h"
+#include "recorder/seskey.h"
 #include "recorder/head.h"
 #include "recorder/journal.h"
 #include "recorder/mlog.h"
@@ -280,14 +281,15 @@ swap_events(struct rig *rig, const uint8_t *sid)
 	struct buf *raw = buf_new(BLOCK_RAW_MAX), *swapped = buf_new(BLOCK_RAW_MAX),
 		   *stored = buf_new(BLOCK_STORED_MAX);
 	struct store *store = rig_touch(rig);
-	uint8_t salt[BLOCK_SALT_LEN], key[BLOCK_KEY_LEN];
+	uint8_t salt[BLOCK_SALT_LEN], key[BLOCK_KEY_LEN], own[CRYPT_KEY_LEN];
 	struct event_reader reader;
 	struct block_hdr hdr;
 	struct event ev;
 	size_t cut[4];
 
+	assert_int_equal(seskey_get(store_pending(store), sid, own), 0);
 	assert_int_equal(block_get_hdr(store_pending(store), sid, 0, &hdr), 0);
-	assert_int_equal(block_get_raw(store_pending(store), codec, &hdr, raw, salt), 0);
+	assert_int_equal(block_get_raw(store_pending(store), codec, own, &hdr, raw, salt), 0);
 	event_reader_init(&reader, buf_ptr(raw), buf_len(raw), 1, 0);
 	for (int i = 0; i < 4; i++) {
 		cut[i] = reader.off;
@@ -297,7 +299,8 @@ swap_events(struct rig *rig, const uint8_t *sid)
 	assert_int_equal(buf_put(swapped, buf_ptr(raw) + cut[2], cut[3] - cut[2]), 0);
 	assert_int_equal(buf_put(swapped, buf_ptr(raw) + cut[1], cut[2] - cut[1]), 0);
 	assert_int_equal(buf_put(swapped, buf_ptr(raw) + cut[3], buf_len(raw) - cut[3]), 0);
-	assert_int_equal(block_seal(codec, salt, buf_ptr(swapped), buf_len(swapped), stored), 0);
+	assert_int_equal(
+	    block_seal(codec, own, sid, 0, salt, buf_ptr(swapped), buf_len(swapped), stored), 0);
 	block_key(sid, 0, key);
 	assert_int_equal(store_del_pieces(store, STORE_BLK, key, sizeof(key)), 0);
 	assert_int_equal(store_put_pieces(store, STORE_BLK, key, sizeof(key), buf_ptr(stored),

@@ -1,0 +1,282 @@
+/* Key records, and the way from one to the key. */
+#include "config.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "recorder/seskey.h"
+#include "recorder/store_keys.h"
+
+#define RECORD_VERSION 1u
+
+void
+seskey_done(struct seskey *k)
+{
+	sodium_memzero(k, sizeof(*k));
+}
+
+static int
+get_sealed(struct buf *b, struct seskey *k)
+{
+	uint8_t n;
+	int r;
+
+	if ((r = buf_get_u8(b, &n)) != 0)
+		return r;
+	if (n == 0 || n > AUDITORS_MAX)
+		return ERR_FORMAT;
+	for (size_t i = 0; i < n; i++) {
+		struct auditor a;
+
+		if ((r = buf_get(b, a.key, sizeof(a.key))) != 0 ||
+		    (r = buf_get_cstr(b, a.name, sizeof(a.name))) != 0 ||
+		    (r = auditor_check_name(a.name)) != 0 ||
+		    (r = buf_get(b, k->sealed[i], SESKEY_SECRET_SEALED)) != 0)
+			return r;
+		if (auditors_add(&k->to, &a) != 0)
+			return ERR_FORMAT;
+	}
+	return 0;
+}
+
+static int
+get_record(struct buf *b, struct seskey *k)
+{
+	uint8_t version, kind, half_is;
+	int r;
+
+	if ((r = buf_get_u8(b, &version)) != 0)
+		return r;
+	if (version != RECORD_VERSION)
+		return ERR_VERSION;
+	if ((r = buf_get_u8(b, &kind)) != 0 || (r = buf_get_u8(b, &half_is)) != 0)
+		return r;
+	if (kind < SESKEY_CLEAR || kind > SESKEY_ERASED || half_is < SESKEY_SLOT ||
+	    half_is > SESKEY_HERE || (kind == SESKEY_ERASED && half_is == SESKEY_HERE))
+		return ERR_FORMAT;
+	k->kind = (enum seskey_kind)kind;
+	k->half_is = (enum seskey_half)half_is;
+	r = half_is == SESKEY_SLOT ? buf_get_u64(b, &k->slot)
+				   : buf_get(b, k->half, sizeof(k->half));
+	if (r != 0 || (r = buf_get(b, k->check, sizeof(k->check))) != 0)
+		return r;
+	if (kind == SESKEY_CLEAR)
+		r = buf_get(b, k->secret, sizeof(k->secret));
+	else if (kind == SESKEY_SEALED)
+		r = get_sealed(b, k);
+	return r != 0 ? r : buf_end(b);
+}
+
+int
+seskey_parse(const uint8_t *data, size_t len, struct seskey *ret_k)
+{
+	struct buf *b = buf_view(data, len);
+	struct seskey k = { .slot = 0 };
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = get_record(b, &k)) == 0)
+		*ret_k = k;
+	seskey_done(&k);
+	buf_free(b);
+	return r;
+}
+
+static int
+put_sealed(struct buf *b, const struct seskey *k)
+{
+	int r = buf_put_u8(b, (uint8_t)k->to.n);
+
+	for (size_t i = 0; r == 0 && i < k->to.n; i++)
+		if ((r = buf_put(b, k->to.a[i].key, AUDITOR_KEY_LEN)) == 0 &&
+		    (r = buf_put_cstr(b, k->to.a[i].name)) == 0)
+			r = buf_put(b, k->sealed[i], SESKEY_SECRET_SEALED);
+	return r;
+}
+
+int
+seskey_put(struct buf *b, const struct seskey *k)
+{
+	int r;
+
+	if ((r = buf_put_u8(b, RECORD_VERSION)) != 0 ||
+	    (r = buf_put_u8(b, (uint8_t)k->kind)) != 0 ||
+	    (r = buf_put_u8(b, (uint8_t)k->half_is)) != 0)
+		return r;
+	r = k->half_is == SESKEY_SLOT ? buf_put_u64(b, k->slot)
+				      : buf_put(b, k->half, sizeof(k->half));
+	if (r != 0 || (r = buf_put(b, k->check, sizeof(k->check))) != 0)
+		return r;
+	if (k->kind == SESKEY_CLEAR)
+		return buf_put(b, k->secret, sizeof(k->secret));
+	return k->kind == SESKEY_SEALED ? put_sealed(b, k) : 0;
+}
+
+int
+seskey_make(struct seskey *ret_k, const uint8_t sid[REC_SID_LEN], uint64_t slot,
+    const uint8_t half[CRYPT_KEY_LEN], const struct auditors *to, uint8_t ret_key[CRYPT_KEY_LEN])
+{
+	struct seskey *k = ret_k;
+	int r;
+
+	*k = (struct seskey){ .kind = to->n > 0 ? SESKEY_SEALED : SESKEY_CLEAR,
+		.half_is = SESKEY_SLOT,
+		.slot = slot,
+		.to = *to };
+	randombytes_buf(k->secret, sizeof(k->secret));
+	if ((r = crypt_derive(sid, half, k->secret, ret_key)) != 0)
+		return r;
+	crypt_check(ret_key, k->check);
+	for (size_t i = 0; i < to->n; i++)
+		if (crypto_box_seal(
+			k->sealed[i], k->secret, sizeof(k->secret), to->a[i].key) != 0)
+			return ERR_CRYPTO;
+	if (k->kind == SESKEY_SEALED)
+		sodium_memzero(k->secret, sizeof(k->secret));
+	return 0;
+}
+
+/* The secret that is sealed to the owner of an auditor's secret key. */
+static int
+open_sealed(const struct seskey *k, const uint8_t *own, uint8_t ret_secret[CRYPT_KEY_LEN])
+{
+	uint8_t public[AUDITOR_KEY_LEN];
+
+	if (own == NULL || crypto_scalarmult_base(public, own) != 0)
+		return ERR_SEALED;
+	for (size_t i = 0; i < k->to.n; i++)
+		if (memcmp(k->to.a[i].key, public, sizeof(public)) == 0)
+			return crypto_box_seal_open(ret_secret, k->sealed[i],
+				   SESKEY_SECRET_SEALED, public, own) == 0
+				   ? 0
+				   : ERR_CHAIN;
+	return ERR_SEALED;
+}
+
+/* Whether this is the key that the record was made with. */
+static bool
+is_key(const struct seskey *k, const uint8_t key[CRYPT_KEY_LEN])
+{
+	uint8_t check[CRYPT_CHECK_LEN];
+
+	crypt_check(key, check);
+	return sodium_memcmp(check, k->check, sizeof(check)) == 0;
+}
+
+int
+seskey_open(const struct seskey *k, const uint8_t sid[REC_SID_LEN], const uint8_t *secret,
+    uint8_t ret_key[CRYPT_KEY_LEN])
+{
+	uint8_t value[CRYPT_KEY_LEN], key[CRYPT_KEY_LEN];
+	int r = 0;
+
+	if (k->kind == SESKEY_ERASED)
+		return ERR_ERASED;
+	if (k->half_is != SESKEY_HERE)
+		return ERR_ORDER;
+	if (k->kind == SESKEY_CLEAR)
+		memcpy(value, k->secret, sizeof(value));
+	else
+		r = open_sealed(k, secret, value);
+	if (r == 0 && (r = crypt_derive(sid, k->half, value, key)) == 0)
+		r = is_key(k, key) ? 0 : ERR_CHAIN;
+	if (r == 0)
+		memcpy(ret_key, key, sizeof(key));
+	sodium_memzero(value, sizeof(value));
+	sodium_memzero(key, sizeof(key));
+	return r;
+}
+
+int
+seskey_find(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct seskey *ret_k)
+{
+	const uint8_t *data;
+	size_t len;
+	int r;
+
+	if ((r = store_get(snap, STORE_KEY, sid, REC_SID_LEN, &data, &len)) != 0)
+		return r;
+	return seskey_parse(data, len, ret_k);
+}
+
+/* Opened once, and again while it is not there: a copy may still be under way. */
+static int
+open_slots(struct store_snap *snap, struct store_keys *keys)
+{
+	const uint8_t *uuid;
+	size_t len;
+	int r;
+
+	if (keys->dir == NULL)
+		return -ENOENT;
+	r = store_get(snap, STORE_META, STORE_META_UUID, strlen(STORE_META_UUID), &uuid, &len);
+	if (r != 0)
+		return r;
+	return len != SLOTS_UUID_LEN ? ERR_FORMAT : slots_open_read(keys->dir, uuid, &keys->slots);
+}
+
+int
+seskey_fetch(struct store_snap *snap, struct seskey *k)
+{
+	struct store_keys *keys = store_snap_keys(snap);
+	int r = 0;
+
+	if (k->half_is == SESKEY_HERE)
+		return 0;
+	if (keys->slots == NULL)
+		r = open_slots(snap, keys);
+	if (r == 0)
+		r = slots_read(keys->slots, k->slot, k->half);
+	if (r == 0)
+		k->half_is = SESKEY_HERE;
+	if (r == 0 || r == ERR_ERASED || r == -ENOMEM)
+		return r;
+	keys->slots_err = r;
+	return ERR_KEYS;
+}
+
+/* The key of a session that runs, when the record is that session's. */
+static bool
+take_live(const struct store_keys *keys, const struct seskey *k, uint8_t ret_key[CRYPT_KEY_LEN])
+{
+	if (keys->live == NULL || k->kind != SESKEY_SEALED || !is_key(k, secret_cptr(keys->live)))
+		return false;
+	memcpy(ret_key, secret_cptr(keys->live), CRYPT_KEY_LEN);
+	return true;
+}
+
+int
+seskey_get(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], uint8_t ret_key[CRYPT_KEY_LEN])
+{
+	const struct store_keys *keys = store_snap_keys(snap);
+	struct seskey k;
+	int r;
+
+	if ((r = seskey_find(snap, sid, &k)) != 0)
+		return r;
+	if (k.kind == SESKEY_ERASED)
+		r = ERR_ERASED;
+	else if (k.kind == SESKEY_SEALED && keys->auditor == NULL)
+		r = take_live(keys, &k, ret_key) ? 0 : ERR_SEALED;
+	else if ((r = seskey_fetch(snap, &k)) == 0)
+		r = seskey_open(&k, sid,
+		    keys->auditor != NULL ? secret_cptr(keys->auditor) : NULL, ret_key);
+	seskey_done(&k);
+	return r;
+}
+
+int
+seskey_portable(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct buf *out)
+{
+	struct seskey k;
+	int r;
+
+	if ((r = seskey_find(snap, sid, &k)) != 0)
+		return r;
+	if (k.kind == SESKEY_ERASED || (r = seskey_fetch(snap, &k)) == 0)
+		r = seskey_put(out, &k);
+	seskey_done(&k);
+	return r;
+}
