@@ -12,21 +12,28 @@
 #include "bastionctl/export.h"
 #include "bastionctl/export_bundle.h"
 #include "bastionctl/export_file.h"
+#include "bastionctl/export_proof.h"
 #include "bastionctl/rd.h"
 #include "bastionctl/view.h"
 #include "lib/hash.h"
 #include "lib/num.h"
 
-/* Spelled in the contract, made by a later version. */
-static const char *const export_later[] = { "asciicast-v3", "html" };
-
 struct export_wish {
 	const struct export_format *format;
 	uint32_t channel; /* 0: not given */
 	enum frame_stream stream;
-	uint32_t number;  /* of the file operation that is wanted; 0: a format is */
-	const char *file; /* NULL: stdout */
+	uint32_t number;	   /* of the file operation that is wanted; 0: a format is */
+	const char *file;	   /* NULL: stdout */
+	struct page_player player; /* of a page; owned */
+	struct export_proof proof; /* the same; owned */
 };
+
+static void
+export_wish_done(struct export_wish *w)
+{
+	page_player_done(&w->player);
+	export_proof_done(&w->proof);
+}
 
 static int
 export_wish_format(const char *name, struct export_wish *w)
@@ -34,15 +41,11 @@ export_wish_format(const char *name, struct export_wish *w)
 	char names[128];
 
 	if (name == NULL)
-		return cmd_fail(
-		    CMD_USAGE, "--format is needed: one of %s", export_names(names, sizeof(names)));
-	for (size_t i = 0; i < sizeof(export_later) / sizeof(export_later[0]); i++)
-		if (strcmp(export_later[i], name) == 0)
-			return cmd_fail(CMD_USAGE, "--format %s is not in this version: one of %s",
-			    name, export_names(names, sizeof(names)));
+		return cmd_fail(CMD_USAGE, "--format is needed: one of %s bundle",
+		    export_names(names, sizeof(names)));
 	w->format = export_find(name);
 	if (w->format == NULL)
-		return cmd_fail(CMD_USAGE, "--format %s: no such format: one of %s", name,
+		return cmd_fail(CMD_USAGE, "--format %s: no such format: one of %s bundle", name,
 		    export_names(names, sizeof(names)));
 	return CMD_YES;
 }
@@ -71,13 +74,27 @@ export_wish_file(const struct cmd_ctx *c, struct export_wish *w)
 	return CMD_YES;
 }
 
+/* What a page is made with; read before the sandbox closes. */
+static int
+export_wish_page(const struct cmd_ctx *c, struct export_wish *w)
+{
+	const char *dir = cmd_opt(c, "--player");
+
+	if (!w->format->page && dir != NULL)
+		return cmd_fail(CMD_USAGE, "--player is for --format html");
+	if (!w->format->page)
+		return CMD_YES;
+	if (hash_init() != 0)
+		return cmd_fail(CMD_UNSURE, "SHA-256 is not there: check the OpenSSL installation");
+	return page_player_load(dir, &w->player);
+}
+
 static int
 export_wish_init(const struct cmd_ctx *c, struct export_wish *w)
 {
 	const char *channel = cmd_opt(c, "--channel"), *stream = cmd_opt(c, "--stream");
 	int r;
 
-	memset(w, 0, sizeof(*w));
 	if (cmd_opt(c, "--file") != NULL)
 		return export_wish_file(c, w);
 	if ((r = export_wish_format(cmd_opt(c, "--format"), w)) != CMD_YES)
@@ -97,7 +114,7 @@ export_wish_init(const struct cmd_ctx *c, struct export_wish *w)
 		    "--format %s is not for a terminal, on which recorded bytes can act: use -o "
 		    "FILE or a pipe",
 		    w->format->name);
-	return CMD_YES;
+	return export_wish_page(c, w);
 }
 
 /* Open FILE anew, readable by its owner only. */
@@ -180,6 +197,7 @@ export_copy(struct rd *rd, struct export *x, int *ret_write)
 static int
 export_session(struct rd *rd, const struct json_node *session, struct export_wish *w, FILE *out)
 {
+	struct export_page page = { &w->player, w->proof.text, w->proof.proven };
 	bool named = w->channel != 0;
 	struct export_view view;
 	struct export x;
@@ -192,7 +210,8 @@ export_session(struct rd *rd, const struct json_node *session, struct export_wis
 	if (w->channel == 0 && w->format->one_channel &&
 	    (code = export_choose(session, w)) != CMD_YES)
 		return code;
-	view = (struct export_view){ session, w->channel, w->stream };
+	view =
+	    (struct export_view){ session, w->channel, w->stream, w->format->page ? &page : NULL };
 	if ((e = export_begin(&x, w->format, out, &view)) != 0)
 		return cmd_fail(CMD_UNSURE, "the export is not written: %s", err_str(e));
 	r = export_copy(rd, &x, &e);
@@ -222,43 +241,59 @@ export_take(struct rd *rd, struct export_wish *w, FILE *out)
 	/* --file asks for no format. */
 	if (code == CMD_YES && w->format == NULL)
 		return export_file(rd, w->number, out);
+	if (code == CMD_YES)
+		export_proof_take(&w->proof, json_str(json_get(session, "id"), ""));
 	return code == CMD_YES ? export_session(rd, session, w, out) : code;
+}
+
+static int
+export_open_session(struct cmd_ctx *c, const char *id, struct export_wish *w,
+    struct rd_place *place, struct rd **rd)
+{
+	const char *ask[] = { "events", id, NULL };
+	int code = rd_find(c, place);
+
+	if (code == CMD_YES && w->format != NULL && w->format->page)
+		code = export_proof_ask(c, place, id, &w->proof);
+	return code == CMD_YES ? rd_open(c, place, RD_CONTENT, ask, rd) : code;
 }
 
 static int
 export_run(struct cmd_ctx *c, int n_args, const char *const *args)
 {
-	const char *ask[] = { "events", rd_session(c, n_args, args), NULL };
-	const char *format = cmd_opt(c, "--format");
-	struct export_wish w;
+	const char *id = rd_session(c, n_args, args), *format = cmd_opt(c, "--format");
+	struct export_wish w = { 0 };
 	struct rd_place place;
 	struct rd *rd = NULL;
 	FILE *out = stdout;
 	int code;
 
-	if (ask[1] == NULL)
+	if (id == NULL)
 		return CMD_USAGE;
 	if (format != NULL && strcmp(format, "bundle") == 0)
-		return export_bundle(c, ask[1]);
-	if ((code = export_wish_init(c, &w)) != CMD_YES || (code = rd_find(c, &place)) != CMD_YES ||
-	    (code = rd_open(c, &place, RD_CONTENT, ask, &rd)) != CMD_YES)
-		return code;
+		return export_bundle(c, id);
+	if ((code = export_wish_init(c, &w)) != CMD_YES ||
+	    (code = export_open_session(c, id, &w, &place, &rd)) != CMD_YES)
+		goto out;
 	if (w.file != NULL && strcmp(w.file, "-") != 0)
 		code = export_open(w.file, &out);
 	if (code == CMD_YES && (code = view_close_sandbox()) == CMD_YES)
 		code = export_take(rd, &w, out);
-	rd_close(rd);
 	if (out != stdout && out != NULL && fclose(out) != 0 && code == CMD_YES)
 		code = cmd_fail(
 		    CMD_UNSURE, "%s: %s: the export is not complete", w.file, strerror(errno));
+out:
+	rd_close(rd);
+	export_wish_done(&w);
 	return code;
 }
 
 static const struct cmd_opt export_opts[] = {
-	{ "--format", 0, "FORMAT", "asciicast-v2, text, raw, json or bundle" },
+	{ "--format", 0, "FORMAT", "asciicast-v2, asciicast-v3, html, text, raw, json or bundle" },
 	{ "--channel", 0, "N", "only this channel" },
 	{ "--stream", 0, "STREAM", "only in, out or err" },
 	{ "--file", 0, "N", "the content of file N instead, where it was kept" },
+	{ "--player", 0, "DIR", "where the player for html is (see contrib/get-player)" },
 	{ "--output", 'o', "FILE", "write to FILE instead of standard output" },
 	RD_OPT_STORE,
 	{ NULL, 0, NULL, NULL },

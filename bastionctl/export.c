@@ -10,8 +10,8 @@
 
 #define EXPORT_SCRATCH_MAX (EVENT_DATA_MAX * EXPORT_JSON_GROWTH)
 
-static const struct export_format *const export_formats[] = { &export_asciicast_v2, &export_json,
-	&export_raw, &export_text };
+static const struct export_format *const export_formats[] = { &export_asciicast_v2,
+	&export_asciicast_v3, &export_html, &export_json, &export_raw, &export_text };
 #define EXPORT_FORMATS (sizeof(export_formats) / sizeof(export_formats[0]))
 
 const struct export_format *

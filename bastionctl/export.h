@@ -11,17 +11,26 @@
 #include <stdio.h>
 
 #include "bastionctl/frame.h"
+#include "bastionctl/page_player.h"
 #include "bastionctl/utf8.h"
 #include "lib/buf.h"
 #include "lib/err.h"
 #include "lib/json.h"
 #include "recorder/event.h"
 
+/* What a page needs besides a session. */
+struct export_page {
+	const struct page_player *player; /* borrowed */
+	const char *proof;		  /* whether the record was verified, one line; borrowed */
+	bool proven;			  /* it was, and is whole */
+};
+
 /* Which part of a session. */
 struct export_view {
 	const struct json_node *session; /* as of bastiond-reader; borrowed */
 	uint32_t channel;		 /* 0: all */
 	enum frame_stream stream;	 /* FRAME_NONE: all */
+	const struct export_page *page;	 /* of a format that makes a page; else NULL; borrowed */
 };
 
 /* What was seen and has no place in the format; counted while exporting. */
@@ -40,6 +49,7 @@ struct export_format {
 	const char *name;
 	bool one_channel; /* holds one channel only */
 	bool one_stream;  /* and one stream of it */
+	bool page;	  /* is a page with a player */
 	int (*begin)(struct export *x);
 	int (*event)(struct export *x, const struct event *ev);
 	int (*end)(struct export *x);
@@ -58,9 +68,12 @@ struct export
 	struct export_lines *lines;
 	uint64_t n_written; /* events */
 	uint64_t last_ns;   /* time of the last one */
+	uint64_t last_us;   /* time of the last line, where lines have intervals */
+	bool intervals;
+	bool bare_lines; /* a line end in the output begins a new line by itself */
 };
 
-/* asciicast-v2, text, raw, json. NULL: not one of this version. */
+/* asciicast-v2, asciicast-v3, html, text, raw, json. NULL: not one of this version. */
 const struct export_format *export_find(const char *name);
 /* "asciicast-v2 json raw text" for messages. Returns dst. */
 char *export_names(char *dst, size_t size);
@@ -94,6 +107,8 @@ int export_json_chars(struct buf *b, struct utf8 *u, const uint8_t *data, size_t
 #define EXPORT_JSON_GROWTH 12u /* bytes that may come out for one that goes in, at most */
 
 extern const struct export_format export_asciicast_v2;
+extern const struct export_format export_asciicast_v3;
+extern const struct export_format export_html;
 extern const struct export_format export_json;
 extern const struct export_format export_raw;
 extern const struct export_format export_text;

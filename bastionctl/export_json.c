@@ -77,5 +77,5 @@ json_format_end(struct export *x)
 	return 0;
 }
 
-const struct export_format export_json = { "json", false, false, json_format_begin,
+const struct export_format export_json = { "json", false, false, false, json_format_begin,
 	json_format_event, json_format_end };

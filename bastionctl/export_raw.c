@@ -34,4 +34,4 @@ raw_end(struct export *x)
 	return 0;
 }
 
-const struct export_format export_raw = { "raw", true, true, raw_begin, raw_event, raw_end };
+const struct export_format export_raw = { "raw", true, true, false, raw_begin, raw_event, raw_end };

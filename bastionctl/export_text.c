@@ -393,4 +393,5 @@ export_lines_free(struct export_lines *lines)
 	free(lines);
 }
 
-const struct export_format export_text = { "text", false, false, text_begin, text_event, text_end };
+const struct export_format export_text = { "text", false, false, false, text_begin, text_event,
+	text_end };

@@ -21,6 +21,8 @@ static const struct event events[] = {
 static const char session[] =
     "{\"id\":\"00\",\"channels\":[{\"n\":1,\"pty\":true,\"term\":\"xterm\"}]}";
 
+static char script[] = "var a;", style[] = "a{}", licence[] = "text";
+
 struct job {
 	const char *format;
 	char *golden; /* what comes out when nothing fails; owned */
@@ -29,7 +31,10 @@ struct job {
 static int
 export_all(const struct job *job, FILE *out)
 {
-	struct export_view view = { NULL, 1, FRAME_NONE };
+	static struct page_player player = { { script, style, licence }, { 6, 3, 4 } };
+	static const struct export_page page = { &player, "verified", true };
+	const struct export_format *format = export_find(job->format);
+	struct export_view view = { NULL, 1, FRAME_NONE, format->page ? &page : NULL };
 	struct json_node *root = NULL;
 	struct export x;
 	int r;
@@ -37,7 +42,7 @@ export_all(const struct job *job, FILE *out)
 	if ((r = json_parse(session, strlen(session), &root)) != 0)
 		return r;
 	view.session = root;
-	if ((r = export_begin(&x, export_find(job->format), out, &view)) != 0)
+	if ((r = export_begin(&x, format, out, &view)) != 0)
 		goto out;
 	for (size_t i = 0; r == 0 && i < N_OF(events); i++)
 		r = export_event(&x, &events[i]);
@@ -75,7 +80,8 @@ run_export(void *arg)
 static void
 test_every_export_is_whole_or_an_error(void **state)
 {
-	static const char *const formats[] = { "asciicast-v2", "json", "text", "raw" };
+	static const char *const formats[] = { "asciicast-v2", "asciicast-v3", "html", "json",
+		"text", "raw" };
 
 	(void)state;
 	for (size_t i = 0; i < N_OF(formats); i++) {

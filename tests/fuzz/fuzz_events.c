@@ -35,6 +35,37 @@ feed(struct export *x, const uint8_t *data, size_t size)
 	must(export_end(x) == 0);
 }
 
+/* Lines of JSON, comments between them. */
+static void
+check_cast(const char *text, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		const char *end = memchr(text + at, '\n', len - at);
+		struct json_node *root = NULL;
+
+		must(end != NULL);
+		if (text[at] != '#')
+			must(json_parse(text + at, (size_t)(end - text) - at, &root) == 0);
+		json_node_free(root);
+		at = (size_t)(end - text) + 1;
+	}
+}
+
+/* The recording's element holds a cast and ends where ours does. */
+static void
+check_page(const char *text, size_t len)
+{
+	static const char open[] = "id=\"cast\">\n", close[] = "</script>";
+	const char *from = memmem(text, len, open, sizeof(open) - 1), *to;
+
+	must(from != NULL);
+	from += sizeof(open) - 1;
+	to = memchr(from, '<', (size_t)(text + len - from));
+	must(to != NULL && (size_t)(text + len - to) > sizeof(close) &&
+	     memcmp(to, close, sizeof(close) - 1) == 0);
+	check_cast(from, (size_t)(to - from));
+}
+
 static void
 check(const char *format, const char *text, size_t len)
 {
@@ -42,29 +73,30 @@ check(const char *format, const char *text, size_t len)
 
 	if (strcmp(format, "raw") == 0)
 		return;
-	must(vt_allowed(text, len) == len);
+	must(strcmp(format, "html") == 0 || vt_allowed(text, len) == len);
 	must(memchr(text, '\033', len) == NULL);
 	if (strcmp(format, "json") == 0)
 		must(json_parse(text, len, &root) == 0);
 	json_node_free(root);
-	for (size_t at = 0; strcmp(format, "asciicast-v2") == 0 && at < len;) {
-		const char *end = memchr(text + at, '\n', len - at);
-
-		must(end != NULL);
-		must(json_parse(text + at, (size_t)(end - text) - at, &root) == 0);
-		json_node_free(root);
-		at = (size_t)(end - text) + 1;
-	}
+	if (strncmp(format, "asciicast", 9) == 0)
+		check_cast(text, len);
+	if (strcmp(format, "html") == 0)
+		check_page(text, len);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const formats[] = { "asciicast-v2", "json", "text", "raw" };
+	static const char *const formats[] = { "asciicast-v2", "asciicast-v3", "html", "json",
+		"text", "raw" };
+	static char script[] = "var a;", style[] = "a{}", licence[] = "text";
+	static struct page_player player = { { script, style, licence }, { 6, 3, 4 } };
+	static const struct export_page page = { &player, "verified", true };
 	static const char session[] = "{\"id\":\"00\",\"started_at\":\"2026-01-02T03:04:05Z\"}";
 
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-		struct export_view view = { NULL, 0, FRAME_NONE };
+		const struct export_format *format = export_find(formats[i]);
+		struct export_view view = { NULL, 0, FRAME_NONE, format->page ? &page : NULL };
 		struct json_node *root = NULL;
 		struct export x;
 		char *text = NULL;
@@ -73,7 +105,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		must(out != NULL && json_parse(session, strlen(session), &root) == 0);
 		view.session = root;
-		must(export_begin(&x, export_find(formats[i]), out, &view) == 0);
+		must(export_begin(&x, format, out, &view) == 0);
 		feed(&x, data, size);
 		must(fclose(out) == 0);
 		check(formats[i], text, len);

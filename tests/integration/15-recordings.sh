@@ -64,7 +64,7 @@ SCRIPT
 { read -r alice && read -r bob && read -r carol && read -r dave; } <"$dir/ids"
 cp -a "$dir/state" "$dir/whole"
 
-plan 106
+plan 102
 
 # sessions list and show
 is 'list: yes' "$(code ctl sessions list)" 0
@@ -143,10 +143,6 @@ is 'json: one document, every event' "$(ctl export "$alice" --format json | jq -
 	"[\"$alice\",13,\"close\"]"
 is 'json: bytes as they are' "$(ctl export "$alice" --format json --stream out | jq -r '.events[] | select(.stream == "out") | .data' |
 	while read -r d; do echo "$d" | base64 -d; done | sha256sum)" "$(ctl export "$alice" --format raw --stream out | sha256sum)"
-for f in asciicast-v3 html; do
-	is "$f: not in this version" "$(code ctl export "$alice" --format $f)" 2
-	like "$f: in these words" "$(say)" 'not in this version'
-done
 is 'bundle: not to a terminal or a pipe' "$(code ctl export "$alice" --format bundle)" 2
 like 'bundle: in these words' "$(say)" 'needs a file: -o FILE'
 is 'export: a format is needed' "$(code ctl export "$alice")" 2

@@ -44,7 +44,7 @@ rig_begin(struct rig *g, const char *format, uint32_t channel, enum frame_stream
 	g->out = open_memstream(&g->text, &g->len);
 	assert_non_null(g->out);
 	assert_non_null(export_find(format));
-	view = (struct export_view){ g->session, channel, stream };
+	view = (struct export_view){ g->session, channel, stream, NULL };
 	assert_int_equal(export_begin(&g->x, export_find(format), g->out, &view), 0);
 }
 
@@ -446,10 +446,10 @@ test_formats_of_other_versions_are_not_there(void **state)
 	char names[64];
 
 	(void)state;
-	assert_null(export_find("asciicast-v3"));
-	assert_null(export_find("html"));
+	assert_null(export_find("asciicast-v4"));
 	assert_null(export_find(""));
-	assert_string_equal(export_names(names, sizeof(names)), "asciicast-v2 json raw text");
+	assert_string_equal(
+	    export_names(names, sizeof(names)), "asciicast-v2 asciicast-v3 html json raw text");
 }
 
 static void
@@ -464,7 +464,7 @@ test_a_full_disk_is_an_error(void **state)
 	(void)state;
 	assert_non_null(full);
 	assert_int_equal(json_parse(session_text, strlen(session_text), &session), 0);
-	view = (struct export_view){ session, 1, FRAME_OUT };
+	view = (struct export_view){ session, 1, FRAME_OUT, NULL };
 	assert_int_equal(export_begin(&x, export_find("raw"), full, &view), 0);
 	for (int i = 0; i < 10 && r == 0; i++) {
 		static const uint8_t zeros[4096];
