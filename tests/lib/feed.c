@@ -8,7 +8,9 @@
  *   fill CHANNEL N              N bytes of output      exit CHANNEL STATUS           signal CHANNEL NAME
  *   deny CHANNEL NAME           policy said no         end                           end the session
  *   audit JSON                  an audit event         crash                         stop in its middle
- * With lines of auditors (auditor.h) all sessions are sealed to them. The session's id is printed at open. What is open at the end of the script stays open.
+ *   rotate                      the next signing key
+ * With lines of auditors (auditor.h) all sessions are sealed to them. The session's id is printed at open.
+ * What is open at the end of the script stays open.
  */
 #include "config.h"
 
@@ -373,6 +375,14 @@ do_crash(struct feed *f, char **w)
 	feed_open(f);
 }
 
+static void
+do_rotate(struct feed *f, char **w)
+{
+	(void)w;
+	feed_must(f, "rotate", chain_rotate(f->chain));
+	feed_must(f, "commit", chain_commit(f->chain, false));
+}
+
 /* words: of the line behind the command; the last one takes the rest of it. */
 static const struct {
 	const char *name;
@@ -400,6 +410,7 @@ static const struct {
 	{ "end", 0, do_end },
 	{ "audit", 1, do_audit },
 	{ "crash", 0, do_crash },
+	{ "rotate", 0, do_rotate },
 };
 
 static void
