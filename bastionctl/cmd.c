@@ -81,33 +81,12 @@ cmd_find_opt(const struct cmd_opt *opts, const char *word, size_t len)
 	return NULL;
 }
 
-static const struct cmd *
-cmd_match(const struct cmd *const *table, const char *const *words, size_t n_words)
-{
-	for (size_t i = 0; table[i] != NULL; i++) {
-		const struct cmd *k = table[i];
-
-		if (n_words < 1 || strcmp(k->noun, words[0]) != 0)
-			continue;
-		if (k->verb == NULL || (n_words > 1 && strcmp(k->verb, words[1]) == 0))
-			return k;
-	}
-	return NULL;
-}
-
-/*
- * An option of the command that the words so far name, or else of any: enough to know whether a value follows, before
- * the command is known.
- */
+/* An option of any command: enough to know whether a value follows, before the command is known. */
 static const struct cmd_opt *
-cmd_find_any_opt(
-    const struct cmd_ctx *c, const struct cmd *const *table, const char *word, size_t len)
+cmd_find_any_opt(const struct cmd *const *table, const char *word, size_t len)
 {
 	const struct cmd_opt *o = cmd_find_opt(cmd_globals, word, len);
-	const struct cmd *k = cmd_match(table, c->words, c->n_words);
 
-	if (o == NULL && k != NULL)
-		o = cmd_find_opt(k->opts, word, len);
 	for (size_t i = 0; o == NULL && table[i] != NULL; i++)
 		o = cmd_find_opt(table[i]->opts, word, len);
 	return o;
@@ -120,7 +99,7 @@ cmd_parse_opt(
 	const char *word = argv[*i];
 	const char *eq = word[1] == '-' ? strchr(word, '=') : NULL;
 	size_t len = eq != NULL ? (size_t)(eq - word) : strlen(word);
-	const struct cmd_opt *o = cmd_find_any_opt(c, table, word, len);
+	const struct cmd_opt *o = cmd_find_any_opt(table, word, len);
 	const char *value = "";
 
 	if (o == NULL)
@@ -168,6 +147,20 @@ cmd_has_noun(const struct cmd *const *table, const char *noun)
 		if (strcmp(table[i]->noun, noun) == 0)
 			return true;
 	return false;
+}
+
+static const struct cmd *
+cmd_match(const struct cmd *const *table, const char *const *words, size_t n_words)
+{
+	for (size_t i = 0; table[i] != NULL; i++) {
+		const struct cmd *k = table[i];
+
+		if (n_words < 1 || strcmp(k->noun, words[0]) != 0)
+			continue;
+		if (k->verb == NULL || (n_words > 1 && strcmp(k->verb, words[1]) == 0))
+			return k;
+	}
+	return NULL;
 }
 
 static int

@@ -213,9 +213,9 @@ checkpoint_ask(struct cmd_ctx *c, const struct rd_place *place, const char **ask
 			ask[n++] = asked[i];
 			ask[n++] = cmd_opt(c, asked[i]);
 		}
-	if (n > 3 || (n > 1 && cmd_opt(c, "--key") != NULL))
-		return cmd_fail(CMD_USAGE, "give one of --key, --proof and --from");
-	if (cmd_opt(c, "--key") == NULL)
+	if (n > 3 || (n > 1 && cmd_opt(c, "--vkey") != NULL))
+		return cmd_fail(CMD_USAGE, "give one of --vkey, --proof and --from");
+	if (cmd_opt(c, "--vkey") == NULL)
 		return CMD_YES;
 	if (file == NULL)
 		file = place->key_file;
@@ -259,8 +259,8 @@ out:
 
 static const struct cmd_opt checkpoint_opts[] = {
 	{ "--output", 'o', "FILE", "write to FILE instead of standard output" },
-	{ "--key", 0, NULL, "the key that signs now, once the trusted one was seen to lead to it" },
-	{ "--public-key", 0, "FILE", "with --key: trust this key instead of STATE/recorder.pub" },
+	{ "--vkey", 0, NULL, "the key that signs now, once the trusted one was seen to lead to it" },
+	{ "--public-key", 0, "FILE", "with --vkey: trust this key instead of STATE/recorder.pub" },
 	{ "--proof", 0, "ID", "proof that this session's leaf is under the checkpoint" },
 	{ "--from", 0, "SIZE", "proof that the log extends what it was with SIZE leaves" },
 	RD_OPT_STORE,

@@ -38,7 +38,7 @@ ok 'a store with three epochs verifies' feed verify --all
 like 'and says so' "$(feed verify)" 'each signed by the one before it: 3'
 feed log --leaves >"$RIG/leaves"
 feed checkpoint -o "$RIG/checkpoint"
-feed checkpoint --key -o "$RIG/newest"
+feed checkpoint --vkey -o "$RIG/newest"
 is 'leaves are there' "$(jq -rs 'map(.type) | join(" ")' "$RIG/leaves")" \
 	'init key audit open close key open close key audit open'
 isnt 'the newest key is not the first one' "$(cat "$RIG/newest")" "$(cat "$dir/recorder.pub")"
