@@ -144,6 +144,7 @@ extern const struct cmd cmd_sessions_hold;
 extern const struct cmd cmd_sessions_release;
 extern const struct cmd cmd_play;
 extern const struct cmd cmd_export;
+extern const struct cmd cmd_search;
 extern const struct cmd cmd_verify;
 extern const struct cmd cmd_checkpoint;
 extern const struct cmd cmd_log;

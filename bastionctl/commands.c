@@ -35,6 +35,7 @@ const struct cmd *const cmd_table[] = {
 	&cmd_sessions_release,
 	&cmd_play,
 	&cmd_export,
+	&cmd_search,
 	&cmd_verify,
 	&cmd_checkpoint,
 	&cmd_log,

@@ -9,6 +9,7 @@
 #include "lib/buf.h"
 #include "lib/err.h"
 #include "lib/json.h"
+#include "recorder/derived.h"
 #include "recorder/recorder_proto.h"
 #include "recorder/store.h"
 
@@ -27,6 +28,7 @@ struct reader {
 	int fd; /* edge to bastionctl */
 	bool bundle; /* a bundle is read, no store */
 	struct store *store;
+	struct derived *derived; /* NULL: there is none, or it cannot be read */
 	struct store_snap *snap; /* held only while nothing is waited for */
 	uint32_t credit;	 /* messages that bastionctl takes */
 	uint32_t n_seeks;	 /* RD_SEEK received so far */
@@ -88,6 +90,7 @@ int reader_verify(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_log(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_bundle(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_checkpoint(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
+int reader_search(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 /* checkpoint --key: which key signs now. */
 int reader_newest_key(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 /* Wait for all that --notes announces. 0; ERR_LIMIT; -ENOMEM; errors as reader_wait(). */

@@ -32,6 +32,7 @@ static const struct {
 	{ "verify", reader_verify },
 	{ "log", reader_log },
 	{ "checkpoint", reader_checkpoint },
+	{ "search", reader_search },
 	{ "bundle", reader_bundle },
 };
 
@@ -57,22 +58,28 @@ reader_end(struct reader *rd, uint8_t code)
 }
 
 /*
- * The store to read, and of it one file to write: LMDB's table of readers, which is made here when a copy came without.
+ * The store to read, and of it and of its derived data one file to write: LMDB's table of readers, which is made here when a copy
+ * came without.
  * On a medium that cannot be written there is none, and LMDB does without.
  */
 static int
 reader_close_sandbox(const char *dir)
 {
-	char lock[PATH_MAX];
-	const struct sandbox_path paths[] = { { .path = dir }, { .path = lock, .write = true } };
+	static const char *const below[] = { "", DERIVED_DIR "/" };
+	char lock[2][PATH_MAX];
+	struct sandbox_path paths[3] = { { .path = dir } };
+	size_t n = 1;
 	int fd, r;
 
-	if ((r = str_format(lock, sizeof(lock), "%s/lock.mdb", dir)) != 0)
-		return r;
-	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	r = sandbox_enter(SANDBOX_READER, paths, fd >= 0 ? 2 : 1);
-	fd_close(&fd);
-	return r;
+	for (size_t i = 0; i < 2; i++) {
+		if ((r = str_format(lock[i], sizeof(lock[i]), "%s/%slock.mdb", dir, below[i])) != 0)
+			return r;
+		fd = open(lock[i], O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+		if (fd >= 0)
+			paths[n++] = (struct sandbox_path){ .path = lock[i], .write = true };
+		fd_close(&fd);
+	}
+	return sandbox_enter(SANDBOX_READER, paths, n);
 }
 
 /* A bundle is one file, which stays as it is. */
@@ -106,6 +113,9 @@ reader_open_store(struct reader *rd, const char *dir)
 		reader_say(rd, "%s: the store cannot be opened: %s", dir, err_str(r));
 		return r;
 	}
+	/* What it is good for goes without it, only slower. */
+	if (derived_open_read(dir, &rd->derived) != 0)
+		rd->derived = NULL;
 	return 0;
 }
 
@@ -134,6 +144,7 @@ reader_serve(struct reader *rd, const char *path, reader_fn run)
 	}
 	if (r != ERR_PEER_GONE)
 		reader_end(rd, code);
+	derived_close(rd->derived);
 	store_snap_free(rd->snap);
 	store_close(rd->store);
 	return code;

@@ -111,6 +111,8 @@ enum rec_meta {
  *                                    RD_ITEM: {"finding": ...}, {"session": ...}, {"erased": [...]}, last {"result": ...}; with --notes,
  *                                    RD_NOTES of N bytes in all come first
  *     log [--since NS] [ID]          RD_ITEM: an audit event
+ *     search QUERY                   RD_ITEM: a hit, or without text a session, newest first; last {"summary": ...}. QUERY: the
+ *                                    JSON object of search.h
  *     log --leaves 1                 RD_ITEM: {"leaf": its index, "type": ..., "data": base64}, all of them
  *     checkpoint                     RD_TEXT: the newest signed note
  *     checkpoint --key VKEY          RD_TEXT: line of the key that signs now, when VKEY leads to it

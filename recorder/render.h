@@ -42,6 +42,8 @@ int render_flush(struct render *rn) MUST_CHECK;
 
 /* The screen of a channel; NULL: it has none. Borrowed until the next event. */
 struct screen *render_screen(struct render *rn, uint32_t channel);
+/* The same, taken out: owned by caller, screen_free(). */
+struct screen *render_take(struct render *rn, uint32_t channel);
 /* The channels that have one, in the order of their opening; *ret_n of them; borrowed until the next event. */
 const uint32_t *render_terminals(const struct render *rn, size_t *ret_n);
 /* Give a channel this size and picture, as a snapshot has them, in place of what it showed. 0; ERR_LIMIT; -ENOMEM. */

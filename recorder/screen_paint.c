@@ -244,3 +244,25 @@ screen_text(const struct screen *s, struct buf *out)
 		r = text_row(s->grid[s->shown].rows[i], out);
 	return r;
 }
+
+int
+screen_row(const struct screen *s, uint32_t row, uint32_t col, uint32_t n_cols, struct buf *out)
+{
+	static const struct screen_cell blank = { .cp = { ' ' } };
+	const struct screen_row *r = row < s->rows ? s->grid[s->shown].rows[row] : NULL;
+	const struct screen_pen plain = { 0 };
+	struct paint p = { .out = out };
+
+	for (uint32_t i = 0; i < n_cols; i++) {
+		uint32_t c = col + i;
+		struct screen_cell cell = r != NULL && c < r->used ? r->cells[c] : blank;
+		bool wide = c + 1 < s->cols && r != NULL && r->cells[c + 1].cp[0] == SCREEN_TAIL;
+
+		/* Halves at the edges. */
+		if ((cell.cp[0] == SCREEN_TAIL && i == 0) || (wide && i + 1 == n_cols))
+			cell = (struct screen_cell){ .cp = { ' ' }, .pen = cell.pen };
+		paint_cell(&p, &cell);
+	}
+	paint_pen(&p, &plain);
+	return p.err;
+}

@@ -332,7 +332,9 @@ control_read_durable(void *arg, bool ok)
 static bool
 control_names_session(const char *verb, const char *about)
 {
-	return about == NULL || strcmp(verb, "log") != 0 || strlen(about) == 2 * REC_SID_LEN;
+	return about == NULL ||
+	       (strcmp(verb, "search") != 0 &&
+		   (strcmp(verb, "log") != 0 || strlen(about) == 2 * REC_SID_LEN));
 }
 
 static int

@@ -11,6 +11,7 @@
 
 #define VIEWS_OPTIONS 3
 #define VIEWS_ID_MAX 128u
+#define VIEWS_QUERY_MAX 3072u
 
 static bool
 view_is_number(const char *s)
@@ -57,6 +58,16 @@ view_is_id(const char *s)
 	return true;
 }
 
+/* A JSON object on one line; short enough for the event that says what was looked for. */
+static bool
+view_is_query(const char *s)
+{
+	size_t len = strlen(s);
+
+	return len <= VIEWS_QUERY_MAX && s[0] == '{' && s[len - 1] == '}' && view_is_text(s) &&
+	       strchr(s, '\n') == NULL;
+}
+
 typedef bool (*view_is_fn)(const char *s);
 
 static const struct {
@@ -74,6 +85,7 @@ static const struct {
 	{ "watch", { { NULL, NULL } }, view_is_session, true },
 	{ "verify", { { "--key", view_is_text }, { "--notes", view_is_number } }, view_is_session,
 	    false },
+	{ "search", { { NULL, NULL } }, view_is_query, true },
 	{ "log", { { "--since", view_is_number }, { "--leaves", view_is_number } }, view_is_id,
 	    false },
 	{ "checkpoint",
