@@ -26,6 +26,7 @@ enum sandbox_role {
 	 * children have them before their own sandbox, and those that are named. paths' exec: programs may be run from there.
 	 */
 	SANDBOX_STACK,
+	SANDBOX_INDEXER,
 	SANDBOX_TOOL /* bastionctl while it reads hostile recordings */
 };
 

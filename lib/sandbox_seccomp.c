@@ -32,11 +32,12 @@
 #define S (1u << SANDBOX_SHELL)
 #define A (1u << SANDBOX_AUTH)
 #define T (1u << SANDBOX_TOOL)
-#define ALL (F | B | REC | RD | K | P | S | A | T)
-#define SOCKETS (F | B | REC | RD | K | P | S | A) /* passes messages and descriptors on */
-#define STORE (REC | RD)			   /* has LMDB open */
-#define FILES (REC | RD | K)			   /* opens files in its folder */
-#define WRITES (REC | K)			   /* makes files there */
+#define X (1u << SANDBOX_INDEXER)
+#define ALL (F | B | REC | RD | K | P | S | A | T | X)
+#define SOCKETS (F | B | REC | RD | K | P | S | A | X) /* passes messages and descriptors on */
+#define STORE (REC | RD | X)			       /* has LMDB open */
+#define FILES (REC | RD | K | X)		       /* opens files in its folder */
+#define WRITES (REC | K)			       /* makes files there */
 
 #define LOW32 0xffffffffu
 
@@ -109,9 +110,9 @@ static const struct sandbox_call allowed[] = {
 	{ SCMP_SYS(munmap), ALL, { 0 } },
 	{ SCMP_SYS(mremap), ALL, { 0 } },
 	{ SCMP_SYS(madvise), ALL, { 0 } },
-	{ SCMP_SYS(mlock), K | T | REC | RD, { 0 } }, /* keys of sessions */
-	{ SCMP_SYS(mlock2), K | T | REC | RD, { 0 } },
-	{ SCMP_SYS(munlock), K | T | REC | RD, { 0 } },
+	{ SCMP_SYS(mlock), K | T | REC | RD | X, { 0 } }, /* keys of sessions */
+	{ SCMP_SYS(mlock2), K | T | REC | RD | X, { 0 } },
+	{ SCMP_SYS(munlock), K | T | REC | RD | X, { 0 } },
 	/* The process itself. */
 	{ SCMP_SYS(futex), ALL, { 0 } },
 	{ SCMP_SYS(getrandom), ALL, { 0 } },
@@ -151,10 +152,10 @@ static const struct sandbox_call allowed[] = {
 	{ SCMP_SYS(ftruncate), STORE, { 0 } }, /* LMDB's lock file, when it is new */
 	{ SCMP_SYS(sched_yield), STORE, { 0 } },
 	{ SCMP_SYS(set_robust_list), STORE, { 0 } },
-	{ SCMP_SYS(pwrite64), WRITES, { 0 } },
-	{ SCMP_SYS(pwritev), WRITES, { 0 } },
-	{ SCMP_SYS(fsync), WRITES, { 0 } },
-	{ SCMP_SYS(fdatasync), WRITES | RD, { 0 } }, /* before a checkpoint is handed out */
+	{ SCMP_SYS(pwrite64), WRITES | X, { 0 } },
+	{ SCMP_SYS(pwritev), WRITES | X, { 0 } },
+	{ SCMP_SYS(fsync), WRITES | X, { 0 } },
+	{ SCMP_SYS(fdatasync), WRITES | RD | X, { 0 } }, /* before a checkpoint is handed out */
 	{ SCMP_SYS(fchmod), WRITES, { 0 } },
 	{ SCMP_SYS(unlink), WRITES, { 0 } },
 	{ SCMP_SYS(unlinkat), WRITES, { 0 } },
@@ -164,7 +165,7 @@ static const struct sandbox_call allowed[] = {
 	{ SCMP_SYS(mkdir), WRITES, { 0 } },
 	{ SCMP_SYS(mkdirat), WRITES, { 0 } },
 	{ SCMP_SYS(fallocate), REC, { 0 } },
-	{ SCMP_SYS(msync), REC, { 0 } },
+	{ SCMP_SYS(msync), REC | X, { 0 } },
 };
 
 /* What nothing that the broker starts has any business with. */
