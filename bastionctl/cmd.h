@@ -138,6 +138,7 @@ extern const struct cmd cmd_policy_check;
 extern const struct cmd cmd_policy_explain;
 extern const struct cmd cmd_sessions_list;
 extern const struct cmd cmd_sessions_show;
+extern const struct cmd cmd_sessions_watch;
 extern const struct cmd cmd_sessions_kill;
 extern const struct cmd cmd_sessions_erase;
 extern const struct cmd cmd_sessions_hold;

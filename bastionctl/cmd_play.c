@@ -1,63 +1,123 @@
-/* play: a session as its user saw it, on the terminal of somebody whom it must not harm. */
+/* play, sessions watch: a session as its user saw it, on the terminal of somebody whom it must not harm. */
 #include "config.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "bastionctl/cmd.h"
 #include "bastionctl/export.h"
+#include "bastionctl/paint.h"
 #include "bastionctl/play.h"
+#include "bastionctl/player.h"
 #include "bastionctl/rd.h"
 #include "bastionctl/term.h"
 #include "bastionctl/view.h"
 #include "bastionctl/when.h"
-#include "lib/file.h"
+#include "lib/clock.h"
 #include "lib/num.h"
 
-struct player {
-	struct rd *rd;
-	struct term *term;
-	int read_error;	 /* what reading ended with; 0: it did not */
-	int write_error; /* and writing */
-	uint8_t last;	 /* byte that was written */
+/* What the command line asks for. */
+struct play_request {
+	struct play_conf plain; /* at_ns: once the session is known */
+	const char *at;		/* NULL: from the start, or with follow from now */
+	bool follow, from_start, no_status;
+	bool watch; /* only of a session that runs */
 };
 
-static int
-player_next(void *arg, struct event *ret_ev)
-{
-	struct player *pl = arg;
+struct play_run {
+	struct rd *rd;
+	struct term *term;
+	const struct json_node *session;
+	uint32_t channel;
+	uint64_t skip_seq; /* events up to this are not wanted */
+	int read_error;	   /* what reading ended with; 0: it did not */
+	int write_error;   /* and writing */
+};
 
-	pl->read_error = rd_next_event(pl->rd, ret_ev);
+/* Events for a plain replay; a picture is output that is there at once. */
+static int
+plain_next(void *arg, struct event *ret_ev)
+{
+	struct play_run *pl = arg;
+	struct rd_msg msg;
+
+	do {
+		pl->read_error = rd_next_step(pl->rd, true, ret_ev, &msg);
+		if (pl->read_error != 0)
+			return pl->read_error;
+		if (msg.type == RD_SCREEN)
+			*ret_ev = (struct event){ msg.first_seq, msg.at_ns, EVENT_BACK, LINK_DATA,
+				msg.channel, msg.data, msg.len };
+	} while (msg.type == RD_ITEM || ret_ev->seq <= pl->skip_seq);
+	return 0;
+}
+
+static int
+plain_emit(void *arg, const uint8_t *data, size_t len)
+{
+	struct play_run *pl = arg;
+
+	pl->write_error = term_write(pl->term, data, len);
+	return pl->write_error;
+}
+
+static bool
+plain_wait(void *arg, uint64_t ns)
+{
+	struct play_run *pl = arg;
+
+	return term_wait(pl->term, ns, -1) == PLAYER_KEY_NONE;
+}
+
+static int
+player_op_next(void *arg, struct event *ret_ev, struct rd_msg *ret_msg)
+{
+	struct play_run *pl = arg;
+
+	pl->read_error = rd_next_step(pl->rd, false, ret_ev, ret_msg);
 	return pl->read_error;
 }
 
 static int
-player_seek(void *arg, uint64_t at_ns)
+player_op_seek(void *arg, uint64_t at_ns, uint32_t channel)
 {
-	struct player *pl = arg;
+	struct play_run *pl = arg;
 
-	return rd_seek(pl->rd, at_ns, 0);
+	return rd_seek(pl->rd, at_ns, channel);
 }
 
 static int
-player_emit(void *arg, const uint8_t *data, size_t len)
+player_op_emit(void *arg, const void *data, size_t len)
 {
-	struct player *pl = arg;
+	struct play_run *pl = arg;
 
-	pl->write_error = file_write_all(STDOUT_FILENO, data, len);
-	pl->last = len > 0 ? data[len - 1] : pl->last;
+	pl->write_error = term_write(pl->term, data, len);
 	return pl->write_error;
 }
 
-static enum play_key
-player_wait(void *arg, uint64_t max_ns, uint64_t *ret_waited_ns)
+static int
+player_op_wait(void *arg, uint64_t max_ns, bool events)
 {
-	struct player *pl = arg;
+	struct play_run *pl = arg;
 
-	return term_wait(pl->term, max_ns, ret_waited_ns);
+	return term_wait(pl->term, max_ns, events ? rd_fd(pl->rd) : -1);
+}
+
+static void
+player_op_size(void *arg, uint32_t *ret_cols, uint32_t *ret_rows)
+{
+	(void)arg;
+	term_size(ret_cols, ret_rows);
+}
+
+static uint64_t
+player_op_now(void *arg)
+{
+	(void)arg;
+	return clock_boot_ns();
 }
 
 static int
@@ -70,60 +130,84 @@ play_speed_opt(const char *text, double *ret_speed)
 		return CMD_YES;
 	if (text[0] >= '0' && text[0] <= '9')
 		speed = strtod(text, &end);
-	if (end == NULL || *end != '\0' || !(speed >= PLAY_SPEED_MIN && speed <= PLAY_SPEED_MAX))
+	if (end == NULL || *end != '\0' ||
+	    !(speed >= PLAYER_SPEED_MIN && speed <= PLAYER_SPEED_MAX))
 		return cmd_fail(
 		    CMD_USAGE, "--speed %s: not a speed: give a number from 0.0625 to 1024", text);
 	*ret_speed = speed;
 	return CMD_YES;
 }
 
+/* A moment: an offset, or a time, of which only the form can be judged before the session is known. */
 static int
-play_conf_init(const struct cmd_ctx *c, struct play_conf *conf)
+play_at_opt(const char *text)
 {
-	const char *at = cmd_opt(c, "--at"), *idle = cmd_opt(c, "--idle-limit");
+	uint64_t ns;
+
+	if (text == NULL || when_parse_offset(text, &ns) == 0 || when_parse_utc(text, &ns) == 0)
+		return CMD_YES;
+	return cmd_fail(CMD_USAGE,
+	    "--at %s: not a moment: give seconds, 1:30, 90s, 1m30s or 2026-01-02T03:04:05Z", text);
+}
+
+static int
+play_request_init(const struct cmd_ctx *c, bool watch, struct play_request *q)
+{
+	const char *idle = cmd_opt(c, "--idle-limit");
 	int r;
 
-	*conf = (struct play_conf){ .speed = 1 };
+	*q = (struct play_request){ .plain = { .speed = 1 },
+		.at = cmd_opt(c, "--at"),
+		.follow = watch || cmd_opt(c, "--follow") != NULL,
+		.from_start = cmd_opt(c, "--from-start") != NULL,
+		.no_status = cmd_opt(c, "--no-status") != NULL,
+		.watch = watch };
 	if (c->json)
-		return cmd_fail(CMD_USAGE, "play has no JSON: use bastionctl export --format json");
-	if ((r = play_speed_opt(cmd_opt(c, "--speed"), &conf->speed)) != CMD_YES ||
-	    (r = view_channel_opt(cmd_opt(c, "--channel"), &conf->channel)) != CMD_YES)
+		return cmd_fail(CMD_USAGE, "this has no JSON: use bastionctl export --format json");
+	if ((r = play_speed_opt(cmd_opt(c, "--speed"), &q->plain.speed)) != CMD_YES ||
+	    (r = view_channel_opt(cmd_opt(c, "--channel"), &q->plain.channel)) != CMD_YES ||
+	    (r = play_at_opt(q->at)) != CMD_YES)
 		return r;
-	if (at != NULL && when_parse_offset(at, &conf->at_ns) != 0)
-		return cmd_fail(CMD_USAGE, "--at %s: not a moment: give seconds, 1:30 or 90s", at);
-	if (idle != NULL && num_parse_span(idle, &conf->idle_limit_ns) != 0)
+	if (idle != NULL && num_parse_span(idle, &q->plain.idle_limit_ns) != 0)
 		return cmd_fail(CMD_USAGE, "--idle-limit %s: not a span: give 2s or 500ms", idle);
-	conf->no_wait = cmd_opt(c, "--no-wait") != NULL;
-	conf->raw = cmd_opt(c, "--raw") != NULL;
-	if (conf->raw && isatty(STDOUT_FILENO) != 0)
+	q->plain.no_wait = cmd_opt(c, "--no-wait") != NULL;
+	q->plain.raw = cmd_opt(c, "--raw") != NULL;
+	if (q->plain.raw && isatty(STDOUT_FILENO) != 0)
 		return cmd_fail(CMD_USAGE, "--raw shows recorded bytes as they are, and a terminal "
 					   "acts on them: give it a pipe or a file");
 	return CMD_YES;
 }
 
-/* Where the recording was made on a larger terminal, say so: it will look wrong. */
-static void
-play_compare_size(const struct json_node *channel)
+/* Where to begin, now that the session is known. */
+static int
+play_find_start(const struct play_request *q, const struct json_node *session, uint64_t *ret_ns)
 {
-	uint64_t cols = json_u64(json_get(channel, "cols"), 0),
-		 rows = json_u64(json_get(channel, "rows"), 0);
-	struct winsize ws;
+	uint64_t at, started;
 
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col > 0 &&
-	    (cols > ws.ws_col || rows > ws.ws_row))
-		cmd_note("recorded on %llux%llu; this terminal has only %ux%u",
-		    (unsigned long long)cols, (unsigned long long)rows, ws.ws_col, ws.ws_row);
+	*ret_ns = q->follow && !q->from_start ? UINT64_MAX : 0;
+	if (q->at == NULL || when_parse_offset(q->at, ret_ns) == 0)
+		return CMD_YES;
+	if (when_parse_utc(q->at, &at) != 0 ||
+	    when_parse_utc(json_str(json_get(session, "started_at"), ""), &started) != 0)
+		return cmd_fail(CMD_UNSURE, "the session does not say when it began");
+	if (at < started ||
+	    at - started > json_u64(json_get(session, "duration_ns"), 0) + CLOCK_NS_PER_S)
+		return cmd_fail(CMD_NO, "--at %s: the session did not run then: it began at %s",
+		    q->at, json_str(json_get(session, "started_at"), ""));
+	*ret_ns = at - started;
+	return CMD_YES;
 }
 
 static int
-play_result(struct player *pl, int r)
+play_result(struct play_run *pl, int r)
 {
-	if (pl->write_error == -EPIPE) /* whoever looked has seen enough */
+	/* Whoever looked has seen enough, or is gone. */
+	if (pl->write_error == -EPIPE || pl->write_error == -EINTR || pl->write_error == -EIO)
 		return CMD_YES;
 	if (pl->write_error != 0)
 		return cmd_fail(CMD_UNSURE, "standard output: %s: the replay is not complete",
 		    err_str(pl->write_error));
-	if (pl->read_error != 0)
+	if (pl->read_error != 0 && pl->read_error != -EAGAIN)
 		return rd_end(pl->rd, pl->read_error);
 	return r == 0 ? CMD_YES : cmd_fail(CMD_UNSURE, "the replay failed: %s", err_str(r));
 }
@@ -141,59 +225,136 @@ play_has_files(const struct json_node *session, uint32_t channel)
 }
 
 static int
-play_session(struct rd *rd, struct play_conf *conf)
+play_plain(struct play_run *pl, struct play_request *q, uint64_t at_ns)
 {
-	static const struct play_ops ops = { player_next, player_seek, player_emit, player_wait };
-	struct player pl = { .rd = rd, .last = '\n' };
-	const struct json_node *session, *channel;
-	int code, r;
+	static const struct play_ops ops = { plain_next, plain_emit, plain_wait };
+	int r = 0;
 
-	if ((code = view_session(rd, &session)) != CMD_YES)
-		return code;
-	if (conf->channel == 0)
-		conf->channel = export_main_channel(session);
-	channel = export_channel(session, conf->channel);
-	if (channel == NULL)
+	q->plain.channel = pl->channel;
+	q->plain.files = !q->plain.raw && play_has_files(pl->session, pl->channel);
+	q->plain.no_wait = q->plain.no_wait || q->follow;
+	if (at_ns == UINT64_MAX)
+		pl->skip_seq = json_u64(json_get(pl->session, "events"), 0);
+	else
+		q->plain.at_ns = at_ns;
+	/* As it came, all of it is wanted. */
+	if (at_ns > 0 && !q->plain.raw)
+		r = rd_seek(pl->rd, at_ns, at_ns == UINT64_MAX ? 0 : pl->channel);
+	return r != 0 ? r : play_run(&q->plain, &ops, pl);
+}
+
+static int
+play_terminal(struct play_run *pl, const struct play_request *q, uint64_t at_ns)
+{
+	static const struct player_ops ops = { player_op_next, player_op_seek, player_op_emit,
+		player_op_wait, player_op_size, player_op_now };
+	const struct player_conf conf = { .session = pl->session,
+		.channel = pl->channel,
+		.speed = q->plain.speed,
+		.idle_limit_ns = q->plain.idle_limit_ns,
+		.at_ns = at_ns,
+		.follow = q->follow,
+		.no_status = q->no_status };
+	struct player_end end;
+	int r;
+
+	term_at_stop(pl->term, paint_leave, paint_enter);
+	r = player_run(&conf, &ops, pl, &end);
+	if (end.reason[0] != '\0') {
+		term_free(pl->term);
+		pl->term = NULL;
+		cmd_note("the session has ended: %s%s%s", end.reason,
+		    end.text[0] != '\0' ? ": " : "", end.text);
+	}
+	return r;
+}
+
+/* Which channel is meant; several are said. */
+static int
+play_choose(struct play_run *pl, const struct play_request *q, bool terminal)
+{
+	size_t n = json_n(json_get(pl->session, "channels"));
+
+	pl->channel = q->plain.channel != 0 ? q->plain.channel : export_main_channel(pl->session);
+	if (export_channel(pl->session, pl->channel) == NULL)
 		return cmd_fail(CMD_NO,
 		    "the session has no %schannel to play: see bastionctl sessions show",
-		    json_n(json_get(session, "channels")) > 0 ? "such " : "");
-	conf->files = !conf->raw && play_has_files(session, conf->channel);
-	play_compare_size(channel);
-	if ((r = term_new(json_bool(json_get(channel, "pty"), false), &pl.term)) != 0)
+		    n > 0 ? "such " : "");
+	if (n > 1 && q->plain.channel == 0 && !terminal)
+		cmd_note("channel %" PRIu32 " of %zu: another one with --channel", pl->channel, n);
+	return CMD_YES;
+}
+
+static int
+play_session(struct play_run *pl, struct play_request *q)
+{
+	bool terminal = term_is_here() && !q->plain.no_wait && !q->plain.raw;
+	uint64_t at_ns;
+	int code, r;
+
+	if ((code = view_session(pl->rd, &pl->session)) != CMD_YES ||
+	    (code = play_choose(pl, q, terminal)) != CMD_YES ||
+	    (code = play_find_start(q, pl->session, &at_ns)) != CMD_YES)
+		return code;
+	if (q->watch && strcmp(json_str(json_get(pl->session, "state"), ""), "open") != 0)
+		return cmd_fail(CMD_NO, "the session has ended: see bastionctl play");
+	if ((r = term_new(terminal, &pl->term)) != 0)
 		return cmd_fail(CMD_UNSURE, "the terminal cannot be set up: %s", err_str(r));
-	r = play_run(conf, &ops, &pl);
-	if (r == 0 && term_has_keys(pl.term) && pl.last != '\n')
-		r = player_emit(&pl, (const uint8_t *)"\r\n", 2);
-	term_free(pl.term);
-	return play_result(&pl, r);
+	r = terminal ? play_terminal(pl, q, at_ns) : play_plain(pl, q, at_ns);
+	term_free(pl->term);
+	return play_result(pl, r);
+}
+
+static int
+play_cmd(struct cmd_ctx *c, const char *id, bool watch)
+{
+	struct play_run pl = { .rd = NULL };
+	struct play_request q;
+	struct rd_place place;
+	int code;
+
+	if (id == NULL)
+		return CMD_USAGE;
+	if ((code = play_request_init(c, watch, &q)) == CMD_YES &&
+	    (code = rd_find(c, &place)) == CMD_YES) {
+		const char *ask[] = { q.follow ? "watch" : "events", id, NULL };
+
+		if ((code = rd_open(c, &place, RD_CONTENT, ask, &pl.rd)) == CMD_YES &&
+		    (code = view_close_sandbox()) == CMD_YES)
+			code = play_session(&pl, &q);
+	}
+	rd_close(pl.rd);
+	return code;
 }
 
 static int
 play_cmd_run(struct cmd_ctx *c, int n_args, const char *const *args)
 {
-	const char *ask[] = { "events", rd_session(c, n_args, args), NULL };
-	struct play_conf conf;
-	struct rd_place place;
-	struct rd *rd = NULL;
-	int code;
-
-	if (ask[1] == NULL)
-		return CMD_USAGE;
-	if ((code = play_conf_init(c, &conf)) == CMD_YES &&
-	    (code = rd_find(c, &place)) == CMD_YES &&
-	    (code = rd_open(c, &place, RD_CONTENT, ask, &rd)) == CMD_YES &&
-	    (code = view_close_sandbox()) == CMD_YES)
-		code = play_session(rd, &conf);
-	rd_close(rd);
-	return code;
+	return play_cmd(c, rd_session(c, n_args, args), false);
 }
+
+#define PLAY_OPT_CHANNEL                                                                           \
+	{                                                                                          \
+		"--channel", 0, "N", "this channel, not the first one with a terminal"             \
+	}
+#define PLAY_OPT_NO_STATUS                                                                         \
+	{                                                                                          \
+		"--no-status", 0, NULL, "no line below about where it is"                          \
+	}
+#define PLAY_OPT_FROM_START                                                                        \
+	{                                                                                          \
+		"--from-start", 0, NULL, "from the session's start, not from now on"               \
+	}
 
 static const struct cmd_opt play_opts[] = {
 	{ "--speed", 0, "N", "N times as fast, from 0.0625 to 1024" },
-	{ "--at", 0, "TIME", "begin there: seconds, 1:30 or 90s" },
+	{ "--at", 0, "TIME", "begin there: seconds, 1:30, 90s, 1m30s or a time in UTC" },
 	{ "--idle-limit", 0, "SPAN", "cut longer pauses to this, e.g. 2s" },
+	{ "--follow", 0, NULL, "of a session that runs: from now on, as it happens" },
+	PLAY_OPT_FROM_START,
 	{ "--no-wait", 0, NULL, "everything at once" },
-	{ "--channel", 0, "N", "this channel, not the first one with a terminal" },
+	PLAY_OPT_CHANNEL,
+	PLAY_OPT_NO_STATUS,
 	{ "--raw", 0, NULL, "bytes as recorded; not to a terminal" },
 	RD_OPT_STORE,
 	{ NULL, 0, NULL, NULL },
@@ -201,3 +362,20 @@ static const struct cmd_opt play_opts[] = {
 
 const struct cmd cmd_play = { "play", NULL, "ID", "a session as its user saw it", CMD_NOTHING, 0, 1,
 	play_opts, play_cmd_run };
+
+static int
+watch_cmd_run(struct cmd_ctx *c, int n_args, const char *const *args)
+{
+	return play_cmd(c, rd_session(c, n_args, args), true);
+}
+
+static const struct cmd_opt watch_opts[] = {
+	PLAY_OPT_FROM_START,
+	PLAY_OPT_CHANNEL,
+	PLAY_OPT_NO_STATUS,
+	RD_OPT_STORE,
+	{ NULL, 0, NULL, NULL },
+};
+
+const struct cmd cmd_sessions_watch = { "sessions", "watch", "ID",
+	"a running session, as it happens", CMD_NOTHING, 1, 1, watch_opts, watch_cmd_run };

@@ -29,6 +29,7 @@ const struct cmd *const cmd_table[] = {
 	&cmd_policy_explain,
 	&cmd_sessions_list,
 	&cmd_sessions_show,
+	&cmd_sessions_watch,
 	&cmd_sessions_kill,
 	&cmd_sessions_erase,
 	&cmd_sessions_hold,

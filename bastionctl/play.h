@@ -1,6 +1,6 @@
 /*
- * Replay: events at the pace at which they happened, faster, slower, stopped, from another place. Knows nothing of files,
- * terminals and clocks: those are play_ops. What is shown goes through vt_safe.h, unless raw.
+ * Replay into something that is no terminal, or not ours to draw on: output at the pace at which it came, or at once. Knows nothing
+ * of files and clocks: those are play_ops. What is shown goes through vt_safe.h, unless raw. The player of a terminal is player.h.
  */
 #ifndef BASTION_CTL_PLAY_H
 #define BASTION_CTL_PLAY_H
@@ -12,34 +12,19 @@
 #include "lib/err.h"
 #include "recorder/event.h"
 
-#define PLAY_SEEK_NS 5000000000ull /* how far one key press goes */
-#define PLAY_SPEED_MIN 0.0625
-#define PLAY_SPEED_MAX 1024.0
-#define PLAY_TAIL_MAX (1u << 20) /* bytes shown at once after a jump: the last ones before it */
-
-enum play_key {
-	PLAY_NONE, /* the time is over */
-	PLAY_PAUSE,
-	PLAY_STEP, /* show the next event and stay stopped */
-	PLAY_FASTER,
-	PLAY_SLOWER,
-	PLAY_BACK,
-	PLAY_ON,
-	PLAY_QUIT
-};
+#define PLAY_TAIL_MAX                                                                              \
+	(1u << 20) /* bytes shown at once before the beginning: the last ones before it */
 
 struct play_ops {
-	/* The next event; data borrowed until the next call. 0; ERR_NOT_FOUND at the end; other errors end the replay. */
+	/*
+	 * The next event; data borrowed until the next call. 0; ERR_NOT_FOUND at the end; other errors end the replay. A picture of
+	 * the channel's screen is an event that puts it out, with the number of the last event that it has.
+	 */
 	int (*next)(void *arg, struct event *ret_ev);
-	/* Make next() begin again with an event at or before at_ns. */
-	int (*seek)(void *arg, uint64_t at_ns);
 	/* Show bytes. An error ends the replay. */
 	int (*emit)(void *arg, const uint8_t *data, size_t len);
-	/*
-	 * Wait at most max_ns (UINT64_MAX: until a key), or look whether there is a key (0). *ret_waited_ns: how long it was. Returns
-	 * the key.
-	 */
-	enum play_key (*wait)(void *arg, uint64_t max_ns, uint64_t *ret_waited_ns);
+	/* Wait so long. False: end the replay. */
+	bool (*wait)(void *arg, uint64_t ns);
 };
 
 struct play_conf {
@@ -53,7 +38,7 @@ struct play_conf {
 };
 
 /*
- * Play up to the end, or PLAY_QUIT. Afterwards the terminal is brought back to its usual state where the replay changed it.
+ * Play up to the end, or until wait says no. Afterwards a terminal is brought back to its usual state where the replay changed it.
  * 0; what an op failed with; -ENOMEM.
  */
 int play_run(const struct play_conf *conf, const struct play_ops *ops, void *arg) MUST_CHECK;

@@ -156,6 +156,35 @@ when_number(const char **p, uint64_t *ret_v)
 	return n > 0 && n < 7;
 }
 
+/* "1h2m30s": each unit at most once, larger ones first. */
+static int
+when_parse_units(const char *text, uint64_t *ret_ns)
+{
+	static const struct {
+		const char *name;
+		uint64_t ns;
+	} units[] = { { "h", 3600 * CLOCK_NS_PER_S }, { "ms", CLOCK_NS_PER_MS },
+		{ "m", 60 * CLOCK_NS_PER_S }, { "s", CLOCK_NS_PER_S } };
+	uint64_t total = 0, last = UINT64_MAX, v;
+	const char *p = text;
+
+	do {
+		size_t i = 0, n = sizeof(units) / sizeof(units[0]);
+
+		if (!when_number(&p, &v))
+			return ERR_FORMAT;
+		while (i < n && !str_starts(p, units[i].name))
+			i++;
+		if (i == n || units[i].ns >= last)
+			return ERR_FORMAT;
+		p += strlen(units[i].name);
+		last = units[i].ns;
+		total += v * last;
+	} while (*p != '\0');
+	*ret_ns = total;
+	return 0;
+}
+
 int
 when_parse_offset(const char *text, uint64_t *ret_ns)
 {
@@ -163,7 +192,7 @@ when_parse_offset(const char *text, uint64_t *ret_ns)
 	uint64_t total = 0, v, fraction;
 	int parts = 0;
 
-	if (num_parse_span(text, ret_ns) == 0)
+	if (num_parse_span(text, ret_ns) == 0 || when_parse_units(text, ret_ns) == 0)
 		return 0;
 	do {
 		if (!when_number(&p, &v) || (parts > 0 && v > 59) || ++parts > 3)

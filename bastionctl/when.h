@@ -17,7 +17,8 @@ int when_parse_utc(const char *text, uint64_t *ret_ns) MUST_CHECK;
  */
 int when_parse(const char *text, uint64_t now_ns, uint64_t *ret_ns) MUST_CHECK;
 /*
- * A moment inside a recording: "90" or "90.5" seconds, "1:30", "1:02:03.5", or a span with its unit, "90s", "500ms". 0;
+ * A moment inside a recording: "90" or "90.5" seconds, "1:30", "1:02:03.5", or a span with its unit, "90s", "1m30s",
+ * "500ms". 0;
  * ERR_FORMAT.
  */
 int when_parse_offset(const char *text, uint64_t *ret_ns) MUST_CHECK;

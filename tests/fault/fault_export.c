@@ -5,6 +5,7 @@
 
 #include "bastionctl/export.h"
 #include "bastionctl/play.h"
+#include "bastionctl/player.h"
 #include "bastionctl/rd.h"
 #include "fault.h"
 #include "lib/file.h"
@@ -105,14 +106,6 @@ next_event(void *arg, struct event *ret_ev)
 }
 
 static int
-seek_event(void *arg, uint64_t at_ns)
-{
-	(void)at_ns;
-	*(size_t *)arg = 0;
-	return 0;
-}
-
-static int
 emit(void *arg, const uint8_t *data, size_t len)
 {
 	(void)arg;
@@ -121,18 +114,18 @@ emit(void *arg, const uint8_t *data, size_t len)
 	return 0;
 }
 
-static enum play_key
-no_key(void *arg, uint64_t max_ns, uint64_t *ret_waited_ns)
+static bool
+no_wait(void *arg, uint64_t ns)
 {
 	(void)arg;
-	*ret_waited_ns = max_ns;
-	return PLAY_NONE;
+	(void)ns;
+	return true;
 }
 
 static int
 run_play(void *arg)
 {
-	static const struct play_ops ops = { next_event, seek_event, emit, no_key };
+	static const struct play_ops ops = { next_event, emit, no_wait };
 	const struct play_conf conf = { .channel = 1, .speed = 1 };
 	size_t at = 0;
 
@@ -145,6 +138,96 @@ test_a_replay_survives_every_failed_allocation(void **state)
 {
 	(void)state;
 	assert_true(fault_each(FAULT_MEMORY, run_play, NULL) >= 2);
+}
+
+/* A player whose keys are pressed one after the other. */
+struct keys {
+	size_t event, key;
+	uint64_t now_ns;
+};
+
+static int
+keys_next(void *arg, struct event *ret_ev, struct rd_msg *ret_msg)
+{
+	struct keys *k = arg;
+
+	memset(ret_msg, 0, sizeof(*ret_msg));
+	ret_msg->type = RD_EVENTS;
+	return next_event(&k->event, ret_ev);
+}
+
+static int
+keys_seek(void *arg, uint64_t at_ns, uint32_t channel)
+{
+	struct keys *k = arg;
+
+	(void)at_ns;
+	(void)channel;
+	k->event = 0;
+	return 0;
+}
+
+static int
+keys_emit(void *arg, const void *data, size_t len)
+{
+	(void)arg;
+	(void)data;
+	(void)len;
+	return 0;
+}
+
+static int
+keys_wait(void *arg, uint64_t max_ns, bool for_events)
+{
+	static const int pressed[] = { '.', '/', 'a', '\r', 'm', 'l', 27, '?', 'x', PLAYER_KEY_HOME,
+		PLAYER_KEY_RESIZED, PLAYER_KEY_END, 'c', 'q' };
+	struct keys *k = arg;
+
+	(void)max_ns;
+	(void)for_events;
+	k->now_ns += 1000000000;
+	return pressed[k->key++ % N_OF(pressed)];
+}
+
+static void
+keys_size(void *arg, uint32_t *ret_cols, uint32_t *ret_rows)
+{
+	(void)arg;
+	*ret_cols = 40;
+	*ret_rows = 6;
+}
+
+static uint64_t
+keys_now(void *arg)
+{
+	const struct keys *k = arg;
+
+	return k->now_ns;
+}
+
+static int
+run_player(void *arg)
+{
+	static const struct player_ops ops = { keys_next, keys_seek, keys_emit, keys_wait,
+		keys_size, keys_now };
+	const struct player_conf conf = { .session = arg, .speed = 1 };
+	struct player_end end;
+	struct keys k = { 0, 0, 0 };
+
+	return player_run(&conf, &ops, &k, &end);
+}
+
+static void
+test_a_player_survives_every_failed_allocation(void **state)
+{
+	static const char text[] = "{\"duration_ns\":1000000000,\"files\":[],\"channels\":["
+				   "{\"n\":1,\"pty\":true,\"cols\":20,\"rows\":4},{\"n\":2}]}";
+	struct json_node *described;
+
+	(void)state;
+	assert_int_equal(json_parse(text, strlen(text), &described), 0);
+	assert_true(fault_each(FAULT_MEMORY, run_player, described) >= 10);
+	json_node_free(described);
 }
 
 /* A reader that said all it had to say. */
@@ -196,6 +279,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_export_is_whole_or_an_error),
 		cmocka_unit_test(test_a_replay_survives_every_failed_allocation),
+		cmocka_unit_test(test_a_player_survives_every_failed_allocation),
 		cmocka_unit_test(test_an_answer_is_whole_or_an_error),
 	};
 
