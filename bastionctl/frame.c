@@ -8,6 +8,7 @@
 #include "bastionctl/frame.h"
 #include "lib/json.h"
 #include "lib/str.h"
+#include "recorder/veil.h"
 
 #define FRAME_PART_SIZE 512 /* bytes of one escaped string with its NUL */
 #define FRAME_SIDE_MAX 65535u
@@ -448,6 +449,36 @@ text_file(struct frame_cursor *b, const char *what, char *dst, size_t size)
 	return 0;
 }
 
+static int
+text_hidden(struct frame_cursor *b, const char *what, char *dst, size_t size)
+{
+	const struct event ev = { .type = EVENT_HIDDEN, .data = b->p, .len = b->len };
+
+	return frame_say(dst, size, what, " ", veil_why_text(&ev));
+}
+
+/* "(masked) aws-key 1, url-password 2": what of the data behind it. */
+static int
+text_masked(struct frame_cursor *b, const char *what, char *dst, size_t size)
+{
+	char name[64];
+	uint32_t n, places;
+	size_t at;
+	int r;
+
+	(void)snprintf(dst, size, "%s", what);
+	if ((r = frame_get_u32(b, &n)) != 0)
+		return r;
+	for (uint32_t i = 0; i < n; i++) {
+		if ((r = frame_get_text(b, name, sizeof(name))) != 0 ||
+		    (r = frame_get_u32(b, &places)) != 0)
+			return r;
+		at = strlen(dst);
+		(void)snprintf(dst + at, size - at, "%s %s %u", i > 0 ? "," : "", name, places);
+	}
+	return 0;
+}
+
 static const struct {
 	uint8_t type;
 	const char *what;
@@ -457,6 +488,8 @@ static const struct {
 	{ EVENT_VERDICT, "", text_verdict, NULL },
 	{ EVENT_FILE, "", text_file, NULL },
 	{ EVENT_REMARK, "", text_two, NULL },
+	{ EVENT_HIDDEN, "(hidden)", text_hidden, NULL },
+	{ EVENT_MASKED, "(masked)", text_masked, NULL },
 	{ LINK_OPEN, "open ", text_string, NULL },
 	{ LINK_OPEN_FAIL, "not opened: ", text_open_fail, NULL },
 	{ LINK_EOF, "end of input", text_fixed, "end of output" },

@@ -14,6 +14,7 @@
 #include "lib/ipc.h"
 #include "lib/proc.h"
 #include "lib/str.h"
+#include "recorder/veil.h"
 
 #define RD_WAIT_MS 60000	  /* between looks whether the reader is still there */
 #define RD_TEXT_MAX (64u << 20)	  /* bytes of one JSON text in parts */
@@ -29,6 +30,7 @@ struct rd {
 	uint32_t seek_id;
 	bool reading; /* events is set up */
 	struct event_reader events;
+	struct veil_reader *veil; /* opens what was typed and shown */
 	enum cmd_exit end_code;
 	char *end_text; /* NULL: no end yet */
 };
@@ -233,7 +235,8 @@ rd_new(void)
 	rd->fd = -1;
 	rd->space = malloc(IPC_HEADER + IPC_MAX);
 	rd->text = buf_new(RD_TEXT_MAX);
-	if (rd->space != NULL && rd->text != NULL)
+	rd->veil = veil_reader_new();
+	if (rd->space != NULL && rd->text != NULL && rd->veil != NULL)
 		return rd;
 	rd_close(rd);
 	return NULL;
@@ -283,6 +286,7 @@ rd_close(struct rd *rd)
 	fd_close(&rd->fd);
 	free(rd->space);
 	buf_free(rd->text);
+	veil_reader_free(rd->veil);
 	json_node_free(rd->json);
 	free(rd->end_text);
 	free(rd);
@@ -457,8 +461,9 @@ rd_next(struct rd *rd, struct rd_msg *ret_msg)
 	return rd_take_next(rd, true, ret_msg);
 }
 
-int
-rd_next_step(struct rd *rd, bool wait, struct event *ret_ev, struct rd_msg *ret_msg)
+/* As rd_next_step(), of events as they are recorded. */
+static int
+rd_next_recorded(struct rd *rd, bool wait, struct event *ret_ev, struct rd_msg *ret_msg)
 {
 	int r;
 
@@ -483,6 +488,20 @@ rd_next_step(struct rd *rd, bool wait, struct event *ret_ev, struct rd_msg *ret_
 }
 
 int
+rd_next_step(struct rd *rd, bool wait, struct event *ret_ev, struct rd_msg *ret_msg)
+{
+	struct event ev;
+	int r;
+
+	while ((r = veil_reader_next(rd->veil, ret_ev)) == ERR_NOT_FOUND)
+		if ((r = rd_next_recorded(rd, wait, &ev, ret_msg)) != 0 ||
+		    ret_msg->type != RD_EVENTS || (r = veil_reader_add(rd->veil, &ev)) != 0)
+			return r;
+	ret_msg->type = RD_EVENTS;
+	return r;
+}
+
+int
 rd_next_event(struct rd *rd, struct event *ret_ev)
 {
 	struct rd_msg m;
@@ -501,6 +520,7 @@ rd_seek(struct rd *rd, uint64_t at_ns, uint32_t channel)
 	for (size_t i = 0; i < 4; i++)
 		data[8 + i] = (uint8_t)(channel >> (24 - 8 * i));
 	rd->reading = false;
+	veil_reader_reset(rd->veil);
 	return ipc_plain_send(rd->fd, RD_SEEK, ++rd->seek_id, data, sizeof(data), NULL, 0);
 }
 

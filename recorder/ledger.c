@@ -36,7 +36,8 @@ struct ledger {
 	uint32_t highest[2];		    /* number that the side opened last */
 	uint32_t requested[2], answered[2]; /* global requests */
 	bool ended[2];
-	char **env; /* owned, and each of them: names and patterns of what crosses */
+	bool asking; /* the back may say that it asks */
+	char **env;  /* owned, and each of them: names and patterns of what crosses */
 	size_t n_env;
 	bool more[2];	     /* the side is in the middle of a request, */
 	uint32_t more_of[2]; /* on this channel, */
@@ -86,6 +87,12 @@ ledger_let_env(struct ledger *l, const char *pattern)
 		return -ENOMEM;
 	l->n_env++;
 	return 0;
+}
+
+void
+ledger_let_asking(struct ledger *l)
+{
+	l->asking = true;
 }
 
 static struct channel *
@@ -485,11 +492,15 @@ on_note(struct frame *f)
 		[LINK_NOTE_BANNER] = BACK,
 		[LINK_NOTE_VERDICT] = 0,
 		[LINK_NOTE_UNCLOSED] = BOTH,
+		[LINK_NOTE_ASKING] = BACK,
 	};
 
 	if (f->data[0] >= sizeof(senders) / sizeof(senders[0]) ||
 	    (senders[f->data[0]] & 1u << f->side) == 0)
 		return broken(f, "a note that it may not make");
+	if (f->data[0] == LINK_NOTE_ASKING &&
+	    (!f->l->asking || f->len != 2 || find(f->l, f->number) == NULL))
+		return broken(f, "a note that only the bastion's own shell makes");
 	return LEDGER_PASS;
 }
 

@@ -41,6 +41,8 @@ void ledger_free(struct ledger *l);
  * does. pattern: copied. 0; -ENOMEM.
  */
 int ledger_let_env(struct ledger *l, const char *pattern) MUST_CHECK;
+/* The back is the bastion's own shell: it may say that it asks for something secret (LINK_NOTE_ASKING). */
+void ledger_let_asking(struct ledger *l);
 
 /*
  * Judge a frame of this side and take note of it. ret_why: for LEDGER_BROKEN and LEDGER_DENY a static text. Running

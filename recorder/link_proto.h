@@ -71,7 +71,12 @@ enum link_note {
 	LINK_NOTE_VERDICT =
 	    6, /* recorder: u32 channel, u8 verdict, string asked, string text: what policy answered */
 	/* either: u32 seconds for which the sender's peer has not answered CLOSE: LINK_CLOSE follows without it */
-	LINK_NOTE_UNCLOSED = 7
+	LINK_NOTE_UNCLOSED = 7,
+	/*
+	 * the bastion's own shell, as a back, to the recorder alone: u8 1: what is typed on this channel from here on answers a
+	 * question whose answer is not shown; 0: that is over
+	 */
+	LINK_NOTE_ASKING = 8
 };
 
 enum link_end {

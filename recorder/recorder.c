@@ -568,7 +568,7 @@ recorder_init(struct recorder *rec, const struct recorder_conf *conf)
 	TAILQ_INIT(&rec->touched);
 	commit_init(&rec->commit, clock_boot_ns());
 	plan_rotation(rec);
-	if ((rec->out = release_new()) == NULL ||
+	if ((rec->out = release_new()) == NULL || (rec->veils = veil_pool_new()) == NULL ||
 	    (r = loop_timer_new(rec->loop, on_commit_timer, rec, &rec->commit_timer)) != 0 ||
 	    (r = loop_timer_new(rec->loop, on_tick, rec, &rec->tick_timer)) != 0 ||
 	    (r = loop_timer_new(rec->loop, on_stop_timer, rec, &rec->stop_timer)) != 0 ||
@@ -594,6 +594,7 @@ recorder_done(struct recorder *rec)
 	ipc_free(rec->broker);
 	ipc_free(rec->policy);
 	release_free(rec->out);
+	veil_pool_free(rec->veils);
 	keep_done(rec);
 	loop_timer_free(rec->commit_timer);
 	loop_timer_free(rec->tick_timer);

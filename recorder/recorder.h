@@ -20,6 +20,7 @@
 #include "recorder/recorder_link.h"
 #include "recorder/recorder_proto.h"
 #include "recorder/release.h"
+#include "recorder/veil.h"
 
 #define RECORDER_TEXT_MAX 512u /* bytes of a line for people */
 
@@ -45,6 +46,7 @@ struct recorder {
 	uint32_t next_ask;
 
 	struct release *out;
+	struct veil_pool *veils; /* keys of what is typed and not decided */
 	struct commit commit;
 	struct commit_times times;
 	struct loop_timer *commit_timer, *tick_timer, *stop_timer;

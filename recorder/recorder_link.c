@@ -58,6 +58,7 @@ leg_free(struct leg *leg)
 		buf_free(leg->ends[i].request);
 	}
 	stream_free_all(leg);
+	typed_free_all(leg);
 	ledger_free(leg->ledger);
 	loop_timer_free(leg->deadline);
 	free(leg);
@@ -228,6 +229,8 @@ leg_close(struct leg *leg)
 	/* Without the last of its file operations a session is still whole. */
 	if ((r = stream_end_all(leg)) != 0)
 		log_warn("link.files_lost leg=%u reason=\"%s\"", leg->id, err_str(r));
+	if ((r = typed_end_all(leg)) != 0)
+		log_warn("link.mark_lost leg=%u reason=\"%s\"", leg->id, err_str(r));
 	leg->session = NULL;
 	touch(leg);
 	if (rec->failed)
@@ -405,12 +408,28 @@ collect(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer, con
 	return r;
 }
 
+static int
+pass_typed(struct end *e, struct typed *t, const struct ipc_msg *msg)
+{
+	int r = typed_data(t, e, msg->data, msg->len);
+
+	return r != 0 ? r : leg_send(e, msg->type, msg->id, msg->data, msg->len);
+}
+
+static bool
+is_for_us(const struct ipc_msg *msg)
+{
+	return msg->type == LINK_NOTE && msg->data[0] == LINK_NOTE_ASKING;
+}
+
 /* Record a frame that was judged, and send it on if it may. */
 static int
 pass(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer, const char *why)
 {
 	struct leg *leg = e->leg;
 	struct stream *s = stream_find(leg, msg->id);
+	struct typed *t = s == NULL ? typed_find(leg, msg->id) : NULL;
+	bool quiet = false;
 	int r = 0;
 
 	if (s != NULL && answer == LEDGER_PASS) {
@@ -418,8 +437,15 @@ pass(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer, const 
 			return stream_data(s, e, msg->data, msg->len);
 		r = pass_stream(e, s, msg);
 	}
-	if (r != 0 || (r = leg_record(leg, leg_way_from(e), (uint8_t)msg->type, msg->id, msg->data,
-			   msg->len)) != 0)
+	if (t != NULL && answer == LEDGER_PASS) {
+		if (msg->type == LINK_DATA)
+			return pass_typed(e, t, msg);
+		r = typed_frame(t, e, msg, &quiet);
+	}
+	if (r == 0 && !quiet)
+		r = leg_record(
+		    leg, leg_way_from(e), (uint8_t)msg->type, msg->id, msg->data, msg->len);
+	if (r != 0 || is_for_us(msg))
 		return r;
 	return is_part(msg) ? collect(e, msg, answer, why)
 			    : go_on(e, msg->type, msg->id, msg->data, msg->len, answer, why);
@@ -560,6 +586,33 @@ take_env(struct ledger *l, struct buf *b)
 	return r != 0 ? r : buf_end(b);
 }
 
+static bool
+is_text(const uint8_t *p, size_t len, const char *text)
+{
+	return len == strlen(text) && memcmp(p, text, len) == 0;
+}
+
+/* What the session's description says to us. A back without a host is the bastion's own shell. */
+static int
+take_meta(struct leg *leg, const void *meta, size_t meta_len)
+{
+	struct buf *b = buf_view(meta, meta_len);
+	const uint8_t *p;
+	uint8_t tag;
+	size_t len;
+
+	if (b == NULL)
+		return -ENOMEM;
+	while (buf_get_u8(b, &tag) == 0 && buf_get_str(b, &p, &len) == 0) {
+		if (tag == REC_META_TYPED)
+			leg->keep_typed = is_text(p, len, "keep");
+		if (tag == REC_META_HOST && is_text(p, len, "-"))
+			ledger_let_asking(leg->ledger);
+	}
+	buf_free(b);
+	return 0;
+}
+
 int
 leg_open(struct recorder *rec, uint32_t id, uint32_t conn, const void *meta, size_t meta_len,
     struct buf *env, int fds[2], const char **ret_why)
@@ -576,6 +629,7 @@ leg_open(struct recorder *rec, uint32_t id, uint32_t conn, const void *meta, siz
 	for (int i = 0; i < 2; i++)
 		leg->ends[i] = (struct end){ .leg = leg, .side = (enum ledger_side)i };
 	if ((leg->ledger = ledger_new()) == NULL || (r = take_env(leg->ledger, env)) != 0 ||
+	    (r = take_meta(leg, meta, meta_len)) != 0 ||
 	    (r = loop_timer_new(rec->loop, on_deadline, leg, &leg->deadline)) != 0)
 		goto fail;
 	for (int i = 0; i < 2; i++) {

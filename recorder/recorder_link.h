@@ -19,6 +19,7 @@
 #include "recorder/event.h"
 #include "recorder/ledger.h"
 #include "recorder/recorder_stream.h"
+#include "recorder/recorder_typed.h"
 #include "recorder/release.h"
 
 #define LINK_QUEUE_HIGH 128u /* frames waiting for an end above which its source is not read */
@@ -71,6 +72,8 @@ struct leg {
 	char end_text[256], end_by[128];
 	uint32_t n_refused;
 	struct stream_list streams; /* channels whose bytes are read */
+	struct typed_list typed;    /* terminals */
+	bool keep_typed;	    /* the rule keeps what is typed, shown or not */
 	uint32_t n_files;	    /* file operations so far */
 	uint32_t n_noted;	    /* audit events about them */
 };

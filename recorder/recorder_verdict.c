@@ -262,6 +262,14 @@ read_by(struct end *e, const uint8_t *payload, size_t payload_len, const uint8_t
 }
 
 static int
+follow_terminal(struct end *e, const uint8_t *payload, size_t len)
+{
+	if (e->held.type != LINK_REQUEST || e->side != LEDGER_FRONT)
+		return 0;
+	return typed_request(e->leg, e->held.channel, payload, len);
+}
+
+static int
 apply(struct end *e, const struct leg_verdict *v)
 {
 	bool replaced = v->verdict == POL_REPLACE;
@@ -274,9 +282,11 @@ apply(struct end *e, const struct leg_verdict *v)
 	if (ledger_is_cut(e->leg->ledger, h->channel))
 		return 0;
 	if (v->verdict == POL_ALLOW || replaced) {
-		r = read_by(e, replaced ? v->replacement : h->data,
-		    replaced ? v->replacement_len : h->len, v->terms, v->terms_len);
-		if (r != 0)
+		const uint8_t *payload = replaced ? v->replacement : h->data;
+		size_t len = replaced ? v->replacement_len : h->len;
+
+		if ((r = read_by(e, payload, len, v->terms, v->terms_len)) != 0 ||
+		    (r = follow_terminal(e, payload, len)) != 0)
 			return r;
 	}
 	switch (v->verdict) {

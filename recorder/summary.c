@@ -9,6 +9,7 @@
 #include "lib/buf.h"
 #include "policy/policy_proto.h"
 #include "recorder/summary.h"
+#include "recorder/veil.h"
 
 #define KIND_MAX 128u /* bytes of a channel's kind, terminal name, address */
 
@@ -298,6 +299,20 @@ on_content(struct summary *s, struct sess_channel *ch, const struct event *ev, s
 	return 0;
 }
 
+/* Typed bytes that were veiled count when they are shown: what is hidden has no length. */
+static int
+on_shown(struct summary *s, struct sess_channel *ch, const struct event *ev, struct buf *b)
+{
+	uint32_t run, len;
+
+	(void)s;
+	(void)ev;
+	if (buf_get_u32(b, &run) == 0 && buf_skip(b, VEIL_KEY_LEN) == 0 &&
+	    buf_get_u32(b, &len) == 0)
+		ch->bytes_in += len;
+	return 0;
+}
+
 static int
 on_file(struct summary *s, struct sess_channel *ch, const struct event *ev, struct buf *b)
 {
@@ -339,6 +354,7 @@ static const struct summary_rule {
 	{ LINK_CLOSE, true, on_close },
 	{ LINK_NOTE, false, on_note },
 	{ EVENT_CONTENT, true, on_content },
+	{ EVENT_SHOWN, true, on_shown },
 	{ EVENT_FILE, false, on_file },
 	{ EVENT_VERDICT, true, on_verdict },
 };
