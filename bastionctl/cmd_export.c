@@ -22,6 +22,7 @@ struct export_wish {
 	const struct export_format *format;
 	uint32_t channel; /* 0: not given */
 	enum frame_stream stream;
+	bool no_times;
 	uint32_t number;	   /* of the file operation that is wanted; 0: a format is */
 	const char *file;	   /* NULL: stdout */
 	struct page_player player; /* of a page; owned */
@@ -108,6 +109,9 @@ export_wish_init(const struct cmd_ctx *c, struct export_wish *w)
 		return cmd_fail(CMD_USAGE,
 		    "--format %s holds one stream exactly: say which with --stream in, out or err",
 		    w->format->name);
+	w->no_times = cmd_opt(c, "--no-times") != NULL;
+	if (w->no_times && w->format != &export_text)
+		return cmd_fail(CMD_USAGE, "--no-times is for --format text");
 	w->file = cmd_opt(c, "--output");
 	if (w->file == NULL && w->format->one_stream && isatty(STDOUT_FILENO) != 0)
 		return cmd_fail(CMD_USAGE,
@@ -210,8 +214,11 @@ export_session(struct rd *rd, const struct json_node *session, struct export_wis
 	if (w->channel == 0 && w->format->one_channel &&
 	    (code = export_choose(session, w)) != CMD_YES)
 		return code;
-	view =
-	    (struct export_view){ session, w->channel, w->stream, w->format->page ? &page : NULL };
+	view = (struct export_view){ .session = session,
+		.channel = w->channel,
+		.stream = w->stream,
+		.no_times = w->no_times,
+		.page = w->format->page ? &page : NULL };
 	if ((e = export_begin(&x, w->format, out, &view)) != 0)
 		return cmd_fail(CMD_UNSURE, "the export is not written: %s", err_str(e));
 	r = export_copy(rd, &x, &e);
@@ -293,6 +300,7 @@ static const struct cmd_opt export_opts[] = {
 	{ "--channel", 0, "N", "only this channel" },
 	{ "--stream", 0, "STREAM", "only in, out or err" },
 	{ "--file", 0, "N", "the content of file N instead, where it was kept" },
+	{ "--no-times", 0, NULL, "text without the time in front of each line" },
 	{ "--player", 0, "DIR", "where the player for html is (see contrib/get-player)" },
 	{ "--output", 'o', "FILE", "write to FILE instead of standard output" },
 	RD_OPT_STORE,

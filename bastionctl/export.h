@@ -30,6 +30,7 @@ struct export_view {
 	const struct json_node *session; /* as of bastiond-reader; borrowed */
 	uint32_t channel;		 /* 0: all */
 	enum frame_stream stream;	 /* FRAME_NONE: all */
+	bool no_times;			 /* a transcript without them */
 	const struct export_page *page;	 /* of a format that makes a page; else NULL; borrowed */
 };
 

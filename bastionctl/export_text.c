@@ -1,7 +1,8 @@
 /*
- * text: a transcript to read and to grep. Every line of every stream as it stood on the terminal when it was left, with the
- * time of its first character; requests and marks between them. Lines are edited as a terminal would (backspace, carriage
- * return, erasing within the line); what moves between lines ends the line.
+ * text: a transcript to read and to grep. What a terminal showed, line by line as the model of a terminal tells it (screen.h);
+ * what was typed, edited as far as that can be known; commands, marks and ends between them. Each line has the time of its
+ * first character, and lines stand in the order of these times: a line is told when it is done with, which may be long after
+ * it began, so a number of them wait for their turn.
  */
 #include "config.h"
 
@@ -16,16 +17,20 @@
 #include "bastionctl/out.h"
 #include "bastionctl/vt.h"
 #include "bastionctl/vt_safe.h"
+#include "lib/buf.h"
 #include "lib/clock.h"
+#include "recorder/screen.h"
 
-#define LINE_MAX_CELLS 1024u /* a longer line is broken */
-#define LINES_MAX                                                                                  \
-	4096u /* streams with an unfinished line; more only with as many channels open at once */
+#define LINE_MAX_CELLS 1024u   /* a longer line is broken */
+#define TEXT_STREAMS_MAX 4096u /* at once; more only with as many channels open */
+#define TEXT_SCREENS_MAX 64u   /* channels with a terminal at once; of more, output is lines only */
+#define TEXT_WAITING_MAX 8192u /* lines that wait for earlier ones */
+#define TEXT_WAITING_BYTES (16u << 20)
+#define TEXT_LINE_MAX (4u * SCREEN_LINE_MAX) /* bytes, U+FFFD for shorter ones */
 #define LINE_TAB 8u
 
-/* The line that a stream of a channel is on. */
+/* What a person or a program sends, as a line that is edited. */
 struct line {
-	TAILQ_ENTRY(line) link;
 	struct export *x;
 	uint32_t channel;
 	enum frame_stream stream;
@@ -36,9 +41,30 @@ struct line {
 	uint32_t cells[LINE_MAX_CELLS];
 };
 
+/* One stream of a channel. */
+struct text_stream {
+	TAILQ_ENTRY(text_stream) link;
+	struct export *x;
+	uint32_t channel;
+	enum frame_stream stream;
+	uint32_t cols, rows;   /* of its terminal; 0: none */
+	struct screen *screen; /* of what comes back; NULL: nothing came yet */
+	struct utf8 utf8;      /* for counting what is no text */
+	struct line *line;     /* of what is sent; NULL: nothing yet */
+};
+
+struct text_entry {
+	uint64_t at_ns,
+	    seq;    /* seq: of entries of the same time, the one that was put first comes first */
+	char *text; /* owned */
+};
+
 struct export_lines {
-	TAILQ_HEAD(, line) list;
-	size_t n;
+	TAILQ_HEAD(, text_stream) list;
+	size_t n, n_screens;
+	struct text_entry *heap; /* the earliest one first */
+	size_t n_heap, heap_bytes;
+	uint64_t seq;
 };
 
 static void
@@ -46,18 +72,80 @@ text_time(FILE *f, uint64_t at_ns)
 {
 	uint64_t ms = at_ns / CLOCK_NS_PER_MS;
 
-	fprintf(f, "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64 ".%03" PRIu64, ms / 3600000,
+	fprintf(f, "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64 ".%03" PRIu64 " ", ms / 3600000,
 	    ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
 }
 
-static void
-text_head(const struct export *x, uint64_t at_ns, uint32_t channel, const char *what)
+static bool
+text_is_before(const struct text_entry *a, const struct text_entry *b)
 {
-	text_time(x->out, at_ns);
-	if (channel > LINK_FROM_BACK) /* opened by the target */
-		fprintf(x->out, " t%u %-3s | ", channel - LINK_FROM_BACK, what);
-	else
-		fprintf(x->out, " %2u %-3s | ", channel, what);
+	return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->seq < b->seq;
+}
+
+static void
+text_swap(struct text_entry *a, struct text_entry *b)
+{
+	struct text_entry t = *a;
+
+	*a = *b;
+	*b = t;
+}
+
+/* Write the earliest line that waits. */
+static void
+text_pop(struct export *x)
+{
+	struct export_lines *l = x->lines;
+	struct text_entry e = l->heap[0];
+	size_t at = 0, child;
+
+	l->heap[0] = l->heap[--l->n_heap];
+	while ((child = 2 * at + 1) < l->n_heap) {
+		child +=
+		    child + 1 < l->n_heap && text_is_before(&l->heap[child + 1], &l->heap[child]);
+		if (!text_is_before(&l->heap[child], &l->heap[at]))
+			break;
+		text_swap(&l->heap[child], &l->heap[at]);
+		at = child;
+	}
+	if (!x->view.no_times)
+		text_time(x->out, e.at_ns);
+	fprintf(x->out, "%s\n", e.text);
+	l->heap_bytes -= strlen(e.text);
+	free(e.text);
+}
+
+/* Let a line wait among those of its time. text: taken, also on failure. */
+static int
+text_push(struct export *x, uint64_t at_ns, char *text)
+{
+	struct export_lines *l = x->lines;
+	size_t at = l->n_heap;
+
+	if (text == NULL)
+		return -ENOMEM;
+	l->heap[l->n_heap++] = (struct text_entry){ at_ns, l->seq++, text };
+	l->heap_bytes += strlen(text);
+	while (at > 0 && text_is_before(&l->heap[at], &l->heap[(at - 1) / 2])) {
+		text_swap(&l->heap[at], &l->heap[(at - 1) / 2]);
+		at = (at - 1) / 2;
+	}
+	while (l->n_heap == TEXT_WAITING_MAX || l->heap_bytes > TEXT_WAITING_BYTES)
+		text_pop(x);
+	return 0;
+}
+
+/* "12 out | text" as one string; it is owned by the caller. NULL: out of memory. */
+static char *
+text_join(uint32_t channel, const char *what, const char *text, size_t len)
+{
+	bool back = channel > LINK_FROM_BACK; /* opened by the target */
+	char *joined;
+
+	if (asprintf(&joined, "%s%*u %-3s | %.*s", back ? "t" : "", back ? 1 : 2,
+		back ? channel - LINK_FROM_BACK : channel, what, (int)len, text) < 0)
+		return NULL;
+	return joined;
 }
 
 static void
@@ -69,19 +157,16 @@ line_clear(struct line *l)
 static int
 line_end(struct line *l)
 {
-	FILE *f = l->x->out;
+	uint8_t text[LINE_MAX_CELLS * UTF8_BYTES_MAX];
+	size_t len = 0;
 
 	while (l->len > 0 && l->cells[l->len - 1] == ' ')
 		l->len--;
-	text_head(l->x, l->begun_ns, l->channel, frame_stream_name(l->stream));
-	for (size_t i = 0; i < l->len; i++) {
-		uint8_t bytes[UTF8_BYTES_MAX];
-
-		(void)fwrite(bytes, 1, utf8_put(bytes, l->cells[i]), f);
-	}
-	(void)fputc('\n', f);
+	for (size_t i = 0; i < l->len; i++)
+		len += utf8_put(text + len, l->cells[i]);
 	line_clear(l);
-	return 0;
+	return text_push(l->x, l->begun_ns,
+	    text_join(l->channel, frame_stream_name(l->stream), (const char *)text, len));
 }
 
 /* End a line that has something on it. */
@@ -97,8 +182,10 @@ line_leave(struct line *l)
 static int
 line_put(struct line *l, uint32_t cp)
 {
-	if (l->col >= LINE_MAX_CELLS && line_end(l) != 0)
-		return -EIO;
+	int r = l->col >= LINE_MAX_CELLS ? line_end(l) : 0;
+
+	if (r != 0)
+		return r;
 	if (l->len == 0)
 		l->begun_ns = l->now_ns;
 	while (l->len < l->col)
@@ -133,6 +220,7 @@ static int
 line_control(void *arg, uint8_t c)
 {
 	struct line *l = arg;
+	int r;
 
 	switch (c) {
 	case '\n':
@@ -142,23 +230,16 @@ line_control(void *arg, uint8_t c)
 			l->begun_ns = l->now_ns;
 		return line_end(l);
 	case '\r':
-		if (l->stream == FRAME_IN) /* the return key */
-			return line_leave(l);
-		l->col = 0;
-		return 0;
+		return line_leave(l); /* the return key */
 	case '\b':
 		l->col -= l->col > 0;
 		return 0;
 	case '\t':
 		l->col = (l->col / LINE_TAB + 1) * LINE_TAB;
 		return 0;
-	default:
-		if (l->stream == FRAME_IN) { /* typed control characters mean something: ^C */
-			int r = line_put(l, '^');
-
-			return r != 0 ? r : line_put(l, c + 0x40u);
-		}
-		return 0;
+	default: /* typed control characters mean something: ^C */
+		r = line_put(l, '^');
+		return r != 0 ? r : line_put(l, c + 0x40u);
 	}
 }
 
@@ -253,45 +334,143 @@ line_csi(void *arg, const struct vt_csi *seq)
 static const struct vt_ops line_ops = { line_text, line_print, line_control, line_escape,
 	line_csi };
 
-static struct line *
-text_line(struct export *x, uint32_t channel, enum frame_stream stream)
+static struct text_stream *
+text_find(const struct export *x, uint32_t channel, enum frame_stream stream)
 {
-	struct line *l;
+	struct text_stream *t;
 
-	TAILQ_FOREACH (l, &x->lines->list, link)
-		if (l->channel == channel && l->stream == stream)
-			return l;
-	l = x->lines->n < LINES_MAX ? calloc(1, sizeof(*l)) : NULL;
-	if (l == NULL)
-		return NULL;
-	l->x = x;
-	l->channel = channel;
-	l->stream = stream;
-	TAILQ_INSERT_HEAD(&x->lines->list, l, link);
-	x->lines->n++;
-	return l;
+	TAILQ_FOREACH (t, &x->lines->list, link)
+		if (t->channel == channel && t->stream == stream)
+			return t;
+	return NULL;
 }
 
-/* What is unfinished on this channel (0: on all), as it is; close: no more will come. */
-static int
-text_leave_lines(struct export *x, uint32_t channel, bool close)
+/* The stream, a new one if need be. NULL: out of memory, or too many. */
+static struct text_stream *
+text_stream(struct export *x, uint32_t channel, enum frame_stream stream)
 {
-	struct line *l, *next;
+	struct text_stream *t = text_find(x, channel, stream);
+
+	if (t != NULL || x->lines->n == TEXT_STREAMS_MAX)
+		return t;
+	t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return NULL;
+	t->x = x;
+	t->channel = channel;
+	t->stream = stream;
+	TAILQ_INSERT_HEAD(&x->lines->list, t, link);
+	x->lines->n++;
+	return t;
+}
+
+static void
+text_stream_free(struct export_lines *l, struct text_stream *t)
+{
+	TAILQ_REMOVE(&l->list, t, link);
+	l->n--;
+	l->n_screens -= t->screen != NULL && t->cols != 0;
+	screen_free(t->screen);
+	free(t->line);
+	free(t);
+}
+
+/* A line that the screen is done with. What turns text around stands as U+FFFD. */
+static int
+text_shown(void *arg, const struct screen_line *line)
+{
+	const struct text_stream *t = arg;
+	struct buf *b = buf_new(TEXT_LINE_MAX);
+	struct utf8 u = { 0 };
+	int r = b == NULL ? -ENOMEM : 0;
+
+	for (size_t i = 0; r == 0 && i < line->len; i++) {
+		uint32_t cp = UTF8_REPLACEMENT;
+		uint8_t bytes[UTF8_BYTES_MAX];
+
+		if (utf8_step(&u, line->text[i], &cp) == UTF8_MORE)
+			continue;
+		if (cp >= 0x80 && !vt_safe_is_shown(cp))
+			cp = UTF8_REPLACEMENT;
+		r = buf_put(b, bytes, utf8_put(bytes, cp));
+	}
+	if (r == 0)
+		r = text_push(t->x, line->begun_ns,
+		    text_join(t->channel, frame_stream_name(t->stream), (const char *)buf_ptr(b),
+			buf_len(b)));
+	buf_free(b);
+	return r;
+}
+
+/* Its screen, when something comes; of too many at once the output is lines only. */
+static int
+text_screen(struct text_stream *t)
+{
+	int r;
+
+	if (t->screen != NULL)
+		return 0;
+	if (t->x->lines->n_screens >= TEXT_SCREENS_MAX)
+		t->cols = t->rows = 0;
+	if ((r = screen_new(t->cols, t->rows, text_shown, t, &t->screen)) == 0)
+		t->x->lines->n_screens += t->cols != 0;
+	return r;
+}
+
+static void
+text_count_bad(struct text_stream *t, const uint8_t *p, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		uint32_t cp;
+		uint64_t seen = t->utf8.seen;
+		enum utf8_step step = utf8_step(&t->utf8, p[i], &cp);
+
+		i += step != UTF8_BAD_CUT;
+		if (step == UTF8_BAD || step == UTF8_BAD_CUT)
+			t->x->lost.bad_bytes += step == UTF8_BAD ? 1 : seen;
+	}
+}
+
+static int
+text_typed(struct text_stream *t, uint64_t at_ns, const uint8_t *p, size_t len)
+{
+	if (t->line == NULL && (t->line = calloc(1, sizeof(*t->line))) == NULL)
+		return -ENOMEM;
+	t->line->x = t->x;
+	t->line->channel = t->channel;
+	t->line->stream = t->stream;
+	t->line->now_ns = at_ns;
+	return vt_feed(&t->line->vt, &line_ops, t->line, p, len);
+}
+
+/* What is unfinished. */
+static int
+text_finish(struct text_stream *t, uint64_t at_ns)
+{
 	int r = 0;
 
-	for (l = TAILQ_FIRST(&x->lines->list); l != NULL && r == 0; l = next) {
-		next = TAILQ_NEXT(l, link);
-		if (channel != 0 && l->channel != channel)
+	if (t->line != NULL && (r = vt_finish(&t->line->vt, &line_ops, t->line)) == 0)
+		r = line_leave(t->line);
+	if (r == 0 && utf8_is_partial(&t->utf8))
+		t->x->lost.bad_bytes += t->utf8.seen;
+	if (r == 0 && t->screen != NULL)
+		r = screen_flush(t->screen, at_ns);
+	return r;
+}
+
+/* All streams of a channel (0: of all) have ended. */
+static int
+text_finish_all(struct export *x, uint32_t channel, uint64_t at_ns)
+{
+	struct text_stream *t, *next;
+	int r = 0;
+
+	for (t = TAILQ_FIRST(&x->lines->list); t != NULL && r == 0; t = next) {
+		next = TAILQ_NEXT(t, link);
+		if (channel != 0 && t->channel != channel)
 			continue;
-		if (close)
-			r = vt_finish(&l->vt, &line_ops, l);
-		if (r == 0)
-			r = line_leave(l);
-		if (close) {
-			TAILQ_REMOVE(&x->lines->list, l, link);
-			x->lines->n--;
-			free(l);
-		}
+		r = text_finish(t, at_ns);
+		text_stream_free(x->lines, t);
 	}
 	return r;
 }
@@ -320,6 +499,9 @@ text_begin(struct export *x)
 	if (x->lines == NULL)
 		return -ENOMEM;
 	TAILQ_INIT(&x->lines->list);
+	x->lines->heap = calloc(TEXT_WAITING_MAX, sizeof(x->lines->heap[0]));
+	if (x->lines->heap == NULL)
+		return -ENOMEM;
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		text_field(
 		    x, fields[i].title, json_str(json_get(x->view.session, fields[i].key), ""));
@@ -340,17 +522,36 @@ static int
 text_data(struct export *x, const struct event *ev, enum frame_stream stream, const uint8_t *p,
     size_t len)
 {
-	struct line *l;
+	struct text_stream *t;
+	int r;
 
 	if (text_is_binary(x, ev->channel)) {
 		x->lost.binary_bytes += len;
 		return 0;
 	}
-	l = text_line(x, ev->channel, stream);
-	if (l == NULL)
+	if ((t = text_stream(x, ev->channel, stream)) == NULL)
 		return -ENOMEM;
-	l->now_ns = ev->at_ns;
-	return vt_feed(&l->vt, &line_ops, l, p, len);
+	if (stream == FRAME_IN)
+		return text_typed(t, ev->at_ns, p, len);
+	text_count_bad(t, p, len);
+	if ((r = text_screen(t)) != 0)
+		return r;
+	return screen_feed(t->screen, ev->at_ns, p, len);
+}
+
+/* The terminal of a channel, before or while it shows something. */
+static int
+text_size(struct export *x, const struct event *ev, uint32_t cols, uint32_t rows)
+{
+	struct text_stream *t = text_stream(x, ev->channel, FRAME_OUT);
+
+	if (t == NULL)
+		return -ENOMEM;
+	if (t->screen != NULL)
+		return screen_resize(t->screen, ev->at_ns, cols, rows);
+	t->cols = cols;
+	t->rows = rows;
+	return 0;
 }
 
 static int
@@ -360,36 +561,42 @@ text_event(struct export *x, const struct event *ev)
 	size_t len = 0;
 	enum frame_stream stream = frame_data(ev, &p, &len);
 	char line[FRAME_TEXT_SIZE];
-	int r;
+	uint32_t cols, rows;
+	int r = 0;
 
 	if (stream != FRAME_NONE)
 		return text_data(x, ev, stream, p, len);
-	if (!frame_text(ev, line, sizeof(line)))
-		return 0;
-	if ((r = text_leave_lines(x, ev->channel, false)) != 0)
+	if (frame_size(ev, &cols, &rows))
+		r = text_size(x, ev, cols, rows);
+	if (r == 0 && ev->type == LINK_CLOSE && ev->way == EVENT_BACK && ev->channel != 0)
+		r = text_finish_all(x, ev->channel, ev->at_ns);
+	if (r != 0 || !frame_text(ev, line, sizeof(line)))
 		return r;
-	text_head(x, ev->at_ns, ev->channel, "--");
-	fprintf(x->out, "%s\n", line);
-	return 0;
+	return text_push(x, ev->at_ns, text_join(ev->channel, "--", line, strlen(line)));
 }
 
 static int
 text_end(struct export *x)
 {
-	return text_leave_lines(x, 0, true);
+	int r = text_finish_all(x, 0, x->last_ns);
+
+	while (r == 0 && x->lines->n_heap > 0)
+		text_pop(x);
+	return r;
 }
 
 void
 export_lines_free(struct export_lines *lines)
 {
-	struct line *l;
+	struct text_stream *t;
 
 	if (lines == NULL)
 		return;
-	while ((l = TAILQ_FIRST(&lines->list)) != NULL) {
-		TAILQ_REMOVE(&lines->list, l, link);
-		free(l);
-	}
+	while ((t = TAILQ_FIRST(&lines->list)) != NULL)
+		text_stream_free(lines, t);
+	for (size_t i = 0; i < lines->n_heap; i++)
+		free(lines->heap[i].text);
+	free(lines->heap);
 	free(lines);
 }
 

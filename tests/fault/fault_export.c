@@ -35,7 +35,7 @@ export_all(const struct job *job, FILE *out)
 	static struct page_player player = { { script, style, licence }, { 6, 3, 4 } };
 	static const struct export_page page = { &player, "verified", true };
 	const struct export_format *format = export_find(job->format);
-	struct export_view view = { NULL, 1, FRAME_NONE, format->page ? &page : NULL };
+	struct export_view view = { .channel = 1, .page = format->page ? &page : NULL };
 	struct json_node *root = NULL;
 	struct export x;
 	int r;

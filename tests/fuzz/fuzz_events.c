@@ -96,7 +96,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
 		const struct export_format *format = export_find(formats[i]);
-		struct export_view view = { NULL, 0, FRAME_NONE, format->page ? &page : NULL };
+		struct export_view view = { .page = format->page ? &page : NULL };
 		struct json_node *root = NULL;
 		struct export x;
 		char *text = NULL;

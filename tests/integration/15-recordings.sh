@@ -132,8 +132,8 @@ else
 fi
 is 'text: a transcript' "$(ctl export "$alice" --format text 2>/dev/null | sed '1,/^$/d' | grep -E ' (in|out) ')" "$(
 	cat <<TEXT
-0:00:00.500  1 in  | ls
 0:00:00.500  1 out | \$ ls
+0:00:00.500  1 in  | ls
 0:00:00.500  1 out | $(printf 'caf\303\251 red \357\277\275 end')
 0:00:20.500  1 out | later
 TEXT

@@ -44,7 +44,7 @@ rig_begin(struct rig *g, const char *format, uint32_t channel, enum frame_stream
 	g->out = open_memstream(&g->text, &g->len);
 	assert_non_null(g->out);
 	assert_non_null(export_find(format));
-	view = (struct export_view){ g->session, channel, stream, NULL };
+	view = (struct export_view){ .session = g->session, .channel = channel, .stream = stream };
 	assert_int_equal(export_begin(&g->x, export_find(format), g->out, &view), 0);
 }
 
@@ -362,8 +362,8 @@ test_text_is_a_transcript(void **state)
 	assert_non_null(strstr(g.text, "identity   alice\n"));
 	assert_string_equal(body(&g), "0:00:00.000  1 --  | exec: ls \\x1bx\n"
 				      "0:00:00.500  1 out | one\n"
-				      "0:00:01.000  1 err | bad\n"
 				      "0:00:00.500  1 out | two\n"
+				      "0:00:01.000  1 err | bad\n"
 				      "0:00:01.500  1 out | last\n"
 				      "0:00:02.000  1 --  | exit status 3\n");
 	rig_done(&g);
@@ -376,21 +376,75 @@ test_text_edits_lines_as_a_terminal_does(void **state)
 
 	(void)state;
 	rig_begin(&g, "text", 0, FRAME_NONE);
+	rig_request(&g, 2, "pty-req", pty_fields, sizeof(pty_fields) - 1);
 	rig_out(&g, 2, "$ lx\b\033[Ks\r\n");
-	rig_out(&g, 2, "10%\r20%\r\033[2Kdone\n");
-	rig_out(&g, 2, "abc\033[2D\033[@X\033[P\n");
-	rig_out(&g, 2, "\033[31mred\033[0m\033]0;title\007 \303\251\377\n");
-	rig_out(&g, 2, "here\033[5;1Hthere\n");
+	rig_out(&g, 2, "10%\r20%\r\033[2Kdone\r\n");
+	rig_out(&g, 2, "abc\033[2D\033[@X\033[P\r\n");
+	rig_out(&g, 2, "\033[31mred\033[0m\033]0;title\007 \303\251\377\r\n");
+	rig_out(&g, 2, "here\033[5;1Hthere\r\n");
 	rig_in(&g, 2, "ls\r\003");
 	rig_end(&g);
-	assert_string_equal(body(&g), "0:00:00.000  2 out | $ ls\n"
-				      "0:00:00.500  2 out | done\n"
-				      "0:00:01.000  2 out | aXc\n"
-				      "0:00:01.500  2 out | red \303\251\357\277\275\n"
-				      "0:00:02.000  2 out | here\n"
-				      "0:00:02.000  2 out | there\n"
-				      "0:00:02.500  2 in  | ls\n"
-				      "0:00:02.500  2 in  | ^C\n");
+	/* What was shown only for a moment is told, too. */
+	assert_string_equal(body(&g), "0:00:00.000  2 --  | pty-req: xterm 101x33\n"
+				      "0:00:00.500  2 out | $ lx\n"
+				      "0:00:00.500  2 out | $ ls\n"
+				      "0:00:01.000  2 out | 10%\n"
+				      "0:00:01.000  2 out | 20%\n"
+				      "0:00:01.000  2 out | done\n"
+				      "0:00:01.500  2 out | abc\n"
+				      "0:00:01.500  2 out | aXbc\n"
+				      "0:00:01.500  2 out | aXc\n"
+				      "0:00:02.000  2 out | red \303\251\357\277\275\n"
+				      "0:00:02.500  2 out | here\n"
+				      "0:00:02.500  2 out | there\n"
+				      "0:00:03.000  2 in  | ls\n"
+				      "0:00:03.000  2 in  | ^C\n");
+	assert_int_equal(g.x.lost.bad_bytes, 1);
+	rig_done(&g);
+}
+
+static void
+test_text_keeps_lines_in_the_order_of_their_times(void **state)
+{
+	char line[64];
+	struct rig g;
+	const char *at;
+
+	(void)state;
+	rig_begin(&g, "text", 0, FRAME_NONE);
+	rig_request(&g, 2, "pty-req", pty_fields, sizeof(pty_fields) - 1);
+	for (int i = 0; i < 20000; i++) {
+		(void)snprintf(line, sizeof(line), "line %d\r\n", i);
+		rig_out(&g, 2, line);
+		if (i % 1000 == 0)
+			rig_in(&g, 2, "typed\r"); /* told at once, the lines before it later */
+	}
+	rig_end(&g);
+	at = body(&g);
+	for (int i = 0; i < 20000; i++) {
+		(void)snprintf(line, sizeof(line), " 2 out | line %d\n", i);
+		at = strstr(at, line);
+		assert_non_null(at);
+		at += strlen(line);
+		if (i % 1000 == 0)
+			assert_ptr_equal(strstr(at, "typed"), strchr(at, '|') + 2);
+	}
+	assert_int_equal(strlen(at), 0);
+	rig_done(&g);
+}
+
+static void
+test_text_without_times(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	rig_begin(&g, "text", 0, FRAME_NONE);
+	g.x.view.no_times = true;
+	rig_out(&g, 1, "one\n");
+	rig_out(&g, LINK_FROM_BACK + 3, "two\n");
+	rig_end(&g);
+	assert_string_equal(body(&g), " 1 out | one\nt3 out | two\n");
 	rig_done(&g);
 }
 
@@ -464,7 +518,7 @@ test_a_full_disk_is_an_error(void **state)
 	(void)state;
 	assert_non_null(full);
 	assert_int_equal(json_parse(session_text, strlen(session_text), &session), 0);
-	view = (struct export_view){ session, 1, FRAME_OUT, NULL };
+	view = (struct export_view){ .session = session, .channel = 1, .stream = FRAME_OUT };
 	assert_int_equal(export_begin(&x, export_find("raw"), full, &view), 0);
 	for (int i = 0; i < 10 && r == 0; i++) {
 		static const uint8_t zeros[4096];
@@ -495,6 +549,8 @@ main(void)
 		cmocka_unit_test(test_json_is_one_document_with_every_byte),
 		cmocka_unit_test(test_text_is_a_transcript),
 		cmocka_unit_test(test_text_edits_lines_as_a_terminal_does),
+		cmocka_unit_test(test_text_keeps_lines_in_the_order_of_their_times),
+		cmocka_unit_test(test_text_without_times),
 		cmocka_unit_test(test_text_breaks_a_line_that_never_ends),
 		cmocka_unit_test(test_main_channel_is_the_one_with_a_terminal),
 		cmocka_unit_test(test_formats_of_other_versions_are_not_there),

@@ -55,7 +55,7 @@ rig_begin(struct rig *g, const char *format, uint32_t channel)
 	assert_int_equal(json_parse(session_text, strlen(session_text), &g->session), 0);
 	g->out = open_memstream(&g->text, &g->len);
 	assert_non_null(g->out);
-	view = (struct export_view){ g->session, channel, FRAME_NONE, &page };
+	view = (struct export_view){ .session = g->session, .channel = channel, .page = &page };
 	if (!export_find(format)->page)
 		view.page = NULL;
 	assert_int_equal(export_begin(&g->x, export_find(format), g->out, &view), 0);
