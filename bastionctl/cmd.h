@@ -148,6 +148,8 @@ extern const struct cmd cmd_export;
 extern const struct cmd cmd_search;
 extern const struct cmd cmd_verify;
 extern const struct cmd cmd_checkpoint;
+extern const struct cmd cmd_store_status;
+extern const struct cmd cmd_store_compact;
 extern const struct cmd cmd_log;
 
 #endif

@@ -39,6 +39,8 @@ const struct cmd *const cmd_table[] = {
 	&cmd_search,
 	&cmd_verify,
 	&cmd_checkpoint,
+	&cmd_store_status,
+	&cmd_store_compact,
 	&cmd_log,
 	&cmd_help,
 	NULL,

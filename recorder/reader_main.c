@@ -33,6 +33,7 @@ static const struct {
 	{ "log", reader_log },
 	{ "checkpoint", reader_checkpoint },
 	{ "search", reader_search },
+	{ "space", reader_space },
 	{ "bundle", reader_bundle },
 };
 

@@ -58,7 +58,12 @@ set_frozen(struct recorder *rec, bool frozen)
 	leg_update_all(rec);
 }
 
-/* Frozen for too long: sessions end while there is still room to say so. */
+/*
+ * Frozen for too long: sessions end while there is still room to say so. What their ends would still say is not read, so
+ * nobody waits for it.
+ */
+#define FROZEN_END_NS CLOCK_NS_PER_S
+
 void
 recorder_end_frozen(struct recorder *rec)
 {
@@ -67,9 +72,11 @@ recorder_end_frozen(struct recorder *rec)
 	if (!rec->frozen || clock_boot_ns() - rec->frozen_since_ns < rec->stall_timeout_ns)
 		return;
 	TAILQ_FOREACH (leg, &rec->legs, link)
-		if (!leg->ending)
+		if (!leg->ending) {
 			leg_end(leg, LINK_END_RECORDER,
 			    "the session was ended: the bastion's disk is full", "");
+			loop_timer_arm(leg->deadline, FROZEN_END_NS);
+		}
 }
 
 void

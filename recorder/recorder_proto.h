@@ -119,6 +119,7 @@ enum rec_meta {
  *     checkpoint --proof SID         RD_TEXT: c2sp.org/tlog-proof@v1 of the leaf of its end, or opening; extra: the leaf
  *     checkpoint --from SIZE         RD_TEXT: "old SIZE", consistency proof, empty line, checkpoint (c2sp.org/tlog-witness)
  *     bundle SID                     RD_ENTRY: all entries of the session's bundle, in order
+ *     space                          RD_ITEM: how full the store is
  * NS: nanoseconds since 1970. VKEY: the text itself. SID: 32 hex digits, or as many of the first ones (4 at least) as
  * tell it from the others, or "last". ID: a session, reference or connection that events name.
  *

@@ -93,6 +93,7 @@ static const struct {
 		{ "--from", view_is_number } },
 	    NULL, false },
 	{ "bundle", { { NULL, NULL } }, view_is_session, true },
+	{ "space", { { NULL, NULL } }, NULL, false },
 };
 
 /* Which option of a view an argument names; VIEWS_OPTIONS: none. */
