@@ -16,8 +16,8 @@
 
 /* How far an erasure is. */
 enum erase_stage {
-	ERASE_SAID,    /* its leaf is in the open transaction */
-	ERASE_KEYLESS, /* its key is destroyed */
+	ERASE_SAID,    /* its leaf is in the open transaction, and so is the order to destroy its key */
+	ERASE_KEYLESS, /* both are done: the commit overwrote its slot before it returned */
 };
 
 struct erasure {
@@ -49,12 +49,12 @@ queue_add(struct eraser *e, const uint8_t sid[REC_SID_LEN], enum erase_stage sta
 	return 0;
 }
 
-/* Whether its key was destroyed before the last stop nobody knows: that is done again. */
+/* Keys that a stop left are destroyed by the chain's own start. */
 static int
 take_up(void *arg, const uint8_t sid[REC_SID_LEN], const struct fate *fate)
 {
 	(void)fate;
-	return queue_add(arg, sid, ERASE_SAID, 0);
+	return queue_add(arg, sid, ERASE_KEYLESS, 0);
 }
 
 int
@@ -167,8 +167,15 @@ eraser_erase(struct eraser *e, const struct erase_order *order, enum mlog_erase 
 	if ((r = erase_check(e, order, &fate)) != 0 ||
 	    (r = order_text(order, "session.erased", mlog_erase_name(how), &text, &len)) != 0)
 		return r;
-	if ((r = queue_add(e, order->sid, ERASE_SAID, order->id)) != 0)
+	/* One whose key record is gone is erased all the same: nothing opens it. */
+	r = session_key_destroy(c, order->sid);
+	if (r != 0 && r != ERR_ERASED && r != ERR_NOT_FOUND)
 		goto out;
+	/* From here on a key goes without its leaf, unless all of it is given up. */
+	if ((r = queue_add(e, order->sid, ERASE_SAID, order->id)) != 0) {
+		(void)chain_fail(c, r);
+		goto out;
+	}
 	fate.flags |= FATE_ERASED | FATE_ERASING;
 	fate.erase_leaf = c->log.tree.n;
 	if ((r = mlog_erase(&c->log, order->sid, how, text, len)) != 0)

@@ -9,6 +9,7 @@
 #include "recorder/fate.h"
 #include "recorder/recording.h"
 #include "recorder/retain.h"
+#include "recorder/sess.h"
 #include "tests/lib/test.h"
 #include "tests/unit/store_rig.h"
 
@@ -166,6 +167,25 @@ fate_of(struct rig *rig, const uint8_t sid[REC_SID_LEN])
 	return fate;
 }
 
+/* Whether a reader opens the session: 0, or why not. */
+static int
+key_of(struct rig *rig, const uint8_t sid[REC_SID_LEN])
+{
+	struct store_snap *snap;
+	struct store *store;
+	struct sess s;
+	int r;
+
+	assert_int_equal(store_open_read(rig->dir, &store), 0);
+	assert_int_equal(store_snap_new(store, &snap), 0);
+	assert_int_equal(sess_get(snap, sid, &s), 0);
+	r = s.closed_to_us;
+	sess_done(&s);
+	store_snap_free(snap);
+	store_close(store);
+	return r;
+}
+
 static void
 test_what_may_not_be_erased_is_not(void **state)
 {
@@ -226,6 +246,7 @@ test_blocks_go_and_digests_stay(void **state)
 	of_other = count_of(rig, STORE_BLK, other);
 	assert_true(headers > 10);
 	n_done = 0;
+	assert_int_equal(key_of(rig, sid), 0);
 	assert_int_equal(erase(e, sid), 0);
 	/* Before its leaf is durable nothing is done. */
 	assert_int_equal(eraser_step(e), 0);
@@ -233,6 +254,8 @@ test_blocks_go_and_digests_stay(void **state)
 	assert_true(count_of(rig, STORE_BLK, sid) > 700);
 	commit(rig, e);
 	assert_int_equal(n_done, 7);
+	assert_int_equal(key_of(rig, sid), ERR_ERASED);
+	assert_int_equal(key_of(rig, other), 0);
 	assert_int_equal(fate_of(rig, sid).flags, FATE_ERASED | FATE_ERASING);
 	finish(rig, e);
 	assert_int_equal(n_done, 7);
