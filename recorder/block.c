@@ -167,17 +167,19 @@ block_seal(struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN],
 	p[0] = payload == raw ? BLOCK_RAW : BLOCK_ZSTD;
 	memcpy(p + 1, salt, BLOCK_SALT_LEN);
 	memcpy(p + STORED_HEAD, payload, n);
-	crypt_seal(key, sid, (struct crypt_place){ CRYPT_BLOCK, block, 0 }, p + 1,
-	    BLOCK_SALT_LEN + n);
+	crypt_seal(
+	    key, sid, (struct crypt_place){ CRYPT_BLOCK, block, 0 }, p + 1, BLOCK_SALT_LEN + n);
 	return 0;
 }
 
 /* One envelope: salt and payload. */
+/* Decrypted and unpacked, at most max bytes of events; *ret_events: borrowed from c. */
 static int
-unseal_whole(struct block_codec_ctx *c, const uint8_t *key, const struct block_hdr *hdr,
-    const uint8_t *stored, size_t len, uint8_t ret_salt[BLOCK_SALT_LEN], struct buf *out)
+unseal_payload(struct block_codec_ctx *c, const uint8_t *key, const struct block_hdr *hdr,
+    const uint8_t *stored, size_t len, size_t max, const uint8_t **ret_events, size_t *ret_len)
 {
 	const uint8_t *payload = c->plain + BLOCK_SALT_LEN;
+	size_t n;
 	int r;
 
 	if (len < STORED_HEAD + CRYPT_TAG_LEN || len - 1 > sizeof(c->plain) + CRYPT_TAG_LEN)
@@ -188,16 +190,49 @@ unseal_whole(struct block_codec_ctx *c, const uint8_t *key, const struct block_h
 		return r;
 	len -= STORED_HEAD + CRYPT_TAG_LEN;
 	if (stored[0] == BLOCK_RAW) {
-		if (len != hdr->raw_len)
+		if (len > max)
 			return ERR_FORMAT;
-	} else {
-		/* A frame that says more than raw_len, or lies, does not fit the destination. */
-		if (ZSTD_decompressDCtx(c->out, c->space, hdr->raw_len, payload, len) !=
-		    hdr->raw_len)
-			return ERR_FORMAT;
-		payload = c->space;
+		*ret_events = payload;
+		*ret_len = len;
+		return 0;
 	}
-	if ((r = buf_put(out, payload, hdr->raw_len)) == 0)
+	/* A frame that says more than max, or lies, does not fit the destination. */
+	n = ZSTD_decompressDCtx(c->out, c->space, max, payload, len);
+	if (ZSTD_isError(n))
+		return ERR_FORMAT;
+	*ret_events = c->space;
+	*ret_len = n;
+	return 0;
+}
+
+static int
+unseal_whole(struct block_codec_ctx *c, const uint8_t *key, const struct block_hdr *hdr,
+    const uint8_t *stored, size_t len, uint8_t ret_salt[BLOCK_SALT_LEN], struct buf *out)
+{
+	const uint8_t *events;
+	size_t n;
+	int r = unseal_payload(c, key, hdr, stored, len, hdr->raw_len, &events, &n);
+
+	if (r == 0 && n != hdr->raw_len)
+		r = ERR_FORMAT;
+	if (r == 0 && (r = buf_put(out, events, n)) == 0)
+		memcpy(ret_salt, c->plain, BLOCK_SALT_LEN);
+	return r;
+}
+
+int
+block_unseal_any(struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN],
+    const struct block_hdr *hdr, const uint8_t *stored, size_t len,
+    uint8_t ret_salt[BLOCK_SALT_LEN], struct buf *out)
+{
+	const uint8_t *events;
+	size_t n;
+	int r;
+
+	if (len == 0 || stored[0] >= BLOCK_FRAGMENTS)
+		return ERR_FORMAT;
+	r = unseal_payload(c, key, hdr, stored, len, BLOCK_RAW_MAX, &events, &n);
+	if (r == 0 && (r = buf_put(out, events, n)) == 0)
 		memcpy(ret_salt, c->plain, BLOCK_SALT_LEN);
 	return r;
 }
@@ -218,8 +253,8 @@ unseal_fragment(struct block_codec_ctx *c, const uint8_t *key, const struct bloc
 	if (len > (size_t)(end - *p) || len <= head + CRYPT_TAG_LEN ||
 	    len - head - CRYPT_TAG_LEN > hdr->raw_len - *off)
 		return ERR_FORMAT;
-	r = crypt_open(
-	    key, hdr->sid, (struct crypt_place){ CRYPT_JOURNAL, hdr->block, *off }, *p, len, c->plain);
+	r = crypt_open(key, hdr->sid, (struct crypt_place){ CRYPT_JOURNAL, hdr->block, *off }, *p,
+	    len, c->plain);
 	if (r != 0)
 		return r;
 	*p += len;
@@ -262,9 +297,8 @@ block_unseal(struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN],
 }
 
 int
-block_open(struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN],
-    const struct block_hdr *hdr, const uint8_t *stored, size_t len,
-    uint8_t ret_salt[BLOCK_SALT_LEN], struct buf *out)
+block_open(struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN], const struct block_hdr *hdr,
+    const uint8_t *stored, size_t len, uint8_t ret_salt[BLOCK_SALT_LEN], struct buf *out)
 {
 	uint8_t hash[HASH_LEN], salt[BLOCK_SALT_LEN];
 	size_t before = buf_len(out);
@@ -312,9 +346,8 @@ block_get_stored(struct store_snap *snap, const struct block_hdr *hdr, struct bu
 }
 
 int
-block_get_raw(struct store_snap *snap, struct block_codec_ctx *c,
-    const uint8_t key[CRYPT_KEY_LEN], const struct block_hdr *hdr, struct buf *out,
-    uint8_t ret_salt[BLOCK_SALT_LEN])
+block_get_raw(struct store_snap *snap, struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN],
+    const struct block_hdr *hdr, struct buf *out, uint8_t ret_salt[BLOCK_SALT_LEN])
 {
 	struct buf *stored = buf_new(BLOCK_STORED_MAX);
 	int r = -ENOMEM;

@@ -81,6 +81,13 @@ int block_unseal(struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN],
     const struct block_hdr *hdr, const uint8_t *stored, size_t len,
     uint8_t ret_salt[BLOCK_SALT_LEN], struct buf *out) MUST_CHECK;
 /*
+ * The same of a whole block, however many bytes are in it (at most BLOCK_RAW_MAX): for the verifier, to say what was done
+ * to it.
+ */
+int block_unseal_any(struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN],
+    const struct block_hdr *hdr, const uint8_t *stored, size_t len,
+    uint8_t ret_salt[BLOCK_SALT_LEN], struct buf *out) MUST_CHECK;
+/*
  * The same, and both hashes of hdr must be those of what is there, else ERR_CHAIN. For who has a
  * header and stored bytes from elsewhere than a store.
  */

@@ -15,7 +15,8 @@ refuse(int err)
 {
 	if (err == -ENOMEM)
 		return err;
-	log_err("recorder.session_keys reason=\"%s\" do=\"put the session.keys of this store back, or move "
+	log_err("recorder.session_keys reason=\"%s\" do=\"put the session.keys of this store back, "
+		"or move "
 		"the store away to begin a new one\"",
 	    slots_why(err));
 	return ERR_KEYS;
@@ -164,9 +165,12 @@ keys_make(struct session *s, struct seskey *ret_k)
 		return c->failed;
 	if ((s->key = crypt_ring_take(c->keys)) == NULL)
 		return -ENOMEM;
-	if ((r = slots_take(c->slots, &slot, half)) == 0)
+	r = slots_take(c->slots, &slot, half);
+	if (r == 0)
 		r = seskey_make(ret_k, s->info.sid, slot, half, &c->auditors, s->key);
-	else if (slots_failed(c->slots) != 0)
+	if (r == 0)
+		r = seskey_hash(ret_k, half, s->info.key_hash);
+	if (slots_failed(c->slots) != 0)
 		(void)chain_fail(c, r);
 	sodium_memzero(half, sizeof(half));
 	return r;
@@ -223,8 +227,7 @@ keys_before_commit(struct chain *c)
 
 	if (c->wiped) {
 		c->wiped = false;
-		r = store_del(
-		    c->store, STORE_META, STORE_META_WIPE, strlen(STORE_META_WIPE));
+		r = store_del(c->store, STORE_META, STORE_META_WIPE, strlen(STORE_META_WIPE));
 		if (r == ERR_NOT_FOUND)
 			r = 0;
 	}

@@ -9,6 +9,7 @@
 #include "recorder/store_keys.h"
 
 #define RECORD_VERSION 1u
+#define HASHED "bastiond-seskey-v1"
 
 void
 seskey_done(struct seskey *k)
@@ -115,6 +116,25 @@ seskey_put(struct buf *b, const struct seskey *k)
 }
 
 int
+seskey_hash(const struct seskey *k, const uint8_t half[CRYPT_KEY_LEN], uint8_t ret_hash[HASH_LEN])
+{
+	struct buf *b = buf_new(SESKEY_RECORD_MAX);
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_put(b, HASHED, sizeof(HASHED))) == 0 &&
+	    (r = buf_put_u8(b, (uint8_t)k->kind)) == 0 &&
+	    (r = buf_put(b, half, CRYPT_KEY_LEN)) == 0 &&
+	    (r = buf_put(b, k->check, sizeof(k->check))) == 0 && k->kind == SESKEY_SEALED)
+		r = put_sealed(b, k);
+	if (r == 0)
+		hash_sha256(buf_ptr(b), buf_len(b), ret_hash);
+	buf_free(b);
+	return r;
+}
+
+int
 seskey_make(struct seskey *ret_k, const uint8_t sid[REC_SID_LEN], uint64_t slot,
     const uint8_t half[CRYPT_KEY_LEN], const struct auditors *to, uint8_t ret_key[CRYPT_KEY_LEN])
 {
@@ -130,8 +150,7 @@ seskey_make(struct seskey *ret_k, const uint8_t sid[REC_SID_LEN], uint64_t slot,
 		return r;
 	crypt_check(ret_key, k->check);
 	for (size_t i = 0; i < to->n; i++)
-		if (crypto_box_seal(
-			k->sealed[i], k->secret, sizeof(k->secret), to->a[i].key) != 0)
+		if (crypto_box_seal(k->sealed[i], k->secret, sizeof(k->secret), to->a[i].key) != 0)
 			return ERR_CRYPTO;
 	if (k->kind == SESKEY_SEALED)
 		sodium_memzero(k->secret, sizeof(k->secret));
@@ -148,8 +167,8 @@ open_sealed(const struct seskey *k, const uint8_t *own, uint8_t ret_secret[CRYPT
 		return ERR_SEALED;
 	for (size_t i = 0; i < k->to.n; i++)
 		if (memcmp(k->to.a[i].key, public, sizeof(public)) == 0)
-			return crypto_box_seal_open(ret_secret, k->sealed[i],
-				   SESKEY_SECRET_SEALED, public, own) == 0
+			return crypto_box_seal_open(
+				   ret_secret, k->sealed[i], SESKEY_SECRET_SEALED, public, own) == 0
 				   ? 0
 				   : ERR_CHAIN;
 	return ERR_SEALED;
@@ -261,8 +280,8 @@ seskey_get(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], uint8_t ret_
 	else if (k.kind == SESKEY_SEALED && keys->auditor == NULL)
 		r = take_live(keys, &k, ret_key) ? 0 : ERR_SEALED;
 	else if ((r = seskey_fetch(snap, &k)) == 0)
-		r = seskey_open(&k, sid,
-		    keys->auditor != NULL ? secret_cptr(keys->auditor) : NULL, ret_key);
+		r = seskey_open(
+		    &k, sid, keys->auditor != NULL ? secret_cptr(keys->auditor) : NULL, ret_key);
 	seskey_done(&k);
 	return r;
 }

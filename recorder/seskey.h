@@ -20,6 +20,7 @@
 
 #include "lib/buf.h"
 #include "lib/err.h"
+#include "lib/hash.h"
 #include "recorder/auditor.h"
 #include "recorder/crypt.h"
 #include "recorder/recorder_proto.h"
@@ -62,6 +63,14 @@ int seskey_make(struct seskey *ret_k, const uint8_t sid[REC_SID_LEN], uint64_t s
  */
 int seskey_open(const struct seskey *k, const uint8_t sid[REC_SID_LEN], const uint8_t *secret,
     uint8_t ret_key[CRYPT_KEY_LEN]) MUST_CHECK;
+
+/*
+ * What the session's opening says of its key (sess.h), so that neither half nor auditors can be exchanged unseen: SHA-256
+ * over "bastiond-seskey-v1", NUL, kind, half, check, and of a sealed one what it is sealed to, as in the record. Not for
+ * SESKEY_ERASED. 0; -ENOMEM.
+ */
+int seskey_hash(const struct seskey *k, const uint8_t half[CRYPT_KEY_LEN],
+    uint8_t ret_hash[HASH_LEN]) MUST_CHECK;
 
 /* The record of sid. 0, then seskey_done(); ERR_NOT_FOUND; ERR_FORMAT; ERR_VERSION; -errno. */
 int seskey_find(

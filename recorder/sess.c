@@ -148,7 +148,8 @@ sess_put_opening(struct buf *b, const struct sess *s, const uint8_t salt[SESS_SA
 	if ((r = buf_put(b, s->sid, REC_SID_LEN)) != 0 ||
 	    (r = buf_put_u64(b, s->opened_wall_ns)) != 0 || (r = buf_put_u32(b, s->conn)) != 0 ||
 	    (r = buf_put_u32(b, s->leg)) != 0 || (r = buf_put_u8(b, s->durability)) != 0 ||
-	    (r = buf_put(b, salt, SESS_SALT_LEN)) != 0)
+	    (r = buf_put(b, salt, SESS_SALT_LEN)) != 0 ||
+	    (r = buf_put(b, s->key_hash, HASH_LEN)) != 0)
 		return r;
 	return buf_put_str(b, s->meta, s->meta_len);
 }
@@ -275,8 +276,9 @@ parse_opening(struct buf *b, struct sess *s)
 	if ((r = buf_get(b, s->sid, REC_SID_LEN)) != 0 ||
 	    (r = buf_get_u64(b, &s->opened_wall_ns)) != 0 || (r = buf_get_u32(b, &s->conn)) != 0 ||
 	    (r = buf_get_u32(b, &s->leg)) != 0 || (r = buf_get_u8(b, &s->durability)) != 0 ||
-	    (r = buf_skip(b, SESS_SALT_LEN)) != 0 || (r = buf_get_str(b, &p, &len)) != 0 ||
-	    (r = buf_end(b)) != 0 || (r = sess_meta_check(p, len)) != 0)
+	    (r = buf_skip(b, SESS_SALT_LEN)) != 0 || (r = buf_get(b, s->key_hash, HASH_LEN)) != 0 ||
+	    (r = buf_get_str(b, &p, &len)) != 0 || (r = buf_end(b)) != 0 ||
+	    (r = sess_meta_check(p, len)) != 0)
 		return r;
 	if ((s->meta = malloc(len + 1)) == NULL)
 		return -ENOMEM;

@@ -67,7 +67,8 @@ struct sess {
 	uint8_t durability; /* enum commit_durability: 1 strict, 2 process */
 	uint8_t *meta;	    /* {u8 tag, string} ..., see enum rec_meta; owned */
 	size_t meta_len;
-	uint64_t open_leaf; /* index in the log */
+	uint8_t key_hash[HASH_LEN]; /* of the session's key record: seskey_hash() */
+	uint64_t open_leaf;	    /* index in the log */
 
 	/* the end; zero while open (but see sess_live()) */
 	uint64_t closed_wall_ns;
@@ -148,7 +149,8 @@ int sess_each_of(struct store_snap *snap, enum rec_meta tag, const char *value,
  * The record's encoding, for the recorder and the verifier.
  *   record   u8 version (3), string opening, u64 its leaf; once it has ended also: string end, u64
  *            its leaf
- *   opening  sid, u64 wall clock, u32 conn, u32 leg, u8 durability, 32 bytes salt, string metadata
+ *   opening  sid, u64 wall clock, u32 conn, u32 leg, u8 durability, 32 bytes salt, 32 bytes hash of
+ *            the key record (seskey_hash()), string metadata
  *   end      32 bytes salt, end digest (head.h), u64 wall clock, u8 end code, string text, string
  *            by whom, u64 raw bytes, u64 stored bytes, string address, u32 n, then n channels: u32
  *            number, string kind, u8 flags (1 pty, 2 denied), u32 columns, rows, u8 enum sess_exit,

@@ -1,11 +1,15 @@
-/* What was decided about a session, held or erased: the log's word against what the store has of it. */
+/*
+ * What was decided about a session, held or erased, and what became of its key: the log's word against what the store has.
+ */
 #include "config.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "recorder/fate.h"
+#include "recorder/seskey.h"
 #include "recorder/verify_part.h"
 
 /* Decided after the log was read, while we went on reading. */
@@ -72,24 +76,112 @@ tell_erased(struct verify *v, const struct verify_known *known)
 }
 
 int
-verify_fate(struct verify *v, const struct verify_known *known, bool *ret_erased)
+verify_fate(struct verify *v, const struct verify_known *known, struct verify_fate *ret_fate)
 {
 	struct fate fate;
 	int r = fate_get(v->snap, known->sid, &fate);
 
 	if (r == ERR_FORMAT || r == ERR_VERSION) {
 		verify_found(v, VERIFY_FLIPPED, known->sid, "fate", "it is not readable");
-		*ret_erased = known->erased;
+		ret_fate->erased = known->erased;
 		return 0;
 	}
 	if (r != 0)
 		return r;
 	check_word(v, known, &fate);
-	*ret_erased =
+	ret_fate->under_way = (fate.flags & FATE_ERASING) != 0;
+	ret_fate->erased =
 	    known->erased || ((fate.flags & FATE_ERASED) != 0 && is_newer(v, fate.erase_leaf));
 	if (!known->erased)
 		return 0;
 	tell_erased(v, known);
 	/* While it is being erased its blocks go one after the other; its key went before them. */
-	return (fate.flags & FATE_ERASING) != 0 ? 0 : check_gone(v, known->sid);
+	return ret_fate->under_way ? 0 : check_gone(v, known->sid);
+}
+
+/* The half of a key lies outside the store. 0; ERR_CHAIN with a finding, or when it was said before; -ENOMEM; -errno. */
+static int
+fetch_half(struct verify *v, const uint8_t *sid, struct seskey *k)
+{
+	int r = seskey_fetch(v->snap, k);
+
+	if (r == ERR_ERASED)
+		verify_found(v, VERIFY_MISSING, sid, "key",
+		    "its key was destroyed, although the log does not say that it was erased");
+	else if (r == ERR_NOT_FOUND)
+		verify_found(v, VERIFY_CUT, sid, "key", "session.keys ends before its key");
+	else if (r == ERR_KEYS && !v->no_slots) {
+		v->no_slots = true;
+		verify_found(v, VERIFY_MISSING, NULL, SLOTS_NAME, "%s",
+		    "the file with one half of each key is missing, or not readable as this "
+		    "store's");
+	}
+	return r == ERR_ERASED || r == ERR_NOT_FOUND || r == ERR_KEYS ? ERR_CHAIN : r;
+}
+
+/* A record of a session that was not erased. Errors as above. */
+static int
+check_key(struct verify *v, const struct sess *s, struct seskey *k)
+{
+	uint8_t hash[HASH_LEN];
+	int r;
+
+	if (k->kind == SESKEY_ERASED) {
+		verify_found(v, VERIFY_MISSING, s->sid, "key",
+		    "its key was destroyed, although the log does not say that it was erased");
+		return ERR_CHAIN;
+	}
+	if ((r = fetch_half(v, s->sid, k)) != 0 || (r = seskey_hash(k, k->half, hash)) != 0)
+		return r;
+	if (memcmp(hash, s->key_hash, HASH_LEN) == 0)
+		return 0;
+	verify_found(
+	    v, VERIFY_FLIPPED, s->sid, "key", "it is not the key that the session was opened with");
+	return ERR_CHAIN;
+}
+
+static int
+find_key(struct verify *v, const struct sess *s, const struct verify_fate *fate)
+{
+	struct seskey k;
+	int r = seskey_find(v->snap, s->sid, &k);
+
+	if (r == ERR_NOT_FOUND || r == ERR_FORMAT || r == ERR_VERSION) {
+		if (!fate->erased)
+			verify_found(v, r == ERR_NOT_FOUND ? VERIFY_MISSING : VERIFY_FLIPPED,
+			    s->sid, "key",
+			    r == ERR_NOT_FOUND ? "the record of its key is not there"
+					       : "the record of its key is not readable");
+		return ERR_CHAIN;
+	}
+	if (r != 0)
+		return r;
+	if (!fate->erased)
+		r = check_key(v, s, &k);
+	else if (k.kind != SESKEY_ERASED && !fate->under_way)
+		verify_found(v, VERIFY_EXTRA, s->sid, "key",
+		    "its key is there, although the session was erased");
+	seskey_done(&k);
+	return fate->erased && r == 0 ? ERR_CHAIN : r;
+}
+
+int
+verify_key(
+    struct verify *v, const struct sess *s, const struct verify_fate *fate, struct secret **ret_key)
+{
+	struct secret *key;
+	int r = find_key(v, s, fate);
+
+	if (r != 0)
+		return r == ERR_CHAIN ? 0 : r;
+	if ((key = secret_new(CRYPT_KEY_LEN)) == NULL)
+		return -ENOMEM;
+	if ((r = seskey_get(v->snap, s->sid, secret_ptr(key))) == 0) {
+		*ret_key = key;
+		return 0;
+	}
+	secret_free(key);
+	if (r == ERR_CHAIN || r == ERR_FORMAT || r == ERR_VERSION)
+		verify_found(v, VERIFY_FLIPPED, s->sid, "key", "the record of its key was changed");
+	return r == -ENOMEM ? r : 0;
 }

@@ -3,6 +3,7 @@
 #ifndef BASTION_RECORDER_VERIFY_PART_H
 #define BASTION_RECORDER_VERIFY_PART_H
 
+#include "lib/secret.h"
 #include "recorder/block.h"
 #include "recorder/head.h"
 #include "recorder/mlog.h"
@@ -48,7 +49,8 @@ struct verify {
 	size_t n_olds, size_olds;
 	struct verify_known *known; /* sorted by sid once the log was read */
 	size_t n_known, size_known;
-	uint64_t txn; /* of the snapshot that the log was read from */
+	uint64_t txn;  /* of the snapshot that the log was read from */
+	bool no_slots; /* it was said that session.keys is not there */
 };
 
 /* Report a finding. sid: NULL when it is about the log. place and fmt: short; text is cut. */
@@ -85,11 +87,20 @@ int verify_read_note(
 int verify_note(struct verify *v, const char *note, size_t len, const struct note_key *key,
     const char *place, struct note_checkpoint *ret_checkpoint) MUST_CHECK;
 
+/* What became of a session. */
+struct verify_fate {
+	bool erased;	/* its events need not be there */
+	bool under_way; /* something of them may still be there */
+};
+/* What was decided about a session. 0, findings reported; -ENOMEM; -errno. */
+int verify_fate(
+    struct verify *v, const struct verify_known *known, struct verify_fate *ret_fate) MUST_CHECK;
 /*
- * What was decided about a session. *ret_erased: its events need not be there. 0, findings reported;
- * -ENOMEM; -errno.
+ * The session's key: that it is the one that it was opened with, and, if we may have it, itself.
+ * *ret_key: untouched when we may not; owned by caller. 0, findings reported; -ENOMEM; -errno.
  */
-int verify_fate(struct verify *v, const struct verify_known *known, bool *ret_erased) MUST_CHECK;
+int verify_key(struct verify *v, const struct sess *s, const struct verify_fate *fate,
+    struct secret **ret_key) MUST_CHECK;
 /* All of one session that the log knows. 0, findings reported; -ENOMEM; -errno. */
 int verify_known_session(struct verify *v, const struct verify_known *known) MUST_CHECK;
 

@@ -15,7 +15,6 @@
 #include "recorder/growing.h"
 #include "recorder/head.h"
 #include "recorder/journal.h"
-#include "recorder/seskey.h"
 #include "recorder/tree.h"
 #include "recorder/verify_part.h"
 
@@ -28,7 +27,7 @@ struct exam {
 	struct head head; /* end digest, or last head of an open session */
 	struct tree tree; /* over the headers seen */
 	uint64_t next_seq, last_ns;
-	uint64_t n_findings; /* before this session */
+	uint64_t n_findings;	/* before this session */
 	struct secret *key;	/* NULL: not ours to have; then only what is stored is checked */
 	struct growing growing; /* the block that is not sealed, from the journal */
 	bool journal_bad;
@@ -128,8 +127,72 @@ unpack(struct exam *e, const struct block_hdr *hdr, const struct buf *stored,
 	buf_reset(e->v->raw);
 	if (e->key == NULL)
 		return ERR_SEALED;
-	return block_unseal(e->v->codec, secret_cptr(e->key), hdr, buf_ptr(stored),
-	    buf_len(stored), ret_salt, e->v->raw);
+	return block_unseal(e->v->codec, secret_cptr(e->key), hdr, buf_ptr(stored), buf_len(stored),
+	    ret_salt, e->v->raw);
+}
+
+/* Whether the content hash fits when the event from start to end, which stands there twice, is left out. */
+static bool
+double_fits(const struct block_hdr *hdr, const uint8_t *salt, const struct buf *raw, size_t start,
+    size_t end)
+{
+	uint8_t single[BLOCK_RAW_MAX], hash[HASH_LEN];
+
+	if (buf_len(raw) - (end - start) != hdr->raw_len)
+		return false;
+	memcpy(single, buf_ptr(raw), start);
+	memcpy(single + start, buf_ptr(raw) + end, buf_len(raw) - end);
+	block_content(salt, single, hdr->raw_len, hash);
+	return memcmp(hash, hdr->content, HASH_LEN) == 0;
+}
+
+/* Look for an event that was put in twice. 0 and its number; ERR_NOT_FOUND. */
+static int
+find_double(
+    const struct block_hdr *hdr, const uint8_t *salt, const struct buf *raw, uint64_t *ret_seq)
+{
+	const uint8_t *p = buf_ptr(raw);
+	size_t start = 0, middle = 0;
+	struct event_reader reader;
+	struct event ev;
+
+	event_reader_init(&reader, p, buf_len(raw), hdr->first_seq, hdr->base_ns);
+	while (event_next(&reader, &ev) == 0) {
+		size_t len = reader.off - middle;
+
+		if (len == middle - start && memcmp(p + start, p + middle, len) == 0 &&
+		    double_fits(hdr, salt, raw, middle, reader.off)) {
+			*ret_seq = ev.seq - 1;
+			return 0;
+		}
+		start = middle;
+		middle = reader.off;
+	}
+	return ERR_NOT_FOUND;
+}
+
+/* A block that opens and holds more or less than its header says. False: it does not even open. */
+static bool
+blame_length(struct exam *e, const struct block_hdr *hdr, const struct buf *stored)
+{
+	uint8_t salt[BLOCK_SALT_LEN];
+	char place[64];
+	uint64_t seq;
+
+	buf_reset(e->v->raw);
+	if (e->key == NULL || block_unseal_any(e->v->codec, secret_cptr(e->key), hdr,
+				  buf_ptr(stored), buf_len(stored), salt, e->v->raw) != 0)
+		return false;
+	if (find_double(hdr, salt, e->v->raw, &seq) == 0) {
+		(void)snprintf(place, sizeof(place), "event %" PRIu64, seq);
+		verify_found(
+		    e->v, VERIFY_EXTRA, e->sid, place, "event %" PRIu64 " stands there twice", seq);
+	} else
+		verify_found(e->v, VERIFY_FLIPPED, e->sid, block_place(place, "block ", hdr->block),
+		    "events were added or removed: it holds %zu bytes of them, signed were "
+		    "%" PRIu32,
+		    buf_len(e->v->raw), hdr->raw_len);
+	return true;
 }
 
 /* Stored bytes that are not the ones under the header: with a key it can be told what was done to them. */
@@ -143,6 +206,8 @@ blame_stored(struct exam *e, const struct block_hdr *hdr, const struct buf *stor
 		blame_data(e, hdr, salt);
 		return;
 	}
+	if (blame_length(e, hdr, stored))
+		return;
 	verify_found(e->v, VERIFY_FLIPPED, e->sid, block_place(place, "block ", hdr->block),
 	    "its stored bytes were changed or cut: events %" PRIu64 " to %" PRIu64
 	    " are not the recorded ones",
@@ -433,8 +498,7 @@ check_growing(struct exam *e)
 		return r;
 	if (hdr->n_events > 0) {
 		check_joint(e, hdr);
-		if (e->key != NULL &&
-		    events_fit(hdr, buf_ptr(e->growing.raw), hdr->raw_len) != 0)
+		if (e->key != NULL && events_fit(hdr, buf_ptr(e->growing.raw), hdr->raw_len) != 0)
 			verify_found(e->v, VERIFY_FLIPPED, e->sid, "journal",
 			    "it does not say what its events are");
 		e->v->result.n_events += hdr->n_events;
@@ -619,27 +683,10 @@ blame_record(struct exam *e)
 	return 0;
 }
 
-/* The session's key, if we may have it. 0, also when we may not; -ENOMEM. */
-static int
-exam_key(struct exam *e)
-{
-	int r;
-
-	if ((e->key = secret_new(CRYPT_KEY_LEN)) == NULL)
-		return -ENOMEM;
-	if ((r = seskey_get(e->v->snap, e->sid, secret_ptr(e->key))) == 0)
-		return 0;
-	secret_free(e->key);
-	e->key = NULL;
-	if (r == ERR_CHAIN || r == ERR_FORMAT || r == ERR_VERSION)
-		verify_found(
-		    e->v, VERIFY_FLIPPED, e->sid, "key", "the record of its key was changed");
-	return r == -ENOMEM ? r : 0;
-}
-
 static int
 exam_run(struct exam *e, const struct verify_known *known)
 {
+	struct verify_fate fate = { false, false };
 	struct sess s;
 	int r;
 
@@ -654,8 +701,9 @@ exam_run(struct exam *e, const struct verify_known *known)
 		return blame_record(e);
 	if (r != 0)
 		return r;
-	if ((r = verify_fate(e->v, known, &e->erased)) == 0)
-		r = exam_key(e);
+	if ((r = verify_fate(e->v, known, &fate)) == 0)
+		r = verify_key(e->v, &s, &fate, &e->key);
+	e->erased = fate.erased;
 	if (r == 0 && record_fits(e, &s, known))
 		r = s.state == SESS_OPEN ? exam_open(e) : exam_closed(e, &s, known);
 	if (r == 0 || r == ERR_CHAIN)

@@ -4,11 +4,15 @@
  */
 #include "config.h"
 
+#include <sodium.h>
+
 #include "lib/buf.h"
 #include "recorder/erase.h"
 #include "recorder/fate.h"
 #include "recorder/mlog.h"
+#include "recorder/seskey.h"
 #include "recorder/sess.h"
+#include "recorder/slots.h"
 #include "tests/lib/test.h"
 #include "tests/tamper/forger.h"
 
@@ -25,9 +29,9 @@ struct scene {
 	struct note_key root;
 	uint8_t a[REC_SID_LEN], b[REC_SID_LEN], c[REC_SID_LEN], d[REC_SID_LEN], live[REC_SID_LEN],
 	    erased[REC_SID_LEN];
-	char *pushed[4]; /* checkpoints: empty, and at the end of each epoch */
-	char *early;	 /* data.mdb of the first epoch */
-	size_t early_len;
+	char *pushed[4];	  /* checkpoints: empty, and at the end of each epoch */
+	char *early, *early_keys; /* data.mdb and session.keys of the first epoch */
+	size_t early_len, early_keys_len;
 	/* for what a case does */
 	struct store *store;
 };
@@ -72,8 +76,28 @@ rotate(struct scene *s)
 	rig_commit(s->rig);
 }
 
+/* How sessions are encrypted, and what the verifier has of it. */
+enum mode { UNSEALED, SEALED, SEALED_WITH_KEY };
+
+static struct auditors auditors;
+static uint8_t auditor_secret[32];
+
+static void
+seal(struct rig *rig, enum mode mode)
+{
+	struct auditor a = { .name = "carol" };
+
+	assert_int_equal(crypto_box_keypair(a.key, auditor_secret), 0);
+	auditors = (struct auditors){ .n = 0 };
+	assert_int_equal(auditors_add(&auditors, &a), 0);
+	rig_close(rig);
+	rig->auditors = &auditors;
+	rig->auditor = mode == SEALED_WITH_KEY ? auditor_secret : NULL;
+	rig_open(rig);
+}
+
 static int
-setup(void **state)
+setup_as(void **state, enum mode mode)
 {
 	struct scene *s = &scene;
 	struct session *live;
@@ -81,6 +105,8 @@ setup(void **state)
 
 	assert_int_equal(rig_setup(state), 0);
 	*s = (struct scene){ .rig = rig = *state };
+	if (mode != UNSEALED)
+		seal(rig, mode);
 	s->root = rig->signer.key;
 	s->pushed[0] = rig_checkpoint(rig);
 	rig_closed(rig, 40, 16384, s->a);
@@ -89,6 +115,7 @@ setup(void **state)
 	audit(s, AUDIT_X);
 	s->pushed[1] = rig_checkpoint(rig);
 	s->early = forger_file(rig, "data.mdb", &s->early_len);
+	s->early_keys = forger_file(rig, "session.keys", &s->early_keys_len);
 	rotate(s);
 	rig_closed(rig, 3, 100, s->c);
 	s->pushed[2] = rig_checkpoint(rig);
@@ -107,6 +134,24 @@ setup(void **state)
 }
 
 static int
+setup(void **state)
+{
+	return setup_as(state, UNSEALED);
+}
+
+static int
+setup_sealed(void **state)
+{
+	return setup_as(state, SEALED);
+}
+
+static int
+setup_opened(void **state)
+{
+	return setup_as(state, SEALED_WITH_KEY);
+}
+
+static int
 teardown(void **state)
 {
 	struct scene *s = *state;
@@ -115,6 +160,7 @@ teardown(void **state)
 	for (size_t i = 0; i < N_OF(s->pushed); i++)
 		free(s->pushed[i]);
 	free(s->early);
+	free(s->early_keys);
 	return rig_teardown(&rig);
 }
 
@@ -139,6 +185,155 @@ cut_tail(struct scene *s)
 	block_key(s->a, 5, key);
 	assert_int_equal(store_del(s->store, STORE_HDR, key, sizeof(key)), 0);
 	assert_int_equal(store_del_pieces(s->store, STORE_BLK, key, sizeof(key)), 0);
+}
+
+/*
+ * The events of session c's only block, changed by somebody who has its key: the machine has it, of what is not sealed, and
+ * an auditor has it of what is.
+ */
+static void
+rewrite_events(
+    struct scene *s, void (*change)(struct buf *out, const struct buf *in, const size_t *cut))
+{
+	struct block_codec_ctx *codec = block_codec_new();
+	struct buf *raw = buf_new(BLOCK_RAW_MAX), *other = buf_new(BLOCK_RAW_MAX),
+		   *stored = buf_new(BLOCK_STORED_MAX);
+	uint8_t salt[BLOCK_SALT_LEN], key[CRYPT_KEY_LEN], place[BLOCK_KEY_LEN];
+	struct store_snap *snap = store_pending(s->store);
+	struct event_reader reader;
+	struct block_hdr hdr;
+	struct event ev;
+	size_t cut[4];
+
+	assert_int_equal(store_set_auditor(s->store, auditor_secret), 0);
+	assert_int_equal(seskey_get(snap, s->c, key), 0);
+	assert_int_equal(block_get_hdr(snap, s->c, 0, &hdr), 0);
+	assert_int_equal(block_get_raw(snap, codec, key, &hdr, raw, salt), 0);
+	event_reader_init(&reader, buf_ptr(raw), buf_len(raw), 1, 0);
+	for (int i = 0; i < 4; i++) {
+		cut[i] = reader.off;
+		assert_int_equal(i < 3 ? event_next(&reader, &ev) : 0, 0);
+	}
+	change(other, raw, cut);
+	assert_int_equal(
+	    block_seal(codec, key, s->c, 0, salt, buf_ptr(other), buf_len(other), stored), 0);
+	block_key(s->c, 0, place);
+	assert_int_equal(store_del_pieces(s->store, STORE_BLK, place, sizeof(place)), 0);
+	assert_int_equal(store_put_pieces(s->store, STORE_BLK, place, sizeof(place),
+			     buf_ptr(stored), buf_len(stored), false),
+	    0);
+	buf_free(raw);
+	buf_free(other);
+	buf_free(stored);
+	block_codec_free(codec);
+}
+
+/* Events from..to of in, numbers from 0. */
+static void
+put_events(struct buf *out, const struct buf *in, const size_t *cut, int from, int to)
+{
+	size_t end = to < 3 ? cut[to] : buf_len(in);
+
+	assert_int_equal(buf_put(out, buf_ptr(in) + cut[from], end - cut[from]), 0);
+}
+
+static void
+reorder(struct buf *out, const struct buf *in, const size_t *cut)
+{
+	put_events(out, in, cut, 0, 1);
+	put_events(out, in, cut, 2, 3);
+	put_events(out, in, cut, 1, 2);
+}
+
+static void
+duplicate(struct buf *out, const struct buf *in, const size_t *cut)
+{
+	put_events(out, in, cut, 0, 2);
+	put_events(out, in, cut, 1, 3);
+}
+
+static void
+leave_out(struct buf *out, const struct buf *in, const size_t *cut)
+{
+	put_events(out, in, cut, 0, 1);
+	put_events(out, in, cut, 2, 3);
+}
+
+static void
+reorder_events(struct scene *s)
+{
+	rewrite_events(s, reorder);
+}
+
+static void
+duplicate_event(struct scene *s)
+{
+	rewrite_events(s, duplicate);
+}
+
+static void
+leave_out_event(struct scene *s)
+{
+	rewrite_events(s, leave_out);
+}
+
+/* Keys of sessions. */
+
+static void
+remove_key(struct scene *s)
+{
+	assert_int_equal(store_del(s->store, STORE_KEY, s->c, REC_SID_LEN), 0);
+}
+
+static void
+swap_keys(struct scene *s)
+{
+	forger_exchange(s->store, STORE_KEY, s->a, s->b);
+}
+
+static void
+edit_key(struct scene *s)
+{
+	rig_untouch(s->store);
+	rig_flip(s->rig, STORE_KEY, s->c, REC_SID_LEN, -1);
+	s->store = rig_touch(s->rig);
+}
+
+/* One byte of, or all of, the half that lies outside the store. */
+static void
+touch_slot(struct scene *s, size_t n, uint8_t value)
+{
+	struct seskey k;
+	char *file;
+	size_t len, at;
+
+	assert_int_equal(seskey_find(store_pending(s->store), s->c, &k), 0);
+	at = SLOTS_HEAD + (size_t)k.slot * CRYPT_KEY_LEN;
+	seskey_done(&k);
+	file = forger_file(s->rig, "session.keys", &len);
+	assert_true(at + CRYPT_KEY_LEN <= len);
+	for (size_t i = 0; i < n; i++)
+		file[at + i] = value != 0 ? (char)(file[at + i] ^ value) : '\0';
+	forger_put_file(s->rig, "session.keys", file, len);
+	free(file);
+}
+
+static void
+edit_slot(struct scene *s)
+{
+	touch_slot(s, 1, 1);
+}
+
+static void
+wipe_slot(struct scene *s)
+{
+	touch_slot(s, CRYPT_KEY_LEN, 0);
+}
+
+static void
+remove_slots(struct scene *s)
+{
+	forger_put_file(s->rig, "session.keys", "", 0);
 }
 
 static void
@@ -176,8 +371,9 @@ swap_blocks(struct scene *s)
 		assert_int_equal(store_put_pieces(s->store, STORE_BLK, keys[i], BLOCK_KEY_LEN,
 				     buf_ptr(stored[1 - i]), buf_len(stored[1 - i]), false),
 		    0);
-		buf_free(stored[i == 0 ? 0 : 1]);
 	}
+	buf_free(stored[0]);
+	buf_free(stored[1]);
 }
 
 static void
@@ -197,7 +393,7 @@ static void
 edit_metadata(struct scene *s)
 {
 	rig_untouch(s->store);
-	rig_flip(s->rig, STORE_SESS, s->b, REC_SID_LEN, 90);
+	rig_flip(s->rig, STORE_SESS, s->b, REC_SID_LEN, 122);
 	s->store = rig_touch(s->rig);
 }
 
@@ -360,37 +556,53 @@ static const struct {
 	const char *name;
 	void (*tamper)(struct scene *s);
 	struct want want[FINDINGS_MAX];
-	bool more; /* others may be found, too */
+	bool more;	     /* others may be found, too */
+	struct want keyless; /* instead, when the verifier cannot open the session */
 } cases[] = {
-	{ "a flipped byte", flip_data, { { VERIFY_FLIPPED, "block 2" } }, false },
-	{ "a cut tail", cut_tail, { { VERIFY_CUT, "block 5" } }, false },
-	{ "removed events", remove_data, { { VERIFY_MISSING, "block 0" } }, false },
+	{ "a flipped byte", flip_data, { { VERIFY_FLIPPED, "block 2" } }, false, { 0 } },
+	{ "a cut tail", cut_tail, { { VERIFY_CUT, "block 5" } }, false, { 0 } },
+	{ "reordered events", reorder_events, { { VERIFY_REORDERED, "event 2" } }, false,
+	    { VERIFY_FLIPPED, "block 0" } },
+	{ "a duplicated event", duplicate_event, { { VERIFY_EXTRA, "event 2" } }, false,
+	    { VERIFY_FLIPPED, "block 0" } },
+	{ "an event left out", leave_out_event, { { VERIFY_FLIPPED, "block 0" } }, false, { 0 } },
+	{ "a removed key", remove_key, { { VERIFY_MISSING, "key" } }, false, { 0 } },
+	{ "swapped keys", swap_keys, { { VERIFY_FLIPPED, "key" } }, true, { 0 } },
+	{ "an edited key", edit_key, { { VERIFY_FLIPPED, "key" } }, false, { 0 } },
+	{ "an edited half", edit_slot, { { VERIFY_FLIPPED, "key" } }, false, { 0 } },
+	{ "a wiped half", wipe_slot, { { VERIFY_MISSING, "key" } }, false, { 0 } },
+	{ "no halves", remove_slots, { { VERIFY_MISSING, "session.keys" } }, false, { 0 } },
+	{ "removed events", remove_data, { { VERIFY_MISSING, "block 0" } }, false, { 0 } },
 	{ "swapped blocks", swap_blocks,
-	    { { VERIFY_REORDERED, "block 1" }, { VERIFY_REORDERED, "block 2" } }, false },
-	{ "swapped records", swap_records, { { VERIFY_FOREIGN, "record" } }, true },
-	{ "swapped recordings", swap_recordings, { { VERIFY_FOREIGN, "block 0" } }, true },
-	{ "edited metadata", edit_metadata, { { VERIFY_METADATA, "opening" } }, true },
-	{ "an edited end", edit_end, { { VERIFY_METADATA, "end" } }, false },
-	{ "a removed session", remove_session, { { VERIFY_DELETED, "session" } }, false },
-	{ "an edited audit event", edit_audit_text, { { VERIFY_FLIPPED, "leaf 8" } }, false },
+	    { { VERIFY_REORDERED, "block 1" }, { VERIFY_REORDERED, "block 2" } }, false, { 0 } },
+	{ "swapped records", swap_records, { { VERIFY_FOREIGN, "record" } }, true, { 0 } },
+	{ "swapped recordings", swap_recordings, { { VERIFY_FOREIGN, "block 0" } }, true, { 0 } },
+	{ "edited metadata", edit_metadata, { { VERIFY_METADATA, "opening" } }, true, { 0 } },
+	{ "an edited end", edit_end, { { VERIFY_METADATA, "end" } }, false, { 0 } },
+	{ "a removed session", remove_session, { { VERIFY_DELETED, "session" } }, false, { 0 } },
+	{ "an edited audit event", edit_audit_text, { { VERIFY_FLIPPED, "leaf 8" } }, false,
+	    { 0 } },
 	{ "an audit event with its leaf", rewrite_audit,
-	    { { VERIFY_LOG, "log" }, { VERIFY_LOG, "leaf 9" } }, false },
-	{ "the same today", rewrite_todays_audit, { { VERIFY_LOG, "log" } }, false },
-	{ "a removed leaf", remove_leaf, { { VERIFY_MISSING, "leaf 8" } }, false },
-	{ "the last leaf removed", remove_last_leaf, { { VERIFY_CUT, "leaf 17" } }, true },
-	{ "an edited checkpoint", edit_checkpoint, { { VERIFY_SIGNATURE, "checkpoint" } }, false },
-	{ "an older checkpoint", old_checkpoint, { { VERIFY_EXTRA, "leaf 12" } }, true },
+	    { { VERIFY_LOG, "log" }, { VERIFY_LOG, "leaf 9" } }, false, { 0 } },
+	{ "the same today", rewrite_todays_audit, { { VERIFY_LOG, "log" } }, false, { 0 } },
+	{ "a removed leaf", remove_leaf, { { VERIFY_MISSING, "leaf 8" } }, false, { 0 } },
+	{ "the last leaf removed", remove_last_leaf, { { VERIFY_CUT, "leaf 17" } }, true, { 0 } },
+	{ "an edited checkpoint", edit_checkpoint, { { VERIFY_SIGNATURE, "checkpoint" } }, false,
+	    { 0 } },
+	{ "an older checkpoint", old_checkpoint, { { VERIFY_EXTRA, "leaf 12" } }, true, { 0 } },
 	{ "yesterday written anew with today's key", rewrite_yesterday,
-	    { { VERIFY_OTHER_KEY, "leaf 9" } }, true },
+	    { { VERIFY_OTHER_KEY, "leaf 9" } }, true, { 0 } },
 	{ "and its succession", rewrite_yesterday_and_succession,
-	    { { VERIFY_OTHER_KEY, "leaf 9" } }, true },
-	{ "a forged head", old_head_in_todays_name, { { VERIFY_SIGNATURE, "head" } }, false },
-	{ "a removed head", remove_head, { { VERIFY_CUT, "head" } }, false },
-	{ "erased without a leaf", erase_without_leaf, { { VERIFY_FOREIGN, "fate" } }, true },
-	{ "there in spite of erasing", keep_what_was_erased, { { VERIFY_EXTRA, "block 0" } },
-	    false },
+	    { { VERIFY_OTHER_KEY, "leaf 9" } }, true, { 0 } },
+	{ "a forged head", old_head_in_todays_name, { { VERIFY_SIGNATURE, "head" } }, false,
+	    { 0 } },
+	{ "a removed head", remove_head, { { VERIFY_CUT, "head" } }, false, { 0 } },
+	{ "erased without a leaf", erase_without_leaf, { { VERIFY_FOREIGN, "fate" } }, true,
+	    { 0 } },
+	{ "there in spite of erasing", keep_what_was_erased, { { VERIFY_EXTRA, "block 0" } }, false,
+	    { 0 } },
 	{ "erased, and not known", forget_that_it_was_erased, { { VERIFY_METADATA, "fate" } },
-	    false },
+	    false, { 0 } },
 };
 
 static void
@@ -406,27 +618,35 @@ static void
 test_each_kind_is_named_with_its_place(void **state)
 {
 	struct scene *s = *state;
-	size_t len, n_failed = 0;
+	size_t len, keys_len, n_failed = 0;
 	char *clean = forger_file(s->rig, "data.mdb", &len);
+	char *keys = forger_file(s->rig, "session.keys", &keys_len);
+	bool keyless = s->rig->auditors != NULL && s->rig->auditor == NULL;
 
 	for (size_t i = 0; i < N_OF(cases); i++) {
 		size_t n = 0;
 		bool well;
 
 		forger_put_file(s->rig, "data.mdb", clean, len);
+		forger_put_file(s->rig, "session.keys", keys, keys_len);
 		s->store = rig_touch(s->rig);
 		cases[i].tamper(s);
 		rig_untouch(s->store);
 		well = rig_verify_with(s->rig, &s->root, NULL) == ERR_CHAIN;
-		for (; n < FINDINGS_MAX && cases[i].want[n].kind != 0; n++)
-			well = well &&
-			       rig_found(s->rig, cases[i].want[n].kind, cases[i].want[n].place);
+		for (; n < FINDINGS_MAX && cases[i].want[n].kind != 0; n++) {
+			const struct want *w = keyless && cases[i].keyless.kind != 0
+						   ? &cases[i].keyless
+						   : &cases[i].want[n];
+
+			well = well && rig_found(s->rig, w->kind, w->place);
+		}
 		well = well && (cases[i].more || s->rig->result.n_findings == n);
 		n_failed += !well;
 		if (!well)
 			print_findings(s->rig, cases[i].name);
 	}
 	free(clean);
+	free(keys);
 	assert_int_equal(n_failed, 0);
 }
 
@@ -503,6 +723,11 @@ test_a_rolled_back_database_is_shown_by_what_was_pushed(void **state)
 {
 	struct scene *s = *state;
 	forger_put_file(s->rig, "data.mdb", s->early, s->early_len);
+	/* What was erased since lacks its key. */
+	assert_int_equal(rig_verify_with(s->rig, &s->root, NULL), ERR_CHAIN);
+	assert_true(rig_found(s->rig, VERIFY_MISSING, "key"));
+	assert_int_equal(s->rig->result.n_findings, 1);
+	forger_put_file(s->rig, "session.keys", s->early_keys, s->early_keys_len);
 	assert_int_equal(rig_verify_with(s->rig, &s->root, NULL), 0); /* it is as it was */
 	assert_int_equal(rig_verify_with(s->rig, &s->root, s->pushed[1]), 0);
 	for (size_t i = 2; i < 4; i++) {
@@ -636,6 +861,10 @@ test_a_head_of_an_earlier_epoch_is_named(void **state)
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define AS(name, way)                                                                              \
+	{                                                                                          \
+#name " " #way, name, way, teardown, NULL                                          \
+	}
 
 int
 main(void)
@@ -643,6 +872,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_a_clean_store_says_yes_from_each_of_its_keys),
 		T(test_each_kind_is_named_with_its_place),
+		AS(test_a_clean_store_says_yes_from_each_of_its_keys, setup_sealed),
+		AS(test_a_clean_store_says_yes_from_each_of_its_keys, setup_opened),
+		AS(test_each_kind_is_named_with_its_place, setup_sealed),
+		AS(test_each_kind_is_named_with_its_place, setup_opened),
 		T(test_every_checkpoint_that_was_pushed_is_a_prefix),
 		T(test_a_rolled_back_database_is_shown_by_what_was_pushed),
 		T(test_a_log_that_took_another_way_is_shown_by_what_was_pushed),

@@ -46,6 +46,7 @@ rig_open(struct rig *rig)
 		.signer = &rig->signer,
 		.origin = "bastiond/test",
 		.journal_keep = rig->journal_keep,
+		.auditors = rig->auditors,
 	};
 
 	assert_int_equal(chain_open(&conf, &rig->chain, &rig->recovery), 0);
@@ -226,6 +227,8 @@ rig_verify_with(struct rig *rig, const struct note_key *key, const char *checkpo
 
 	rig->n_findings = 0;
 	assert_int_equal(store_open_read(rig->dir, &store), 0);
+	if (rig->auditor != NULL)
+		assert_int_equal(store_set_auditor(store, rig->auditor), 0);
 	assert_int_equal(store_snap_new(store, &snap), 0);
 	r = verify_all(snap, &conf, &rig->result);
 	store_snap_free(snap);

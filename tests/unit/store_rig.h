@@ -21,6 +21,8 @@ struct rig {
 	struct chain_recovery recovery;
 	uint64_t map_size, journal_keep;
 	enum store_durability durability; /* of the next rig_open(); strict at first */
+	const struct auditors *auditors;  /* of the next rig_open(); NULL: none */
+	const uint8_t *auditor; /* secret key that rig_verify() opens sessions with; NULL: none */
 	/* of the last rig_verify() */
 	struct verify_result result;
 	struct verify_finding findings[RIG_FINDINGS];

@@ -334,10 +334,10 @@ test_edited_metadata_is_named(void **state)
 
 	rig_closed(rig, 3, 12, sid);
 	rig_crash(rig);
-	rig_flip(rig, STORE_SESS, sid, REC_SID_LEN, 90); /* inside the identity */
+	rig_flip(rig, STORE_SESS, sid, REC_SID_LEN, 122); /* inside the identity */
 	assert_int_equal(rig_verify(rig), ERR_CHAIN);
 	assert_true(rig_found(rig, VERIFY_METADATA, "opening"));
-	rig_flip(rig, STORE_SESS, sid, REC_SID_LEN, 90);
+	rig_flip(rig, STORE_SESS, sid, REC_SID_LEN, 122);
 	rig_flip(rig, STORE_SESS, sid, REC_SID_LEN, -20); /* a byte counter */
 	assert_int_equal(rig_verify(rig), ERR_CHAIN);
 	assert_true(rig_found(rig, VERIFY_METADATA, "end"));
