@@ -75,6 +75,7 @@ struct cmd_ctx {
 	char revoked[PATH_MAX]; /* login.revoked; "": none */
 	char unlock[PATH_MAX];	/* how the vault is opened (vault.unlock); "": its default */
 	int broker_fd;		/* -1 without CMD_BROKER; see ctl_client.h */
+	struct secret *auditor_key; /* NULL until it is asked for; see auditor_key.h */
 };
 
 /* All commands, in the order of help; ends with NULL. */
@@ -134,6 +135,8 @@ extern const struct cmd cmd_ca_list;
 extern const struct cmd cmd_ca_revoke;
 extern const struct cmd cmd_ca_public;
 extern const struct cmd cmd_ca_show;
+extern const struct cmd cmd_auditor_new;
+extern const struct cmd cmd_auditor_public;
 extern const struct cmd cmd_policy_check;
 extern const struct cmd cmd_policy_explain;
 extern const struct cmd cmd_sessions_list;

@@ -25,6 +25,8 @@ const struct cmd *const cmd_table[] = {
 	&cmd_ca_revoke,
 	&cmd_ca_public,
 	&cmd_ca_show,
+	&cmd_auditor_new,
+	&cmd_auditor_public,
 	&cmd_policy_check,
 	&cmd_policy_explain,
 	&cmd_sessions_list,

@@ -9,6 +9,7 @@
 #include "bastionctl/cmd.h"
 #include "bastionctl/ctl_client.h"
 #include "lib/file.h"
+#include "lib/secret.h"
 #include "lib/log.h"
 
 static int
@@ -51,6 +52,8 @@ main_run(struct cmd_ctx *c)
 		r = c->cmd->run(
 		    c, (int)(c->n_words - c->n_command_words), c->words + c->n_command_words);
 	fd_close(&c->broker_fd);
+	secret_free(c->auditor_key);
+	c->auditor_key = NULL;
 	return r;
 }
 

@@ -8,11 +8,15 @@
 #include <unistd.h>
 
 #include "bastionctl/ctl_client.h"
+#include "bastionctl/auditor_key.h"
 #include "bastionctl/rd.h"
+#include "bastionctl/unseal.h"
 #include "lib/buf.h"
 #include "lib/file.h"
+#include "lib/hash.h"
 #include "lib/ipc.h"
 #include "lib/proc.h"
+#include "lib/secret.h"
 #include "lib/str.h"
 #include "recorder/veil.h"
 
@@ -31,6 +35,7 @@ struct rd {
 	bool reading; /* events is set up */
 	struct event_reader events;
 	struct veil_reader *veil; /* opens what was typed and shown */
+	struct unseal *unseal; /* what is sealed goes through it */
 	enum cmd_exit end_code;
 	char *end_text; /* NULL: no end yet */
 };
@@ -225,8 +230,9 @@ rd_edge_bastion(struct cmd_ctx *c, const struct rd_place *place, enum rd_view vi
 	return ctl_read(c->broker_fd, args, ret_fd);
 }
 
+/* auditor: a secret key to open with, or NULL; borrowed. */
 static struct rd *
-rd_new(void)
+rd_new(const struct secret *auditor)
 {
 	struct rd *rd = calloc(1, sizeof(*rd));
 
@@ -236,16 +242,17 @@ rd_new(void)
 	rd->space = malloc(IPC_HEADER + IPC_MAX);
 	rd->text = buf_new(RD_TEXT_MAX);
 	rd->veil = veil_reader_new();
-	if (rd->space != NULL && rd->text != NULL && rd->veil != NULL)
+	rd->unseal = unseal_new(auditor);
+	if (rd->space != NULL && rd->text != NULL && rd->veil != NULL && rd->unseal != NULL)
 		return rd;
 	rd_close(rd);
 	return NULL;
 }
 
-int
-rd_attach(int fd, struct rd **ret_rd)
+static int
+rd_attach_with(int fd, const struct secret *auditor, struct rd **ret_rd)
 {
-	struct rd *rd = rd_new();
+	struct rd *rd = rd_new(auditor);
 	int r = rd == NULL ? -ENOMEM : ipc_plain_hello(fd);
 
 	if (r == ERR_PEER_GONE) /* it has said all it had to say, and that can still be read */
@@ -260,11 +267,23 @@ rd_attach(int fd, struct rd **ret_rd)
 }
 
 int
+rd_attach(int fd, struct rd **ret_rd)
+{
+	return rd_attach_with(fd, NULL, ret_rd);
+}
+
+int
 rd_open(struct cmd_ctx *c, const struct rd_place *place, enum rd_view view, const char *const *args,
     struct rd **ret_rd)
 {
+	const struct secret *auditor = NULL;
 	int fd = -1, r;
 
+	/* Before a sandbox: what is sealed may have to be opened inside it. */
+	if (secret_init() != 0 || hash_init() != 0)
+		return cmd_fail(CMD_UNSURE, "the cryptographic library does not start");
+	if (view == RD_CONTENT && (r = auditor_key_given(c, &auditor)) != CMD_YES)
+		return r;
 	if (place->bundle)
 		r = rd_spawn(place, args, &fd);
 	else
@@ -272,7 +291,7 @@ rd_open(struct cmd_ctx *c, const struct rd_place *place, enum rd_view view, cons
 				: rd_edge_bastion(c, place, view, args, &fd);
 	if (r != CMD_YES)
 		return r;
-	if ((r = rd_attach(fd, ret_rd)) == 0)
+	if ((r = rd_attach_with(fd, auditor, ret_rd)) == 0)
 		return CMD_YES;
 	fd_close(&fd);
 	return cmd_fail(CMD_UNSURE, "bastiond-reader: %s", err_str(r));
@@ -288,6 +307,7 @@ rd_close(struct rd *rd)
 	buf_free(rd->text);
 	veil_reader_free(rd->veil);
 	json_node_free(rd->json);
+	unseal_free(rd->unseal);
 	free(rd->end_text);
 	free(rd);
 }
@@ -367,7 +387,7 @@ rd_take_json(struct rd *rd, const struct ipc_msg *m, bool *ret_whole)
 	rd->json = NULL;
 	r = json_parse((const char *)buf_ptr(rd->text), buf_len(rd->text), &rd->json);
 	buf_reset(rd->text);
-	return r;
+	return r != 0 ? r : unseal_json(rd->unseal, &rd->json);
 }
 
 static int
@@ -385,6 +405,27 @@ rd_take_events(const struct ipc_msg *m, struct rd_msg *ret)
 	}
 	buf_free(b);
 	return r;
+}
+
+/* Part of a sealed block; *ret_done: the block is whole, and its events are ret's. */
+static int
+rd_take_sealed(struct rd *rd, const struct ipc_msg *m, struct rd_msg *ret, bool *ret_done)
+{
+	struct unseal_events ev;
+	int r;
+
+	if (m->len < 1)
+		return ERR_FORMAT;
+	r = unseal_block(rd->unseal, m->data + 1, m->len - 1, m->data[0] != 0, &ev);
+	if (r != 0 || m->data[0] != 0 || ev.len == 0)
+		return r;
+	*ret_done = true;
+	ret->type = RD_EVENTS;
+	ret->first_seq = ev.first_seq;
+	ret->base_ns = ev.base_ns;
+	ret->data = ev.data;
+	ret->len = ev.len;
+	return 0;
 }
 
 static int
@@ -423,6 +464,12 @@ rd_take(struct rd *rd, const struct ipc_msg *m, struct rd_msg *ret, bool *ret_do
 	case RD_EVENTS:
 		*ret_done = m->id == rd->seek_id;
 		return rd_take_events(m, ret);
+	case RD_RECORD:
+		*ret_done = false;
+		return unseal_record(rd->unseal, m->data, m->len, m->id != 0);
+	case RD_SEALED:
+		*ret_done = false;
+		return m->id == rd->seek_id ? rd_take_sealed(rd, m, ret, ret_done) : 0;
 	case RD_SCREEN:
 		*ret_done = m->id == rd->seek_id;
 		return rd_take_screen(m, ret);
@@ -521,6 +568,7 @@ rd_seek(struct rd *rd, uint64_t at_ns, uint32_t channel)
 		data[8 + i] = (uint8_t)(channel >> (24 - 8 * i));
 	rd->reading = false;
 	veil_reader_reset(rd->veil);
+	unseal_seek(rd->unseal);
 	return ipc_plain_send(rd->fd, RD_SEEK, ++rd->seek_id, data, sizeof(data), NULL, 0);
 }
 
@@ -543,6 +591,11 @@ rd_end(struct rd *rd, int r)
 	if (r == ERR_PEER_GONE)
 		return cmd_fail(CMD_UNSURE, "the reader ended too early: the store may be cut or "
 					    "damaged, see bastiond's log");
+	if (r == ERR_SEALED)
+		return cmd_fail(CMD_UNSURE, "%s", unseal_why(rd->unseal));
+	if (r == ERR_CHAIN)
+		return cmd_fail(CMD_UNSURE,
+		    "the recording is damaged from here on: see bastionctl verify");
 	if (r == ERR_VERSION)
 		return cmd_fail(CMD_UNSURE,
 		    "the reader is of another version: use the bastionctl of this bastiond");

@@ -18,9 +18,15 @@
 /* For the table of options of every command that reads recordings. */
 #define RD_OPT_STORE                                                                               \
 	{ "--store", 0, "DIR", "read this copy of a store instead of the running bastion's" },     \
+	{ "--bundle", 0, "FILE",                                                                   \
+		"read the session in this bundle (export --format bundle)" },                      \
 	{                                                                                          \
-		"--bundle", 0, "FILE", "read the session in this bundle (export --format bundle)"  \
+		"--auditor-key", 0, "FILE",                                                        \
+		    "open what is sealed with this secret key of an auditor"                       \
 	}
+
+/* Names a file like --auditor-key, where that is not given. */
+#define RD_ENV_AUDITOR_KEY "BASTION_AUDITOR_KEY"
 
 struct rd;
 
@@ -48,7 +54,8 @@ enum rd_view {
 };
 
 /*
- * Start a reader. args: after --store DIR, NULL-terminated. *ret_rd: owned by caller, rd_close(). CMD_YES; else after a line on
+ * Start a reader. With an auditor's key (--auditor-key, $BASTION_AUDITOR_KEY), whose passphrase is asked for here, what is
+ * sealed to it comes opened: RD_EVENTS for RD_SEALED, and whole JSON. args: after --store DIR, NULL-terminated. *ret_rd: owned by caller, rd_close(). CMD_YES; else after a line on
  * stderr.
  */
 int rd_open(struct cmd_ctx *c, const struct rd_place *place, enum rd_view view,

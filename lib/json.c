@@ -75,6 +75,13 @@ json_list(void)
 }
 
 struct json *
+json_from_node(const struct json_node *n)
+{
+	json_seed();
+	return n == NULL ? NULL : json_wrap(json_deep_copy(json_value(n)));
+}
+
+struct json *
 json_event(const char *name)
 {
 	struct json *j = json_map();

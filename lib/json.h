@@ -22,6 +22,9 @@ struct json;
 struct json *json_event(const char *name);
 struct json *json_map(void);
 struct json *json_list(void);
+/* A parsed map or list to go on with. Owned by caller. NULL: out of memory, or n is NULL. */
+struct json_node;
+struct json *json_from_node(const struct json_node *n);
 /* NULL is allowed. */
 void json_free(struct json *j);
 
@@ -40,7 +43,6 @@ void json_put_time(struct json *j, const char *key, uint64_t wall_ns);
 /* Another map or list. child: taken, also on failure; its failure becomes ours, and NULL counts as out of memory. */
 void json_put(struct json *j, const char *key, struct json *child);
 /* A copy of a parsed value; NULL becomes null. */
-struct json_node;
 void json_put_node(struct json *j, const char *key, const struct json_node *n);
 
 /*

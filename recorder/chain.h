@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/auditor.h"
 #include "lib/err.h"
-#include "recorder/auditor.h"
 #include "recorder/event.h"
 #include "recorder/recorder_proto.h"
 #include "recorder/signer.h"

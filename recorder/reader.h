@@ -30,6 +30,7 @@ struct reader {
 	struct store *store;
 	struct derived *derived; /* NULL: there is none, or it cannot be read */
 	struct store_snap *snap; /* held only while nothing is waited for */
+	bool sealed;		 /* the session that is read is closed to us: its blocks go as they are */
 	uint32_t credit;	 /* messages that bastionctl takes */
 	uint32_t n_seeks;	 /* RD_SEEK received so far */
 	bool seek;		 /* one waits to be served */

@@ -53,12 +53,12 @@ reader_put_exit(struct json *j, const struct sess_channel *ch)
 }
 
 static void
-reader_put_channel_detail(struct json *j, const struct sess_channel *ch)
+reader_put_channel_detail(struct json *j, const struct sess_channel *ch, bool closed)
 {
 	json_put_str(j, "exit_signal", ch->exit == SESS_EXIT_SIGNAL ? ch->exit_signal : NULL);
 	json_put_bool(j, "denied", ch->denied);
 	json_put_bool(j, "pty", ch->pty);
-	json_put_str(j, "term", ch->pty ? ch->term : NULL);
+	json_put_str(j, "term", ch->pty && !closed ? ch->term : NULL);
 	if (ch->pty) {
 		json_put_u64(j, "cols", ch->cols);
 		json_put_u64(j, "rows", ch->rows);
@@ -71,19 +71,22 @@ reader_put_channel_detail(struct json *j, const struct sess_channel *ch)
 }
 
 static struct json *
-reader_channel(const struct sess_channel *ch, bool detail)
+reader_channel(const struct sess_channel *ch, bool closed, bool detail)
 {
 	struct json *j = json_map();
 
 	json_put_u64(j, "n", ch->number);
 	json_put_str(j, "kind", ch->kind);
-	json_put_str(j, "command", ch->command);
+	if (closed)
+		json_put_null(j, "command");
+	else
+		json_put_str(j, "command", ch->command);
 	reader_put_exit(j, ch);
 	json_put_u64(j, "bytes_in", ch->bytes_in);
 	json_put_u64(j, "bytes_out", ch->bytes_out);
 	json_put_u64(j, "bytes_err", ch->bytes_err);
 	if (detail)
-		reader_put_channel_detail(j, ch);
+		reader_put_channel_detail(j, ch, closed);
 	return j;
 }
 
@@ -141,6 +144,17 @@ reader_files(const struct sess *s)
 	return list;
 }
 
+/* The names of those who can open it; nobody: it is not sealed. */
+static struct json *
+reader_auditors(const struct sess *s)
+{
+	struct json *list = json_list();
+
+	for (size_t i = 0; s->sealed_to != NULL && i < s->sealed_to->n; i++)
+		json_put_str(list, NULL, s->sealed_to->a[i].name);
+	return list;
+}
+
 struct json *
 reader_session_json(const struct sess *s, bool detail)
 {
@@ -159,12 +173,13 @@ reader_session_json(const struct sess *s, bool detail)
 	json_put_time(j, "started_at", s->opened_wall_ns);
 	reader_put_end(j, s);
 	for (uint32_t i = 0; i < s->n_channels; i++)
-		json_put(channels, NULL, reader_channel(&s->channels[i], detail));
+		json_put(channels, NULL, reader_channel(&s->channels[i], s->closed_to_us != 0, detail));
 	json_put(j, "channels", channels);
 	json_put(j, "files", reader_files(s));
 	json_put_u64(j, "files_total", s->files_total);
 	json_put(j, "credential", reader_credential(s, detail));
 	reader_put_meta(j, "rule", s, REC_META_RULE);
+	json_put(j, "sealed_to", reader_auditors(s));
 	if (detail)
 		reader_put_detail(j, s);
 	return j;

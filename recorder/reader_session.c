@@ -9,11 +9,13 @@
 #include "lib/ipc.h"
 #include "lib/num.h"
 #include "lib/str.h"
+#include "recorder/block.h"
 #include "recorder/fate.h"
 #include "recorder/reader.h"
 #include "recorder/reader_fate.h"
 #include "recorder/reader_json.h"
 #include "recorder/recording.h"
+#include "recorder/seskey.h"
 #include "recorder/sess.h"
 
 int
@@ -76,6 +78,8 @@ reader_all_files(struct reader *rd, struct sess *s)
 	if (s->files_total <= s->n_files || fate_get(rd->snap, s->sid, &fate) != 0 ||
 	    (fate.flags & FATE_ERASED) != 0)
 		return 0;
+	if (s->closed_to_us != 0)
+		return 0;
 	if ((r = recording_open(rd->snap, s->sid, &rec)) != 0)
 		return r == ERR_NOT_FOUND ? 0 : r;
 	sess_files_free(s->files, s->n_files);
@@ -85,6 +89,38 @@ reader_all_files(struct reader *rd, struct sess *s)
 		r = reader_part_files(s, &part, &room);
 	recording_close(rec);
 	return r == -ENOMEM ? r : 0;
+}
+
+/* A message in as many parts as it needs. */
+static int
+reader_send_parts(struct reader *rd, uint16_t type, const struct buf *b)
+{
+	return reader_send_text(rd, type, (const char *)buf_ptr(b), buf_len(b));
+}
+
+/* What an auditor opens on their own side. */
+static int
+reader_send_record(struct reader *rd, const uint8_t sid[REC_SID_LEN], bool detail)
+{
+	struct buf *key = buf_new(SESKEY_RECORD_MAX), *b = buf_new(READER_ITEM_MAX);
+	const uint8_t *data;
+	size_t len;
+	int r = -ENOMEM;
+
+	if (key == NULL || b == NULL)
+		goto out;
+	if ((r = seskey_portable(rd->snap, sid, key)) == 0 &&
+	    (r = store_get(rd->snap, STORE_SESS, sid, REC_SID_LEN, &data, &len)) == 0 &&
+	    (r = buf_put_u8(b, detail)) == 0 &&
+	    (r = buf_put_str(b, buf_ptr(key), buf_len(key))) == 0 &&
+	    (r = buf_put(b, data, len)) == 0)
+		r = reader_send_parts(rd, RD_RECORD, b);
+	if (r == ERR_KEYS)
+		reader_say(rd, "%s", store_keys_why(rd->store));
+out:
+	buf_free(key);
+	buf_free(b);
+	return r;
 }
 
 static int
@@ -106,6 +142,12 @@ reader_send_session(struct reader *rd, const uint8_t sid[REC_SID_LEN], uint16_t 
 		sess_done(&s);
 		return r;
 	}
+	if (s.closed_to_us == ERR_SEALED && (r = reader_send_record(rd, sid, detail)) != 0) {
+		sess_done(&s);
+		return r;
+	}
+	if (s.closed_to_us == ERR_KEYS)
+		reader_say(rd, "%s", store_keys_why(rd->store));
 	j = reader_session_json(&s, detail);
 	sess_done(&s);
 	/* A decision whose leaf is damaged is the verifier's to name. */
@@ -261,6 +303,55 @@ reader_seek(struct reader *rd, struct recording *rec)
 	return r;
 }
 
+/* A block as it is stored, in messages that all belong to the seek that it began under. */
+static int
+reader_send_sealed(struct reader *rd, const struct block_hdr *hdr, const struct buf *stored)
+{
+	uint8_t message[IPC_MAX], *p = message + 1;
+	uint32_t id = rd->n_seeks;
+	const uint8_t *from = buf_ptr(stored);
+	size_t left = buf_len(stored), room = sizeof(message) - 1;
+	int r;
+
+	block_hdr_encode(hdr, p);
+	p += BLOCK_HDR_LEN;
+	room -= BLOCK_HDR_LEN;
+	do {
+		size_t n = left < room ? left : room;
+
+		memcpy(p, from, n);
+		p += n;
+		from += n;
+		left -= n;
+		message[0] = left > 0;
+		r = reader_send(rd, RD_SEALED, id, message, (size_t)(p - message));
+		p = message + 1;
+		room = sizeof(message) - 1;
+	} while (r == 0 && left > 0);
+	return r == 0 ? reader_peek(rd) : r;
+}
+
+/* As reader_stream(), of a session that only an auditor can open. */
+static int
+reader_stream_sealed(struct reader *rd, struct recording *rec)
+{
+	struct buf *stored = buf_new(BLOCK_STORED_MAX);
+	struct block_hdr hdr;
+	int r = -ENOMEM;
+
+	if (stored == NULL)
+		return r;
+	for (;;) {
+		if (rd->seek && (r = reader_seek(rd, rec)) != 0)
+			break;
+		if ((r = recording_next_sealed(rec, &hdr, stored)) != 0 ||
+		    (r = reader_send_sealed(rd, &hdr, stored)) != 0)
+			break;
+	}
+	buf_free(stored);
+	return r == ERR_NOT_FOUND ? 0 : r;
+}
+
 /* All that there is now. b: scratch. */
 static int
 reader_stream(struct reader *rd, struct recording *rec, struct buf *b)
@@ -325,7 +416,8 @@ reader_stream_on(struct reader *rd, struct recording *rec, const uint8_t sid[REC
 	int r;
 
 	for (;;) {
-		if ((r = reader_stream(rd, rec, b)) != 0 || !open || rd->seek)
+		r = rd->sealed ? reader_stream_sealed(rd, rec) : reader_stream(rd, rec, b);
+		if (r != 0 || !open || rd->seek)
 			return r;
 		/* Of the snapshot in which there was no more event. */
 		if ((r = reader_is_open(rd, sid, &open)) != 0)
@@ -334,6 +426,19 @@ reader_stream_on(struct reader *rd, struct recording *rec, const uint8_t sid[REC
 		if (r != 0)
 			return r;
 	}
+}
+
+/* Its events, or when they are closed to us its blocks as they are. */
+static int
+reader_open_recording(
+    struct reader *rd, const uint8_t sid[REC_SID_LEN], struct recording **ret_rec)
+{
+	int r = recording_open(rd->snap, sid, ret_rec);
+
+	rd->sealed = r == ERR_SEALED;
+	if (r == ERR_KEYS)
+		reader_say(rd, "%s", store_keys_why(rd->store));
+	return rd->sealed ? recording_open_sealed(rd->snap, sid, ret_rec) : r;
 }
 
 static int
@@ -355,7 +460,7 @@ reader_play(struct reader *rd, bool follow, uint8_t *ret_code)
 		goto out;
 	}
 	if (r == 0 && (r = reader_send_session(rd, sid, RD_BEGIN, true)) == 0)
-		r = recording_open(rd->snap, sid, &rec);
+		r = reader_open_recording(rd, sid, &rec);
 	if (r == ERR_NOT_FOUND) {
 		r = reader_not_found(rd, ret_code);
 		goto out;

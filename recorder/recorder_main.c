@@ -32,11 +32,13 @@ struct options {
 	const char *only; /* do this and end; NULL: serve */
 	enum store_durability durability;
 	uint64_t stall_timeout_ns, map_size, epoch_ns;
+	struct auditors auditors;
 };
 
 static const char usage[] =
     "usage: bastiond-recorder --store DIR --durability strict|process --stall-timeout SPAN\n"
-    "           [--public-key FILE] [--origin NAME] [--map-size BYTES] [--epoch SPAN]\n"
+    "           [--public-key FILE] [--origin NAME] [--map-size BYTES]\n"
+    "           [--auditors LINES] [--epoch SPAN]\n"
     "       bastiond-recorder --only compact --store DIR\n"
     "Started by bastiond, with its edge as descriptor 3; see recorder/recorder_proto.h.\n";
 
@@ -98,6 +100,12 @@ set_epoch(struct options *opt, const char *value)
 	return num_parse_span(value, &opt->epoch_ns);
 }
 
+static int
+set_auditors(struct options *opt, const char *value)
+{
+	return auditors_parse(value, &opt->auditors);
+}
+
 static const struct {
 	const char *name;
 	int (*set)(struct options *opt, const char *value);
@@ -109,6 +117,7 @@ static const struct {
 	{ "--public-key", set_public_key },
 	{ "--origin", set_origin },
 	{ "--map-size", set_map_size },
+	{ "--auditors", set_auditors },
 	{ "--epoch", set_epoch },
 };
 
@@ -150,6 +159,8 @@ advice(int err)
 		{ ERR_CHAIN,
 		    "the store is damaged: keep a copy, see what bastionctl verify says, then move "
 		    "it away to begin a new one" },
+		{ ERR_KEYS, "put the session.keys of this store back, or move the store away to "
+			    "begin a new one" },
 		{ ERR_FORMAT,
 		    "the store or its key is not readable: keep a copy and move it away" },
 		{ ERR_VERSION, "the store was made by another version of bastiond" },
@@ -351,7 +362,8 @@ main(int argc, char **argv)
 					.map_size = opt.map_size,
 					.durability = opt.durability },
 		.signer = &signer,
-		.origin = opt.origin };
+		.origin = opt.origin,
+		.auditors = &opt.auditors };
 	if ((r = chain_open(&conf, &chain, &recovery)) != 0)
 		return cannot_start("store", r);
 	if ((r = export_key(&opt, chain)) != 0)

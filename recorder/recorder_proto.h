@@ -159,7 +159,13 @@ enum rd_type {
 	 * reader: an entry of a bundle: u8 enum store_db, string key, then the value to the end. A long one comes in parts; id 1:
 	 * more of it follows, id 0: this is its last part.
 	 */
-	RD_ENTRY = 11
+	RD_ENTRY = 11,
+	/*
+	 * reader, right before RD_BEGIN or RD_ITEM about a session that is sealed to auditors and closed to it; id 1: more of this
+	 * message follows: u8 1: with all details, string key record with its half (seskey.h), then the session record (sess.h).
+	 * On the auditor's side they give what is private in it.
+	 */
+	RD_RECORD = 12
 };
 #define RD_WINDOW 8u
 

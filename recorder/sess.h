@@ -15,10 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/auditor.h"
 #include "lib/buf.h"
 #include "lib/err.h"
 #include "lib/hash.h"
-#include "recorder/auditor.h"
 #include "recorder/crypt.h"
 #include "recorder/head.h"
 #include "recorder/recorder_proto.h"

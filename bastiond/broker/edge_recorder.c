@@ -195,10 +195,24 @@ static const struct ipc_rule recorder_rules[] = {
 	{ REC_SLOW_READER, "slow-reader", 12, 12, 0, IPC_ANY_STATE, recorder_on_slow_reader },
 };
 
+/* Their lines, one after the other. */
+static void
+recorder_auditors(const struct auditors *all, char dst[AUDITORS_MAX * AUDITOR_LINE_SIZE])
+{
+	char *p = dst;
+
+	for (size_t i = 0; i < all->n; i++) {
+		p += strlen(auditor_text(p, &all->a[i]));
+		*p++ = '\n';
+	}
+	*p = '\0';
+}
+
 static int
 recorder_prepare(void *arg, struct proc_spec *spec, const char **argv, int *fds)
 {
-	static char stall[24], epoch[24]; /* argv's space until the start */
+	/* argv's space until the start */
+	static char stall[24], epoch[24], auditors[AUDITORS_MAX * AUDITOR_LINE_SIZE];
 	struct wiring *w = arg;
 	size_t n = 0;
 
@@ -216,6 +230,11 @@ recorder_prepare(void *arg, struct proc_spec *spec, const char **argv, int *fds)
 	argv[n++] = stall;
 	argv[n++] = "--epoch";
 	argv[n++] = epoch;
+	if (w->settings->auditors.n > 0) {
+		recorder_auditors(&w->settings->auditors, auditors);
+		argv[n++] = "--auditors";
+		argv[n++] = auditors;
+	}
 	argv[n] = NULL;
 	return 0;
 }

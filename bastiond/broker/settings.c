@@ -352,14 +352,45 @@ take_durability(struct settings_load *l, const struct settings_key *k, const str
 }
 
 /* Keys of the format that nothing here carries out yet: their neutral value, or a clear no. */
+/* A line as bastionctl auditor new prints it, or the file that it was kept in. */
+static int
+settings_auditor(struct settings_load *l, const struct conf_node *n, struct auditor *ret_auditor)
+{
+	static const char what[] = "a line as of bastionctl auditor new, or a file with one";
+	char path[PATH_MAX], *text = NULL;
+	const char *value;
+	size_t len;
+	int r;
+
+	if ((r = conf_str(n, &value, l->err)) != 0)
+		return r;
+	if (str_starts(value, AUDITOR_WORD))
+		return auditor_parse(value, ret_auditor) == 0 ? 0 : conf_fail(n, l->err, "%s", what);
+	if ((r = settings_readable(l, n, path)) != 0)
+		return r;
+	if (file_read(path, AUDITOR_LINE_SIZE, &text, &len) != 0 ||
+	    auditor_parse(text, ret_auditor) != 0)
+		r = conf_fail(n, l->err, "%s", what);
+	free(text);
+	return r;
+}
+
 static int
 take_auditors(struct settings_load *l, const struct settings_key *k, const struct conf_node *n)
 {
-	int r = conf_list(n, l->err);
+	struct auditors all = { .n = 0 };
+	struct auditor a;
+	int r = settings_list(l, n, 0, AUDITORS_MAX);
 
 	(void)k;
-	if (r == 0 && conf_n(n) > 0)
-		r = conf_fail(n, l->err, "an empty list (sealing recordings is not built in)");
+	for (size_t i = 0; r == 0 && i < conf_n(n); i++) {
+		const struct conf_node *at = conf_at(n, i);
+
+		if ((r = settings_auditor(l, at, &a)) == 0 && auditors_add(&all, &a) != 0)
+			r = conf_fail(at, l->err, "each auditor once, by key and by name");
+	}
+	if (r == 0)
+		l->s->auditors = all;
 	return r;
 }
 
@@ -699,6 +730,16 @@ settings_pam_needs_restart(const struct settings *a, const struct settings *b)
 	return settings_same_paths(&a->pam_run, &b->pam_run) ? NULL : "login.pam.run";
 }
 
+static bool
+settings_same_auditors(const struct auditors *a, const struct auditors *b)
+{
+	for (size_t i = 0; i < a->n && a->n == b->n; i++)
+		if (memcmp(a->a[i].key, b->a[i].key, AUDITOR_KEY_LEN) != 0 ||
+		    strcmp(a->a[i].name, b->a[i].name) != 0)
+			return false;
+	return a->n == b->n;
+}
+
 const char *
 settings_needs_restart(const struct settings *a, const struct settings *b)
 {
@@ -710,6 +751,8 @@ settings_needs_restart(const struct settings *a, const struct settings *b)
 		return "recording.stall_timeout";
 	if (a->epoch_ns != b->epoch_ns)
 		return "recording.epoch";
+	if (!settings_same_auditors(&a->auditors, &b->auditors))
+		return "recording.auditors";
 	if (strcmp(a->unlock, b->unlock) != 0)
 		return "vault.unlock";
 	if (a->penalties.sources != b->penalties.sources)

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/auditor.h"
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/net.h"
@@ -80,6 +81,7 @@ struct settings {
 	uint64_t grace_ns;
 
 	enum settings_durability durability;
+	struct auditors auditors; /* recordings are sealed to them; none: not sealed */
 	uint64_t stall_timeout_ns;
 	uint64_t epoch_ns; /* the recorder replaces its signing key so often */
 	uint64_t retain_ns;	    /* age beyond which recordings are removed; 0: never */

@@ -107,9 +107,30 @@ static const struct {
 				 "or 8h from 1s to 1h, found \"120\"" },
 	{ "recording: {durability: best-effort}", "etc/b.yaml:1:25: recording.durability: expected "
 						  "strict or process, found \"best-effort\"" },
-	{ "recording: {auditors: [abc]}", "etc/b.yaml:1:23: recording.auditors: expected an empty "
-					  "list (sealing recordings is not "
-					  "built in), found a list" },
+	{ "recording: {auditors: [abc]}",
+	    "etc/b.yaml:1:24: recording.auditors[0]: expected a file that can be read (No such file "
+	    "or directory), found \"abc\"" },
+	{ "recording: {auditors: abc}",
+	    "etc/b.yaml:1:23: recording.auditors: expected a list, found \"abc\"" },
+	{ "recording: {auditors: [auditor-x25519 abc]}",
+	    "etc/b.yaml:1:24: recording.auditors[0]: expected a line as of bastionctl auditor new, "
+	    "or a file with one, found \"auditor-x25519 abc\"" },
+	/* A key that would seal to everybody. */
+	{ "recording: {auditors: ['auditor-x25519 "
+	  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= eve']}",
+	    "etc/b.yaml:1:24: recording.auditors[0]: expected a line as of bastionctl auditor new, "
+	    "or a file with one, found \"auditor-x25519 "
+	    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= eve\"" },
+	{ "recording:\n  auditors:\n"
+	  "  - auditor-x25519 Hov2/0gwR9qTBsW6k8641Lyo/VAU16Q1XwIt8lp75ww= alice\n"
+	  "  - auditor-x25519 Hov2/0gwR9qTBsW6k8641Lyo/VAU16Q1XwIt8lp75ww= bob",
+	    "etc/b.yaml:4:5: recording.auditors[1]: expected each auditor once, by key and by name, "
+	    "found \"auditor-x25519 Hov2/0gwR9qTBsW6k8641Lyo/VAU16Q1XwIt8lp75ww= bob\"" },
+	{ "recording:\n  auditors:\n"
+	  "  - auditor-x25519 Hov2/0gwR9qTBsW6k8641Lyo/VAU16Q1XwIt8lp75ww= alice\n"
+	  "  - auditor-x25519 a9IQtzibMtSu2F7mH6KZDH1lr51JTW54iOlf0puXlyQ= alice",
+	    "etc/b.yaml:4:5: recording.auditors[1]: expected each auditor once, by key and by name, "
+	    "found \"auditor-x25519 a9IQtzibMtSu2F7mH6KZDH1lr51JTW54iOlf0puXlyQ= alice\"" },
 	{ "recording: {retain: 400d}",
 	    "etc/b.yaml:1:21: recording.retain: expected a map, found \"400d\"" },
 	{ "recording: {retain: {for: 400}}",

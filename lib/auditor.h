@@ -5,8 +5,8 @@
  *
  * of which BASE64 is of the 32 bytes of the key and NAME is for people: 1 to AUDITOR_NAME_MAX of [A-Za-z0-9._@-].
  */
-#ifndef BASTION_RECORDER_AUDITOR_H
-#define BASTION_RECORDER_AUDITOR_H
+#ifndef BASTION_AUDITOR_H
+#define BASTION_AUDITOR_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/auditor.h"
 #include "lib/str.h"
-#include "recorder/auditor.h"
 
 #define KEY_TEXT_LEN 44u /* base64 of a key */
 
