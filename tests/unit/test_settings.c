@@ -119,7 +119,7 @@ static const struct {
 	{ "recording: {auditors: ['auditor-x25519 "
 	  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= eve']}",
 	    "etc/b.yaml:1:24: recording.auditors[0]: expected a line as of bastionctl auditor new, "
-	    "or a file with one, found \"auditor-x25519 "
+	    "or a file with one, found the quoted text \"auditor-x25519 "
 	    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= eve\"" },
 	{ "recording:\n  auditors:\n"
 	  "  - auditor-x25519 Hov2/0gwR9qTBsW6k8641Lyo/VAU16Q1XwIt8lp75ww= alice\n"
