@@ -180,8 +180,6 @@ eraser_erase(struct eraser *e, const struct erase_order *order, enum mlog_erase 
 	fate.erase_leaf = c->log.tree.n;
 	if ((r = mlog_erase(&c->log, order->sid, how, text, len)) != 0)
 		(void)chain_fail(c, r);
-	else if ((r = session_key_destroy(c, order->sid)) != 0)
-		(void)chain_fail(c, r);
 	else
 		r = fate_set(e, order->sid, &fate);
 out:
