@@ -149,6 +149,8 @@ extern const struct cmd cmd_sessions_release;
 extern const struct cmd cmd_play;
 extern const struct cmd cmd_export;
 extern const struct cmd cmd_search;
+extern const struct cmd cmd_index_status;
+extern const struct cmd cmd_index_rebuild;
 extern const struct cmd cmd_verify;
 extern const struct cmd cmd_checkpoint;
 extern const struct cmd cmd_store_status;

@@ -39,6 +39,8 @@ const struct cmd *const cmd_table[] = {
 	&cmd_play,
 	&cmd_export,
 	&cmd_search,
+	&cmd_index_status,
+	&cmd_index_rebuild,
 	&cmd_verify,
 	&cmd_checkpoint,
 	&cmd_store_status,

@@ -172,6 +172,18 @@ derived_chunks(const struct derived_look *look)
 	return look->n_chunks;
 }
 
+uint64_t
+derived_text_bytes(const struct derived_look *look)
+{
+	return look->text_bytes;
+}
+
+int
+derived_size(struct derived *d, uint64_t *ret_bytes)
+{
+	return sderived_bytes(d->store, ret_bytes);
+}
+
 bool
 derived_may(struct derived_look *look, uint32_t i, const uint8_t *folded, size_t len)
 {

@@ -38,6 +38,7 @@ int derived_look(struct derived *d, struct store_snap *snap, const uint8_t sid[R
     uint64_t n_events, struct derived_look **ret_look) MUST_CHECK;
 void derived_leave(struct derived_look *look);
 uint32_t derived_chunks(const struct derived_look *look);
+uint64_t derived_text_bytes(const struct derived_look *look);
 /*
  * Whether chunk i may hold folded text (chunk.h); true when the filter cannot tell.
  */
@@ -45,6 +46,9 @@ bool derived_may(struct derived_look *look, uint32_t i, const uint8_t *folded, s
 /* Chunk i into c. 0; ERR_FORMAT it is damaged: render the session instead; -ENOMEM; -errno. */
 struct chunk;
 int derived_chunk(struct derived_look *look, uint32_t i, struct chunk *c) MUST_CHECK;
+
+/* Bytes of its file. 0; -errno. */
+int derived_size(struct derived *d, uint64_t *ret_bytes) MUST_CHECK;
 
 /* A picture of one terminal at one moment. */
 struct derived_shot {

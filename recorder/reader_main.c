@@ -34,6 +34,7 @@ static const struct {
 	{ "checkpoint", reader_checkpoint },
 	{ "search", reader_search },
 	{ "space", reader_space },
+	{ "index", reader_index },
 	{ "bundle", reader_bundle },
 };
 

@@ -386,3 +386,61 @@ reader_search(struct reader *rd, uint8_t *ret_code)
 	search_query_done(&f.q);
 	return r;
 }
+
+/* How much of the store the index has. */
+struct coverage {
+	uint64_t ended, indexed, running, sealed, erased, text_bytes;
+};
+
+static int
+cover_session(struct reader *rd, const uint8_t sid[REC_SID_LEN], struct coverage *cov)
+{
+	struct derived_look *look;
+	struct sess s;
+	int r;
+
+	if ((r = sess_get(rd->snap, sid, &s)) != 0)
+		return r == ERR_NOT_FOUND || r == ERR_FORMAT ? 0 : r;
+	cov->running += s.state == SESS_OPEN;
+	cov->ended += s.state != SESS_OPEN;
+	r = rd->derived == NULL || s.state == SESS_OPEN
+		? ERR_NOT_FOUND
+		: derived_look(rd->derived, rd->snap, sid, s.n_events, &look);
+	if (r == 0) {
+		cov->indexed++;
+		cov->text_bytes += derived_text_bytes(look);
+		derived_leave(look);
+	}
+	cov->sealed += r == ERR_SEALED;
+	cov->erased += r == ERR_ERASED;
+	sess_done(&s);
+	return r == -ENOMEM ? r : 0;
+}
+
+int
+reader_index(struct reader *rd, uint8_t *ret_code)
+{
+	struct reader_ids ids = { NULL, 0, 0 };
+	struct coverage cov = { 0 };
+	uint64_t bytes = 0;
+	struct json *j;
+	int r = sess_each(rd->snap, 0, reader_collect, &ids);
+
+	for (size_t i = 0; r == 0 && i < ids.n; i++)
+		r = cover_session(rd, ids.sid[i], &cov);
+	free(ids.sid);
+	if (r == 0 && rd->derived != NULL)
+		r = derived_size(rd->derived, &bytes);
+	if (r != 0)
+		return r;
+	j = json_map();
+	json_put_u64(j, "ended", cov.ended);
+	json_put_u64(j, "indexed", cov.indexed);
+	json_put_u64(j, "running", cov.running);
+	json_put_u64(j, "sealed", cov.sealed);
+	json_put_u64(j, "erased", cov.erased);
+	json_put_u64(j, "text_bytes", cov.text_bytes);
+	json_put_u64(j, "bytes", bytes);
+	*ret_code = 0;
+	return reader_send_json(rd, RD_ITEM, j);
+}

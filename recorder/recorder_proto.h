@@ -111,6 +111,7 @@ enum rec_meta {
  *                                    RD_ITEM: {"finding": ...}, {"session": ...}, {"erased": [...]}, last {"result": ...}; with --notes,
  *                                    RD_NOTES of N bytes in all come first
  *     log [--since NS] [ID]          RD_ITEM: an audit event
+ *     index                          RD_ITEM: {"ended", "indexed", "running", "sealed", "erased", "text_bytes", "bytes"}
  *     search QUERY                   RD_ITEM: a hit, or without text a session, newest first; last {"summary": ...}. QUERY: the
  *                                    JSON object of search.h
  *     log --leaves 1                 RD_ITEM: {"leaf": its index, "type": ..., "data": base64}, all of them

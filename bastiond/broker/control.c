@@ -232,7 +232,7 @@ control_order(struct control_client *cl, const struct ipc_msg *msg, bool hold)
 	order.why = why;
 	order.hold = flag == 1;
 	log_notice("control.%s by=\"%s\" session=%s",
-	    !hold	  ? "erase"
+	    !hold	? "erase"
 	    : flag == 1 ? "hold"
 			: "release",
 	    cl->who, sid);
@@ -248,8 +248,8 @@ control_on_order(struct control_client *cl, const struct ipc_msg *msg, bool hold
 	if (r == ERR_FORMAT || r == ERR_LIMIT)
 		control_say(cl, 2, "such an order is not understood: a session, and why");
 	else if (r != 0)
-		control_say(cl, 3, r == ERR_ORDER ? "the recorder does not run: see the log"
-						  : err_str(r));
+		control_say(
+		    cl, 3, r == ERR_ORDER ? "the recorder does not run: see the log" : err_str(r));
 	return 0;
 }
 
@@ -332,9 +332,8 @@ control_read_durable(void *arg, bool ok)
 static bool
 control_names_session(const char *verb, const char *about)
 {
-	return about == NULL ||
-	       (strcmp(verb, "search") != 0 &&
-		   (strcmp(verb, "log") != 0 || strlen(about) == 2 * REC_SID_LEN));
+	return about == NULL || (strcmp(verb, "search") != 0 &&
+				    (strcmp(verb, "log") != 0 || strlen(about) == 2 * REC_SID_LEN));
 }
 
 static int
@@ -366,12 +365,28 @@ control_on_read(void *arg, struct ipc_msg *msg)
 	return 0;
 }
 
+static int
+control_on_index(void *arg, struct ipc_msg *msg)
+{
+	struct control_client *cl = control_begin(arg, msg);
+	int r = wiring_index_rebuild(cl->control->conf.wiring);
+
+	if (r == 0)
+		log_notice("control.index_rebuild by=\"%s\"", cl->who);
+	control_say(cl, r == 0 ? 0 : 3,
+	    r == 0	     ? "the index is made anew, in the background"
+	    : r == ERR_ORDER ? "the indexer does not run: see the log"
+			     : err_str(r));
+	return 0;
+}
+
 static const struct ipc_rule control_rules[] = {
 	{ CTL_STATUS, "status", 0, 0, 0, WHEN_IDLE, control_on_status },
 	{ CTL_RELOAD, "reload", 0, 0, 0, WHEN_IDLE, control_on_reload },
 	{ CTL_KEYS, "keys", 0, 0, 0, WHEN_IDLE, control_on_keys },
 	{ CTL_READ, "read", 4, IPC_MAX, 0, WHEN_IDLE, control_on_read },
 	{ CTL_KILL, "kill", 4, 128, 0, WHEN_IDLE, control_on_kill },
+	{ CTL_INDEX, "index", 0, 0, 0, WHEN_IDLE, control_on_index },
 	{ CTL_ERASE, "erase", 8, 4096, 0, WHEN_IDLE, control_on_erase },
 	{ CTL_HOLD, "hold", 9, 4096, 0, WHEN_IDLE, control_on_hold },
 };

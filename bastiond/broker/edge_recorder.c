@@ -43,6 +43,7 @@ recorder_on_ready(void *arg, struct ipc_msg *msg)
 	    text[0] != '\0' ? "\"" : "");
 	audit_recorder_ready(w);
 	heart_begin(w);
+	indexer_begin(w);
 	wiring_changed(w);
 	return 0;
 }

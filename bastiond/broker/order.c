@@ -31,8 +31,7 @@ order_finish(struct wiring *w, struct order *o, uint8_t code, const char *text)
 
 /* b: the message; done: told of its answer. */
 static int
-order_send(
-    struct wiring *w, uint16_t type, const struct buf *b, wiring_ordered_fn done, void *arg)
+order_send(struct wiring *w, uint16_t type, const struct buf *b, wiring_ordered_fn done, void *arg)
 {
 	struct order *o;
 	int r;

@@ -10,7 +10,7 @@
 #include "bastiond/broker/programs.h"
 #include "lib/file.h"
 
-/* uid and gid where no user of that name exists; they belong to nobody (ARCHITECTURE.md). The reader is the recorder. */
+/* uid and gid where no user of that name exists; they belong to nobody (ARCHITECTURE.md). Reader and indexer are the recorder. */
 static const struct {
 	const char *name, *user;
 	uid_t uid;
@@ -21,6 +21,7 @@ static const struct {
 	[PROGRAM_KEYS] = { "bastiond-keys", "bastiond-keys", 61704 },
 	[PROGRAM_POLICY] = { "bastiond-policy", "bastiond-policy", 61705 },
 	[PROGRAM_READER] = { "bastiond-reader", "bastiond-recorder", 61703 },
+	[PROGRAM_INDEXER] = { "bastiond-indexer", "bastiond-recorder", 61703 },
 	[PROGRAM_SHELL] = { "bastiond-shell", "bastiond-shell", 61706 },
 	[PROGRAM_AUTH] = { "bastiond-auth", "bastiond-auth", 61707 },
 };

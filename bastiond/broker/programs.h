@@ -17,6 +17,7 @@ enum program {
 	PROGRAM_POLICY,
 	PROGRAM_READER,
 	PROGRAM_SHELL,
+	PROGRAM_INDEXER,
 	PROGRAM_AUTH, /* may be missing: configure --without-pam */
 	PROGRAM_N
 };

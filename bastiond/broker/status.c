@@ -63,6 +63,7 @@ status_children(const struct wiring *w)
 	struct json *list = json_list();
 
 	status_put_child(list, &w->recorder, w->conf.programs->uid[PROGRAM_RECORDER]);
+	status_put_child(list, &w->indexer, w->conf.programs->uid[PROGRAM_INDEXER]);
 	status_put_child(list, &w->keys, w->conf.programs->uid[PROGRAM_KEYS]);
 	status_put_child(list, &w->policy, w->conf.programs->uid[PROGRAM_POLICY]);
 	return list;

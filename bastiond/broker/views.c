@@ -85,6 +85,7 @@ static const struct {
 	{ "watch", { { NULL, NULL } }, view_is_session, true },
 	{ "verify", { { "--key", view_is_text }, { "--notes", view_is_number } }, view_is_session,
 	    false },
+	{ "index", { { NULL, NULL } }, NULL, false },
 	{ "search", { { NULL, NULL } }, view_is_query, true },
 	{ "log", { { "--since", view_is_number }, { "--leaves", view_is_number } }, view_is_id,
 	    false },

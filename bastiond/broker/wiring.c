@@ -36,7 +36,8 @@ wiring_new(const struct wiring_conf *conf, struct wiring **ret_wiring)
 	    (r = loop_timer_new(conf->loop, wiring_on_stop_timer, w, &w->stop_timer)) != 0 ||
 	    (r = loop_timer_new(conf->loop, wiring_on_changed, w, &w->changed_timer)) != 0 ||
 	    (r = edge_keys_init(w)) != 0 || (r = edge_policy_init(w)) != 0 ||
-	    (r = edge_recorder_init(w)) != 0 || (r = heart_init(w)) != 0) {
+	    (r = edge_recorder_init(w)) != 0 || (r = edge_indexer_init(w)) != 0 ||
+	    (r = heart_init(w)) != 0) {
 		wiring_free(w);
 		return r;
 	}
@@ -65,6 +66,7 @@ wiring_free(struct wiring *w)
 	service_done(&w->keys);
 	service_done(&w->policy);
 	service_done(&w->recorder);
+	service_done(&w->indexer);
 	loop_timer_free(w->changed_timer);
 	loop_timer_free(w->stop_timer);
 	loop_timer_free(w->heart_timer);
@@ -277,6 +279,7 @@ wiring_stop(struct wiring *w, const char *line)
 	if (w->phase != WIRING_RUNS)
 		return;
 	w->phase = WIRING_STOPS_FRONTS;
+	indexer_end(w);
 	conn_close_all(w, line);
 	loop_timer_arm(w->stop_timer, WIRING_FRONTS_NS);
 	wiring_changed(w);
@@ -287,5 +290,6 @@ wiring_stopped(const struct wiring *w)
 {
 	return w->phase == WIRING_STOPS_REST && w->n_conns == 0 && w->n_legs == 0 &&
 	       w->n_auths == 0 && w->keys.state == SERVICE_STOPPED &&
-	       w->policy.state == SERVICE_STOPPED && w->recorder.state == SERVICE_STOPPED;
+	       w->policy.state == SERVICE_STOPPED && w->recorder.state == SERVICE_STOPPED &&
+	       w->indexer.state == SERVICE_STOPPED;
 }

@@ -79,6 +79,8 @@ int wiring_reload(struct wiring *w, struct settings *settings, struct policy_fil
 const struct settings *wiring_settings(const struct wiring *w);
 const struct limits *wiring_limits(const struct wiring *w);
 
+/* Have what was rendered of recordings made anew. 0; ERR_ORDER the indexer does not run; negative. */
+int wiring_index_rebuild(struct wiring *w) MUST_CHECK;
 /* An administrator wants a session to end. sid: 32 hex digits. 0; ERR_NOT_FOUND no such running session; negative. */
 int wiring_kill_session(struct wiring *w, const char *sid, const char *who) MUST_CHECK;
 /* An auditor's order about a session. done: called once, with an exit code of bastionctl and one line. */

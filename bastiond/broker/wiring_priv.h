@@ -129,7 +129,7 @@ struct wiring {
 	struct policy_files *files;
 	struct penalty *penalty;
 	struct limits *limits;
-	struct service keys, policy, recorder;
+	struct service keys, policy, recorder, indexer;
 	uint64_t since_ns; /* wall clock */
 
 	uint8_t host_key[WIRING_HOST_KEY_MAX];
@@ -295,6 +295,10 @@ void auth_free_all(struct wiring *w);
 int edge_policy_init(struct wiring *w) MUST_CHECK;
 int edge_keys_init(struct wiring *w) MUST_CHECK;
 int edge_recorder_init(struct wiring *w) MUST_CHECK;
+int edge_indexer_init(struct wiring *w) MUST_CHECK;
+/* The recorder is ready; the stop begins. */
+void indexer_begin(struct wiring *w);
+void indexer_end(struct wiring *w);
 
 /* audit.c */
 void audit_recorder_ready(struct wiring *w);
