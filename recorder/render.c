@@ -12,6 +12,7 @@
 #include "lib/json.h"
 #include "lib/str.h"
 #include "recorder/render.h"
+#include "recorder/veil.h"
 
 #define NAME_MAX_LEN 64u   /* bytes of a request's name that we know */
 #define TYPED_MAX 4096u	   /* bytes of a line that is typed; a longer one is told in parts */
@@ -44,6 +45,7 @@ struct render {
 	size_t n_terminals;
 	uint64_t now_ns;
 	struct channel *last;
+	struct veil_reader *veil;
 };
 
 const char *
@@ -61,6 +63,10 @@ render_new(render_fn fn, void *arg, struct render **ret_render)
 
 	if (rn == NULL)
 		return -ENOMEM;
+	if ((rn->veil = veil_reader_new()) == NULL) {
+		free(rn);
+		return -ENOMEM;
+	}
 	rn->fn = fn;
 	rn->arg = arg;
 	TAILQ_INIT(&rn->channels);
@@ -96,6 +102,7 @@ render_free(struct render *rn)
 		return;
 	while ((ch = TAILQ_FIRST(&rn->channels)) != NULL)
 		channel_free(rn, ch);
+	veil_reader_free(rn->veil);
 	free(rn);
 }
 
@@ -500,8 +507,8 @@ static const struct {
 	{ EVENT_HIDDEN, true, on_hidden },
 };
 
-int
-render_event(struct render *rn, const struct event *ev)
+static int
+render_one(struct render *rn, const struct event *ev)
 {
 	struct channel *ch;
 	struct buf *b;
@@ -523,6 +530,21 @@ render_event(struct render *rn, const struct event *ev)
 		return r;
 	}
 	return 0;
+}
+
+int
+render_event(struct render *rn, const struct event *ev)
+{
+	struct event shown;
+	int r;
+
+	/* Typed bytes that the target has shown in the end are data again; others never are. */
+	if ((r = veil_reader_add(rn->veil, ev)) != 0)
+		return r;
+	while ((r = veil_reader_next(rn->veil, &shown)) == 0)
+		if ((r = render_one(rn, &shown)) != 0)
+			return r;
+	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
 int
