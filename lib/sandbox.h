@@ -27,7 +27,8 @@ enum sandbox_role {
 	 */
 	SANDBOX_STACK,
 	SANDBOX_INDEXER,
-	SANDBOX_TOOL /* bastionctl while it reads hostile recordings */
+	SANDBOX_PUSH, /* bastiond-push with the file or socket open that it writes to */
+	SANDBOX_TOOL  /* bastionctl while it reads hostile recordings */
 };
 
 /*
@@ -42,7 +43,7 @@ struct sandbox_path {
 
 /*
  * Close the sandbox of this role around the calling process, for good. paths: borrowed. Descriptors that are open
- * stay usable. A role whose table has no call to open files (front, back, policy, shell, tool) gives no paths.
+ * stay usable. A role whose table has no call to open files (front, back, policy, shell, push, tool) gives no paths.
  * The broker's children inherit its sandbox, each then closes its own inside it: so the broker's denies only what
  * none of them ever needs, and leaves readable what starting a program takes (/usr, /lib, /etc, /proc, the resolver).
  * 0; negative: nothing is promised then and the process must end. Without Landlock in the kernel: a warning in

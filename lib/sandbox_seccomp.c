@@ -31,9 +31,10 @@
 #define P (1u << SANDBOX_POLICY)
 #define S (1u << SANDBOX_SHELL)
 #define A (1u << SANDBOX_AUTH)
+#define PU (1u << SANDBOX_PUSH)
 #define T (1u << SANDBOX_TOOL)
 #define X (1u << SANDBOX_INDEXER)
-#define ALL (F | B | REC | RD | K | P | S | A | T | X)
+#define ALL (F | B | REC | RD | K | P | S | A | PU | T | X)
 #define SOCKETS (F | B | REC | RD | K | P | S | A | X) /* passes messages and descriptors on */
 #define STORE (REC | RD | X)			       /* has LMDB open */
 #define FILES (REC | RD | K | X)		       /* opens files in its folder */
@@ -149,12 +150,12 @@ static const struct sandbox_call allowed[] = {
 	{ SCMP_SYS(statfs), STORE, { 0 } },
 	{ SCMP_SYS(fstatfs), STORE, { 0 } },
 	{ SCMP_SYS(uname), STORE, { 0 } },
-	{ SCMP_SYS(ftruncate), STORE, { 0 } }, /* LMDB's lock file, when it is new */
+	{ SCMP_SYS(ftruncate), STORE | PU, { 0 } }, /* LMDB's lock file, when it is new */
 	{ SCMP_SYS(sched_yield), STORE, { 0 } },
 	{ SCMP_SYS(set_robust_list), STORE, { 0 } },
 	{ SCMP_SYS(pwrite64), WRITES | X, { 0 } },
 	{ SCMP_SYS(pwritev), WRITES | X, { 0 } },
-	{ SCMP_SYS(fsync), WRITES | X, { 0 } },
+	{ SCMP_SYS(fsync), WRITES | X | PU, { 0 } },
 	{ SCMP_SYS(fdatasync), WRITES | RD | X, { 0 } }, /* before a checkpoint is handed out */
 	{ SCMP_SYS(fchmod), WRITES, { 0 } },
 	{ SCMP_SYS(unlink), WRITES, { 0 } },

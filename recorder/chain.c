@@ -424,3 +424,27 @@ chain_origin(const struct chain *c)
 {
 	return c->log.origin;
 }
+
+uint64_t
+chain_n_signed(const struct chain *c)
+{
+	return c->in_txn ? 0 : c->log.n_signed;
+}
+
+int
+chain_checkpoint(struct chain *c, struct buf *out)
+{
+	char vkey[NOTE_VKEY_SIZE];
+	struct store_snap *snap;
+	const char *note;
+	size_t len;
+	int r;
+
+	if ((r = store_snap_new(c->store, &snap)) != 0)
+		return r;
+	if ((r = mlog_checkpoint_get(snap, &note, &len)) == 0 &&
+	    (r = buf_put_str(out, note, len)) == 0)
+		r = buf_put_cstr(out, note_key_text(vkey, &c->signer->key));
+	store_snap_free(snap);
+	return r;
+}

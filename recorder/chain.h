@@ -114,6 +114,13 @@ int chain_rotate(struct chain *c) MUST_CHECK;
  * before that moment.
  */
 uint64_t chain_key_age(const struct chain *c);
+/* Leaves under the checkpoint of the last commit. */
+uint64_t chain_n_signed(const struct chain *c);
+/*
+ * Append string note, string vkey to out: the checkpoint of the last commit and the key that signed it. Only what a power
+ * cut cannot take back any more is worth showing: after chain_sync(). 0; -ENOMEM; ERR_LIMIT; -errno.
+ */
+int chain_checkpoint(struct chain *c, struct buf *out) MUST_CHECK;
 /* The key that the log began with; *ret_is_new: with this start. 0; ERR_CHAIN; -errno. */
 int chain_first_key(struct chain *c, struct note_key *ret_key, bool *ret_is_new) MUST_CHECK;
 /* 0, or the first error of the store. */

@@ -29,8 +29,7 @@ recorder_tell(struct recorder *rec, uint16_t type, uint32_t id, const void *data
 }
 
 void
-recorder_tell_now(
-    struct recorder *rec, uint16_t type, uint32_t id, const void *data, size_t len)
+recorder_tell_now(struct recorder *rec, uint16_t type, uint32_t id, const void *data, size_t len)
 {
 	if (rec->broker != NULL && ipc_send(rec->broker, type, id, data, len) != 0)
 		log_debug("recorder.broker_gone"); /* its edge ends by itself */
@@ -242,6 +241,32 @@ rotate_if_due(struct recorder *rec)
 	}
 }
 
+/* Commits that this makes durable have reached the disk before: an old checkpoint would look like an edited log. */
+void
+recorder_push(struct recorder *rec, bool last)
+{
+	uint64_t now = clock_boot_ns(), n = chain_n_signed(rec->chain);
+	struct buf *b;
+	int r;
+
+	if (rec->checkpoint_every_ns == 0 || rec->failed || n == 0 || n == rec->n_checkpointed ||
+	    (!last && now < rec->checkpoint_at_ns))
+		return;
+	if ((r = chain_sync(rec->chain)) != 0) {
+		recorder_fail(rec, r, "making the record durable");
+		return;
+	}
+	if ((b = buf_new(REC_META_MAX)) == NULL || (r = chain_checkpoint(rec->chain, b)) != 0) {
+		log_err("recorder.checkpoint_not_sent reason=\"%s\" next=\"the next one\"",
+		    err_str(b == NULL ? -ENOMEM : r));
+	} else {
+		recorder_tell_now(rec, REC_CHECKPOINT, 0, buf_ptr(b), buf_len(b));
+		rec->n_checkpointed = n;
+		rec->checkpoint_at_ns = now + rec->checkpoint_every_ns;
+	}
+	buf_free(b);
+}
+
 static void
 on_tick(void *arg)
 {
@@ -255,6 +280,7 @@ on_tick(void *arg)
 	keep_check_readers(rec);
 	keep_tick(rec);
 	rotate_if_due(rec);
+	recorder_push(rec, false);
 	if (!rec->failed && !chain_is_dirty(rec->chain))
 		settle(rec);
 }
@@ -563,6 +589,7 @@ recorder_init(struct recorder *rec, const struct recorder_conf *conf)
 		.durability = conf->durability,
 		.stall_timeout_ns = conf->stall_timeout_ns,
 		.epoch_ns = conf->epoch_ns,
+		.checkpoint_every_ns = conf->checkpoint_every_ns,
 		.health = REC_HEALTH_OK };
 	TAILQ_INIT(&rec->legs);
 	TAILQ_INIT(&rec->touched);

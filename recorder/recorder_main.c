@@ -31,14 +31,14 @@ struct options {
 	const char *store, *public_key, *origin;
 	const char *only; /* do this and end; NULL: serve */
 	enum store_durability durability;
-	uint64_t stall_timeout_ns, map_size, epoch_ns;
+	uint64_t stall_timeout_ns, map_size, epoch_ns, checkpoint_every_ns;
 	struct auditors auditors;
 };
 
 static const char usage[] =
     "usage: bastiond-recorder --store DIR --durability strict|process --stall-timeout SPAN\n"
     "           [--public-key FILE] [--origin NAME] [--map-size BYTES]\n"
-    "           [--auditors LINES] [--epoch SPAN]\n"
+    "           [--auditors LINES] [--epoch SPAN] [--checkpoint-every SPAN]\n"
     "       bastiond-recorder --only compact --store DIR\n"
     "Started by bastiond, with its edge as descriptor 3; see recorder/recorder_proto.h.\n";
 
@@ -106,6 +106,12 @@ set_auditors(struct options *opt, const char *value)
 	return auditors_parse(value, &opt->auditors);
 }
 
+static int
+set_checkpoint_every(struct options *opt, const char *value)
+{
+	return num_parse_span(value, &opt->checkpoint_every_ns);
+}
+
 static const struct {
 	const char *name;
 	int (*set)(struct options *opt, const char *value);
@@ -119,6 +125,7 @@ static const struct {
 	{ "--map-size", set_map_size },
 	{ "--auditors", set_auditors },
 	{ "--epoch", set_epoch },
+	{ "--checkpoint-every", set_checkpoint_every },
 };
 
 static int
@@ -254,6 +261,7 @@ serve(const struct options *opt, struct chain *chain, const struct chain_recover
 		.broker_fd = PROC_FD_FIRST,
 		.stall_timeout_ns = opt->stall_timeout_ns,
 		.epoch_ns = opt->epoch_ns,
+		.checkpoint_every_ns = opt->checkpoint_every_ns,
 		.durability = opt->durability };
 	struct loop *loop = NULL;
 	struct recorder rec;
@@ -284,6 +292,8 @@ serve(const struct options *opt, struct chain *chain, const struct chain_recover
 	/* What came in while the last leg ended. */
 	if (r == 0 && chain_commit(chain, true) != 0)
 		r = 1;
+	if (r == 0)
+		recorder_push(&rec, true);
 	recorder_done(&rec);
 	loop_free(loop);
 	return r;

@@ -20,7 +20,7 @@
 #define BROKER_FDS_CONN 4u  /* descriptors for a connection with one leg: two edges, two pidfds */
 #define BROKER_FDS_OWN 128u /* for everything else */
 #define BROKER_SAY_NS (10 * CLOCK_NS_PER_S) /* between two lines about refused connections */
-#define BROKER_PATHS (SETTINGS_CA_MAX + 8)
+#define BROKER_PATHS (SETTINGS_CA_MAX + 10 + 3 * SETTINGS_PUSHES_MAX)
 
 void
 broker_check_files(const struct settings *s, uint64_t files)
@@ -229,6 +229,33 @@ broker_add_pam(const struct settings *s, struct sandbox_path *paths, size_t *n)
 		paths[(*n)++] = (struct sandbox_path){ .path = s->pam_run.path[i], .exec = true };
 }
 
+/* What bastiond-push needs before it closes its own sandbox; a program's own also to be run. */
+static void
+broker_add_checkpoints(const struct settings *s, char folders[BROKER_PATHS][PATH_MAX],
+    struct sandbox_path *paths, size_t *n)
+{
+	static const char *const run[] = { "/usr/bin", "/bin" };
+	bool runs = false;
+
+	for (size_t i = 0; i < s->n_checkpoints; i++) {
+		const struct settings_push *p = &s->checkpoints[i];
+		size_t was = *n;
+
+		broker_add_folder(folders, paths, n, p->kind == PUSH_FILE ? p->to : p->ca);
+		if (p->kind == PUSH_FILE && *n > was)
+			paths[was].write = true;
+		broker_add_folder(folders, paths, n, p->token);
+		if (p->kind != PUSH_COMMAND)
+			continue;
+		paths[(*n)++] = (struct sandbox_path){ .path = p->to, .exec = true };
+		for (size_t j = 0; !runs && j < 2; j++)
+			if (access(run[j], F_OK) == 0)
+				paths[(*n)++] =
+				    (struct sandbox_path){ .path = run[j], .exec = true };
+		runs = true;
+	}
+}
+
 /* Files get replaced by renaming, so their folders are what stays readable for a reload. */
 static int
 broker_close_sandbox(const struct settings *s, const char *libexec)
@@ -248,6 +275,7 @@ broker_close_sandbox(const struct settings *s, const char *libexec)
 		broker_add_folder(folders, paths, &n, s->user_ca[i]);
 	if (str_starts(s->unlock, "file:"))
 		broker_add_folder(folders, paths, &n, s->unlock + strlen("file:"));
+	broker_add_checkpoints(s, folders, paths, &n);
 	if (credentials != NULL && n < BROKER_PATHS && access(credentials, F_OK) == 0)
 		paths[n++] = (struct sandbox_path){ .path = credentials };
 	paths[n++] = (struct sandbox_path){ .path = s->state, .write = true };

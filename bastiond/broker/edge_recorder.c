@@ -183,6 +183,26 @@ recorder_on_slow_reader(void *arg, struct ipc_msg *msg)
 	return r;
 }
 
+/* string note, string vkey. Without a place to bring it to it is not asked for. */
+static int
+recorder_on_checkpoint(void *arg, struct ipc_msg *msg)
+{
+	struct service *s = arg;
+	struct wiring *w = s->conf.arg;
+	struct buf *b = buf_view(msg->data, msg->len);
+	const uint8_t *note, *vkey;
+	size_t len, vkey_len;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_str(b, &note, &len)) == 0 && (r = buf_get_str(b, &vkey, &vkey_len)) == 0 &&
+	    (r = buf_end(b)) == 0 && push_take(w->push, note, len) != 0)
+		log_err("push.lost next=\"the next checkpoint\"");
+	buf_free(b);
+	return r;
+}
+
 static const struct ipc_rule recorder_rules[] = {
 	{ REC_READY, "ready", 4, 4096, 0, IPC_ANY_STATE, recorder_on_ready },
 	{ REC_HEALTH, "health", 5, 4096, 0, IPC_ANY_STATE, recorder_on_health },
@@ -190,6 +210,7 @@ static const struct ipc_rule recorder_rules[] = {
 	{ REC_REFUSED, "refused", 4, 4096, 0, IPC_ANY_STATE, recorder_on_refused },
 	{ REC_CLOSED, "closed", REC_SID_LEN, REC_SID_LEN, 0, IPC_ANY_STATE, recorder_on_closed },
 	{ REC_AUDIT_DONE, "audit-done", 0, 0, 0, IPC_ANY_STATE, recorder_on_audit_done },
+	{ REC_CHECKPOINT, "checkpoint", 8, 8192, 0, IPC_ANY_STATE, recorder_on_checkpoint },
 	{ REC_STATUS_REPLY, "status-reply", 0, IPC_MAX, 0, IPC_ANY_STATE, recorder_on_status },
 	{ REC_DONE, "done", 5, 4096, 0, IPC_ANY_STATE, recorder_on_done },
 	{ REC_PONG, "pong", 0, 0, 0, IPC_ANY_STATE, recorder_on_pong },
@@ -213,7 +234,7 @@ static int
 recorder_prepare(void *arg, struct proc_spec *spec, const char **argv, int *fds)
 {
 	/* argv's space until the start */
-	static char stall[24], epoch[24], auditors[AUDITORS_MAX * AUDITOR_LINE_SIZE];
+	static char stall[24], epoch[24], every[24], auditors[AUDITORS_MAX * AUDITOR_LINE_SIZE];
 	struct wiring *w = arg;
 	size_t n = 0;
 
@@ -235,6 +256,12 @@ recorder_prepare(void *arg, struct proc_spec *spec, const char **argv, int *fds)
 		recorder_auditors(&w->settings->auditors, auditors);
 		argv[n++] = "--auditors";
 		argv[n++] = auditors;
+	}
+	if (w->settings->n_checkpoints > 0) {
+		(void)snprintf(every, sizeof(every), "%llums",
+		    (unsigned long long)(w->settings->checkpoint_every_ns / CLOCK_NS_PER_MS));
+		argv[n++] = "--checkpoint-every";
+		argv[n++] = every;
 	}
 	argv[n] = NULL;
 	return 0;

@@ -23,6 +23,7 @@ static const struct {
 	[PROGRAM_READER] = { "bastiond-reader", "bastiond-recorder", 61703 },
 	[PROGRAM_INDEXER] = { "bastiond-indexer", "bastiond-recorder", 61703 },
 	[PROGRAM_SHELL] = { "bastiond-shell", "bastiond-shell", 61706 },
+	[PROGRAM_PUSH] = { "bastiond-push", "bastiond-push", 61708 },
 	[PROGRAM_AUTH] = { "bastiond-auth", "bastiond-auth", 61707 },
 };
 

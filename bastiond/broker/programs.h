@@ -18,6 +18,7 @@ enum program {
 	PROGRAM_READER,
 	PROGRAM_SHELL,
 	PROGRAM_INDEXER,
+	PROGRAM_PUSH,
 	PROGRAM_AUTH, /* may be missing: configure --without-pam */
 	PROGRAM_N
 };

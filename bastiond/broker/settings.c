@@ -394,6 +394,20 @@ take_auditors(struct settings_load *l, const struct settings_key *k, const struc
 	return r;
 }
 
+static int
+take_checkpoints(struct settings_load *l, const struct settings_key *k, const struct conf_node *n)
+{
+	int r = settings_list(l, n, 0, SETTINGS_PUSHES_MAX);
+
+	(void)k;
+	l->s->n_checkpoints = 0;
+	for (size_t i = 0; r == 0 && i < conf_n(n); i++) {
+		r = settings_push_take(l->s->file, conf_at(n, i), &l->s->checkpoints[i], l->err);
+		l->s->n_checkpoints++;
+	}
+	return r;
+}
+
 /* So many numbers with colons between, the i-th from min to max[i]. */
 static int
 settings_numbers(
@@ -516,6 +530,8 @@ static const struct settings_key settings_keys[] = {
 	SPAN("recording", "stall_timeout", stall_timeout_ns, S_NS, 3600 * S_NS),
 	/* A second is for trying it out: a rollover costs a leaf and two syncs of one page. */
 	SPAN("recording", "epoch", epoch_ns, S_NS, 365ull * 86400 * S_NS),
+	PLAIN("recording", "checkpoints", take_checkpoints),
+	SPAN("recording", "checkpoint_every", checkpoint_every_ns, S_NS, 86400 * S_NS),
 	PLAIN("recording", "auditors", take_auditors),
 	MAP("recording", "retain"),
 	SPAN("recording.retain", "for", retain_ns, S_NS, 36500ull * 86400 * S_NS),
@@ -631,6 +647,7 @@ settings_default(struct settings *s, const char *path)
 	s->durability = SETTINGS_STRICT;
 	s->stall_timeout_ns = 30 * S_NS;
 	s->epoch_ns = 86400 * S_NS;
+	s->checkpoint_every_ns = 60 * S_NS;
 	s->reader_timeout_ns = 60 * S_NS;
 	s->connections = 2000;
 	s->per_source = 64;
@@ -753,6 +770,12 @@ settings_needs_restart(const struct settings *a, const struct settings *b)
 		return "recording.epoch";
 	if (!settings_same_auditors(&a->auditors, &b->auditors))
 		return "recording.auditors";
+	if (a->checkpoint_every_ns != b->checkpoint_every_ns)
+		return "recording.checkpoint_every";
+	/* What the broker's sandbox lets them reach is said once, at the start. */
+	if (a->n_checkpoints != b->n_checkpoints ||
+	    memcmp(a->checkpoints, b->checkpoints, sizeof(a->checkpoints)) != 0)
+		return "recording.checkpoints";
 	if (strcmp(a->unlock, b->unlock) != 0)
 		return "vault.unlock";
 	if (a->penalties.sources != b->penalties.sources)

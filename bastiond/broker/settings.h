@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bastiond/broker/settings_push.h"
 #include "lib/auditor.h"
 #include "lib/conf.h"
 #include "lib/err.h"
@@ -83,6 +84,9 @@ struct settings {
 	enum settings_durability durability;
 	struct auditors auditors; /* recordings are sealed to them; none: not sealed */
 	uint64_t stall_timeout_ns;
+	struct settings_push checkpoints[SETTINGS_PUSHES_MAX]; /* where they are brought */
+	size_t n_checkpoints;
+	uint64_t checkpoint_every_ns; /* at most so often */
 	uint64_t epoch_ns; /* the recorder replaces its signing key so often */
 	uint64_t retain_ns;	    /* age beyond which recordings are removed; 0: never */
 	uint64_t retain_space;	    /* bytes in use beyond which the oldest are; 0: never */

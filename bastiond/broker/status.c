@@ -148,6 +148,7 @@ status_problems(const struct wiring *w)
 		json_put_str(list, NULL,
 		    "the recorder does not answer, nobody is let in and sessions stand still: see "
 		    "whether its disk does");
+	push_put_problems(w->push, list);
 	if (w->n_audit > WIRING_AUDIT_MAX / 2)
 		json_put_str(list, NULL, "the recorder does not confirm audit events: see the log");
 	return list;
@@ -186,6 +187,7 @@ status_make(const struct status_ask *a)
 	json_put(j, "recorder", status_of_recorder(w, a->answers[0]));
 	json_put_node(j, "keys", a->answers[1]);
 	json_put_node(j, "policy", a->answers[2]);
+	json_put(j, "checkpoints", push_json(w->push));
 	json_put(j, "problems", status_problems(w));
 	json_put(j, "open", status_conns(w));
 	json_put_str(j, "sandbox", sandbox_describe(sandbox, sizeof(sandbox)));

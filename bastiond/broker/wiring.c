@@ -16,8 +16,55 @@
 #define WIRING_FRONTS_NS                                                                           \
 	(3 * CLOCK_NS_PER_S) /* for all fronts to end at a stop, killing included */
 
+#define WIRING_PUSH_ALARM 3u /* intervals that a place may fail for */
+
 static void wiring_on_stop_timer(void *arg);
 static void wiring_on_changed(void *arg);
+
+/* In the record, too: whoever sees to it that nothing leaves the machine is somebody to look for. */
+static void
+wiring_on_push(void *arg, const char *to, bool works, const char *why)
+{
+	struct json *e = json_event(works ? "checkpoint.pushed_again" : "checkpoint.push_failed");
+
+	json_put_str(e, "to", to);
+	if (works) {
+		log_notice("push.works_again to=\"%s\"", to);
+	} else {
+		log_err(
+		    "push.fails to=\"%s\" reason=\"%s\" next=\"tried again, at least every "
+		    "five minutes\" effect=\"an old store put back would not be noticed by what "
+		    "is kept there\"",
+		    to, why);
+		json_put_str(e, "reason", why);
+	}
+	wiring_audit(arg, e);
+}
+
+static void
+wiring_on_push_idle(void *arg)
+{
+	wiring_changed(arg);
+}
+
+static int
+wiring_new_push(struct wiring *w)
+{
+	const struct settings *s = w->conf.settings;
+	const struct push_conf conf = { .loop = w->conf.loop,
+		.ops = w->conf.ops,
+		.programs = w->conf.programs,
+		.to = s->checkpoints,
+		.n = s->n_checkpoints,
+		.deadline_ns = PUSH_DEADLINE_NS,
+		.pause_ns = PUSH_PAUSE_NS,
+		.alarm_ns = WIRING_PUSH_ALARM * s->checkpoint_every_ns,
+		.alarm = wiring_on_push,
+		.idle = wiring_on_push_idle,
+		.arg = w };
+
+	return push_new(&conf, &w->push);
+}
 
 int
 wiring_new(const struct wiring_conf *conf, struct wiring **ret_wiring)
@@ -37,7 +84,7 @@ wiring_new(const struct wiring_conf *conf, struct wiring **ret_wiring)
 	    (r = loop_timer_new(conf->loop, wiring_on_changed, w, &w->changed_timer)) != 0 ||
 	    (r = edge_keys_init(w)) != 0 || (r = edge_policy_init(w)) != 0 ||
 	    (r = edge_recorder_init(w)) != 0 || (r = edge_indexer_init(w)) != 0 ||
-	    (r = heart_init(w)) != 0) {
+	    (r = wiring_new_push(w)) != 0 || (r = heart_init(w)) != 0) {
 		wiring_free(w);
 		return r;
 	}
@@ -61,6 +108,7 @@ wiring_free(struct wiring *w)
 	auth_free_all(w);
 	order_recorder_down(w);
 	reader_free(w);
+	push_free(w->push);
 	status_free(w);
 	audit_free(w);
 	service_done(&w->keys);
@@ -236,6 +284,7 @@ wiring_stop_rest(struct wiring *w)
 	leg_kill_all(w);
 	auth_kill_all(w);
 	reader_kill_all(w);
+	push_stop(w->push);
 	service_stop(&w->policy, WIRING_KILL_NS);
 	service_stop(&w->keys, WIRING_KILL_NS);
 }
@@ -288,8 +337,8 @@ wiring_stop(struct wiring *w, const char *line)
 bool
 wiring_stopped(const struct wiring *w)
 {
-	return w->phase == WIRING_STOPS_REST && w->n_conns == 0 && w->n_legs == 0 &&
-	       w->n_auths == 0 && w->keys.state == SERVICE_STOPPED &&
+	return w->phase == WIRING_STOPS_REST && push_is_idle(w->push) && w->n_conns == 0 &&
+	       w->n_legs == 0 && w->n_auths == 0 && w->keys.state == SERVICE_STOPPED &&
 	       w->policy.state == SERVICE_STOPPED && w->recorder.state == SERVICE_STOPPED &&
 	       w->indexer.state == SERVICE_STOPPED;
 }

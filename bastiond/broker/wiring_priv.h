@@ -4,6 +4,7 @@
 
 #include <sys/queue.h>
 
+#include "bastiond/broker/push.h"
 #include "bastiond/broker/service.h"
 #include "bastiond/broker/wiring.h"
 #include "lib/clock.h"
@@ -130,6 +131,7 @@ struct wiring {
 	struct penalty *penalty;
 	struct limits *limits;
 	struct service keys, policy, recorder, indexer;
+	struct push *push;
 	uint64_t since_ns; /* wall clock */
 
 	uint8_t host_key[WIRING_HOST_KEY_MAX];
