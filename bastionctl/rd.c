@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bastionctl/ctl_client.h"
 #include "bastionctl/auditor_key.h"
+#include "bastionctl/ctl_client.h"
 #include "bastionctl/rd.h"
 #include "bastionctl/unseal.h"
 #include "lib/buf.h"
@@ -18,6 +18,7 @@
 #include "lib/proc.h"
 #include "lib/secret.h"
 #include "lib/str.h"
+#include "recorder/screen.h"
 #include "recorder/veil.h"
 
 #define RD_WAIT_MS 60000	  /* between looks whether the reader is still there */
@@ -27,15 +28,18 @@
 
 struct rd {
 	int fd;
-	uint8_t *space;	  /* of one message */
-	struct buf *text; /* of a JSON text in parts */
+	uint8_t *space;	    /* of one message */
+	struct buf *text;   /* of a JSON text in parts */
+	struct buf *screen; /* a picture in parts */
+	bool screen_goes_on;
 	struct json_node *json;
-	uint32_t taken; /* messages since more were asked for */
+	struct json_node *begin; /* RD_BEGIN */
+	uint32_t taken;		 /* messages since more were asked for */
 	uint32_t seek_id;
 	bool reading; /* events is set up */
 	struct event_reader events;
 	struct veil_reader *veil; /* opens what was typed and shown */
-	struct unseal *unseal; /* what is sealed goes through it */
+	struct unseal *unseal;	  /* what is sealed goes through it */
 	enum cmd_exit end_code;
 	char *end_text; /* NULL: no end yet */
 };
@@ -241,9 +245,11 @@ rd_new(const struct secret *auditor)
 	rd->fd = -1;
 	rd->space = malloc(IPC_HEADER + IPC_MAX);
 	rd->text = buf_new(RD_TEXT_MAX);
+	rd->screen = buf_new(SCREEN_PAINT_MAX);
 	rd->veil = veil_reader_new();
 	rd->unseal = unseal_new(auditor);
-	if (rd->space != NULL && rd->text != NULL && rd->veil != NULL && rd->unseal != NULL)
+	if (rd->space != NULL && rd->text != NULL && rd->screen != NULL && rd->veil != NULL &&
+	    rd->unseal != NULL)
 		return rd;
 	rd_close(rd);
 	return NULL;
@@ -306,8 +312,10 @@ rd_close(struct rd *rd)
 	free(rd->space);
 	buf_free(rd->text);
 	veil_reader_free(rd->veil);
+	buf_free(rd->screen);
 	json_node_free(rd->json);
 	unseal_free(rd->unseal);
+	json_node_free(rd->begin);
 	free(rd->end_text);
 	free(rd);
 }
@@ -428,22 +436,38 @@ rd_take_sealed(struct rd *rd, const struct ipc_msg *m, struct rd_msg *ret, bool 
 	return 0;
 }
 
+/* A part of a picture; *ret_whole: it was the last one. */
 static int
-rd_take_screen(const struct ipc_msg *m, struct rd_msg *ret)
+rd_take_screen(struct rd *rd, const struct ipc_msg *m, struct rd_msg *ret, bool *ret_whole)
 {
 	struct buf *b = buf_view(m->data, m->len);
+	uint8_t more = 0;
 	int r = -ENOMEM;
 
 	if (b == NULL)
 		return r;
-	if ((r = buf_get_u64(b, &ret->first_seq)) == 0 && (r = buf_get_u64(b, &ret->at_ns)) == 0 &&
-	    (r = buf_get_u32(b, &ret->channel)) == 0 && (r = buf_get_u32(b, &ret->cols)) == 0 &&
-	    (r = buf_get_u32(b, &ret->rows)) == 0) {
-		ret->data = buf_ptr(b);
-		ret->len = buf_len(b);
+	if (!rd->screen_goes_on)
+		buf_reset(rd->screen);
+	if ((r = buf_get_u8(b, &more)) == 0 && (r = buf_get_u64(b, &ret->first_seq)) == 0 &&
+	    (r = buf_get_u64(b, &ret->at_ns)) == 0 && (r = buf_get_u32(b, &ret->channel)) == 0 &&
+	    (r = buf_get_u32(b, &ret->cols)) == 0 && (r = buf_get_u32(b, &ret->rows)) == 0 &&
+	    (r = buf_put(rd->screen, buf_ptr(b), buf_len(b))) == 0) {
+		ret->data = buf_ptr(rd->screen);
+		ret->len = buf_len(rd->screen);
 	}
+	rd->screen_goes_on = more != 0;
+	*ret_whole = !rd->screen_goes_on;
 	buf_free(b);
 	return r;
+}
+
+/* What follows is described for as long as it goes on. */
+static void
+rd_keep_begin(struct rd *rd)
+{
+	json_node_free(rd->begin);
+	rd->begin = rd->json;
+	rd->json = NULL;
 }
 
 /* *ret_done: ret is filled; else the next message is wanted. */
@@ -459,7 +483,9 @@ rd_take(struct rd *rd, const struct ipc_msg *m, struct rd_msg *ret, bool *ret_do
 	case RD_BEGIN:
 	case RD_ITEM:
 		r = rd_take_json(rd, m, ret_done);
-		ret->json = rd->json;
+		if (r == 0 && *ret_done && m->type == RD_BEGIN)
+			rd_keep_begin(rd);
+		ret->json = m->type == RD_BEGIN ? rd->begin : rd->json;
 		return r;
 	case RD_EVENTS:
 		*ret_done = m->id == rd->seek_id;
@@ -472,7 +498,7 @@ rd_take(struct rd *rd, const struct ipc_msg *m, struct rd_msg *ret, bool *ret_do
 		return m->id == rd->seek_id ? rd_take_sealed(rd, m, ret, ret_done) : 0;
 	case RD_SCREEN:
 		*ret_done = m->id == rd->seek_id;
-		return rd_take_screen(m, ret);
+		return *ret_done ? rd_take_screen(rd, m, ret, ret_done) : 0;
 	case RD_TEXT:
 	case RD_ENTRY:
 		ret->more = m->id != 0;
@@ -566,7 +592,7 @@ rd_seek(struct rd *rd, uint64_t at_ns, uint32_t channel)
 		data[i] = (uint8_t)(at_ns >> (56 - 8 * i));
 	for (size_t i = 0; i < 4; i++)
 		data[8 + i] = (uint8_t)(channel >> (24 - 8 * i));
-	rd->reading = false;
+	rd->reading = rd->screen_goes_on = false;
 	veil_reader_reset(rd->veil);
 	unseal_seek(rd->unseal);
 	return ipc_plain_send(rd->fd, RD_SEEK, ++rd->seek_id, data, sizeof(data), NULL, 0);
@@ -594,8 +620,8 @@ rd_end(struct rd *rd, int r)
 	if (r == ERR_SEALED)
 		return cmd_fail(CMD_UNSURE, "%s", unseal_why(rd->unseal));
 	if (r == ERR_CHAIN)
-		return cmd_fail(CMD_UNSURE,
-		    "the recording is damaged from here on: see bastionctl verify");
+		return cmd_fail(
+		    CMD_UNSURE, "the recording is damaged from here on: see bastionctl verify");
 	if (r == ERR_VERSION)
 		return cmd_fail(CMD_UNSURE,
 		    "the reader is of another version: use the bastionctl of this bastiond");

@@ -67,7 +67,7 @@ void rd_close(struct rd *rd);
 struct rd_msg {
 	enum rd_type type;
 	const struct json_node
-	    *json;	     /* RD_BEGIN, RD_ITEM: borrowed until the next of these; else NULL */
+	    *json;	     /* RD_BEGIN, RD_ITEM: borrowed until the next of its type; else NULL */
 	const uint8_t *data; /* RD_EVENTS, RD_TEXT, RD_ENTRY: borrowed until the next call */
 	size_t len;
 	bool more;		     /* RD_ENTRY: more of it follows */

@@ -290,16 +290,61 @@ reader_send_part(struct reader *rd, const struct recording_part *part, struct bu
 	return e;
 }
 
-/* Stand where the seek asked for wants to begin. */
+#define READER_SHOT_HEAD 29u /* bytes of RD_SCREEN before the picture */
+
+/* One message of a picture, from at on. */
 static int
-reader_seek(struct reader *rd, struct recording *rec)
+reader_send_shot_part(
+    struct reader *rd, const struct derived_shot *shot, size_t at, size_t n, struct buf *b)
 {
 	int r;
 
+	buf_reset(b);
+	if ((r = buf_put_u8(b, at + n < buf_len(shot->paint))) != 0 ||
+	    (r = buf_put_u64(b, shot->next_seq - 1)) != 0 ||
+	    (r = buf_put_u64(b, shot->at_ns)) != 0 || (r = buf_put_u32(b, shot->channel)) != 0 ||
+	    (r = buf_put_u32(b, shot->cols)) != 0 || (r = buf_put_u32(b, shot->rows)) != 0 ||
+	    (r = buf_put(b, buf_ptr(shot->paint) + at, n)) != 0)
+		return r;
+	return reader_send(rd, RD_SCREEN, rd->n_seeks, buf_ptr(b), buf_len(b));
+}
+
+static int
+reader_send_shot(struct reader *rd, const struct derived_shot *shot, struct buf *b)
+{
+	size_t len = buf_len(shot->paint), at = 0, n;
+	int r = 0;
+
+	while (r == 0 && at < len && !rd->seek) {
+		n = len - at < IPC_MAX - READER_SHOT_HEAD ? len - at : IPC_MAX - READER_SHOT_HEAD;
+		r = reader_send_shot_part(rd, shot, at, n, b);
+		at += n;
+	}
+	return r;
+}
+
+/* Stand where the seek asked for wants to begin: at a picture, which is sent, or some blocks before. b: scratch. */
+static int
+reader_seek(struct reader *rd, struct recording *rec, const uint8_t sid[REC_SID_LEN], struct buf *b)
+{
+	uint64_t at_ns = rd->seek_ns;
+	struct derived_shot shot;
+	int r;
+
 	rd->seek = false;
-	if ((r = recording_seek(rec, rd->seek_ns)) == 0 && rd->seek_channel != 0)
-		recording_back(
-		    rec, READER_CONTEXT, rd->seek_ns == UINT64_MAX ? READER_NEAR_NOW : READER_NEAR);
+	if (rd->seek_channel == 0)
+		return recording_seek(rec, at_ns);
+	/* Of what was not rendered yet, or cannot be, there is none. */
+	if (rd->derived == NULL ||
+	    derived_shot(rd->derived, rd->snap, sid, rd->seek_channel, at_ns, &shot) != 0) {
+		if ((r = recording_seek(rec, at_ns)) == 0)
+			recording_back(rec, READER_CONTEXT,
+			    at_ns == UINT64_MAX ? READER_NEAR_NOW : READER_NEAR);
+		return r;
+	}
+	if ((r = recording_seek(rec, shot.at_ns)) == 0)
+		r = reader_send_shot(rd, &shot, b);
+	buf_free(shot.paint);
 	return r;
 }
 
@@ -333,7 +378,8 @@ reader_send_sealed(struct reader *rd, const struct block_hdr *hdr, const struct 
 
 /* As reader_stream(), of a session that only an auditor can open. */
 static int
-reader_stream_sealed(struct reader *rd, struct recording *rec)
+reader_stream_sealed(
+    struct reader *rd, struct recording *rec, const uint8_t sid[REC_SID_LEN], struct buf *b)
 {
 	struct buf *stored = buf_new(BLOCK_STORED_MAX);
 	struct block_hdr hdr;
@@ -342,7 +388,7 @@ reader_stream_sealed(struct reader *rd, struct recording *rec)
 	if (stored == NULL)
 		return r;
 	for (;;) {
-		if (rd->seek && (r = reader_seek(rd, rec)) != 0)
+		if (rd->seek && (r = reader_seek(rd, rec, sid, b)) != 0)
 			break;
 		if ((r = recording_next_sealed(rec, &hdr, stored)) != 0 ||
 		    (r = reader_send_sealed(rd, &hdr, stored)) != 0)
@@ -354,14 +400,15 @@ reader_stream_sealed(struct reader *rd, struct recording *rec)
 
 /* All that there is now. b: scratch. */
 static int
-reader_stream(struct reader *rd, struct recording *rec, struct buf *b)
+reader_stream(
+    struct reader *rd, struct recording *rec, const uint8_t sid[REC_SID_LEN], struct buf *b)
 {
 	struct recording_part part;
 	uint8_t *copy = NULL;
 	int r = 0;
 
 	for (;;) {
-		if (rd->seek && (r = reader_seek(rd, rec)) != 0)
+		if (rd->seek && (r = reader_seek(rd, rec, sid, b)) != 0)
 			break;
 		if ((r = recording_next(rec, &part)) != 0)
 			break;
@@ -416,7 +463,8 @@ reader_stream_on(struct reader *rd, struct recording *rec, const uint8_t sid[REC
 	int r;
 
 	for (;;) {
-		r = rd->sealed ? reader_stream_sealed(rd, rec) : reader_stream(rd, rec, b);
+		r = rd->sealed ? reader_stream_sealed(rd, rec, sid, b)
+			       : reader_stream(rd, rec, sid, b);
 		if (r != 0 || !open || rd->seek)
 			return r;
 		/* Of the snapshot in which there was no more event. */
@@ -430,8 +478,7 @@ reader_stream_on(struct reader *rd, struct recording *rec, const uint8_t sid[REC
 
 /* Its events, or when they are closed to us its blocks as they are. */
 static int
-reader_open_recording(
-    struct reader *rd, const uint8_t sid[REC_SID_LEN], struct recording **ret_rec)
+reader_open_recording(struct reader *rd, const uint8_t sid[REC_SID_LEN], struct recording **ret_rec)
 {
 	int r = recording_open(rd->snap, sid, ret_rec);
 

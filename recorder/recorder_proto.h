@@ -149,9 +149,9 @@ enum rd_type {
 	 */
 	RD_SEALED = 8,
 	/*
-	 * reader, after a seek before its RD_EVENTS (which may begin with events that it shows already); id: as there: u64 sequence
-	 * number of the last event that it shows, u64 at ns, u32 channel, u32 columns, u32 rows, then bytes that paint the screen
-	 * as it was then
+	 * reader, after a seek before its RD_EVENTS (which may begin with events that it shows already); id: as there: u8 1: more
+	 * of it follows, u64 sequence number of the last event that it shows, u64 at ns, u32 channel, u32 columns, u32 rows, then
+	 * bytes, or a part of them, that paint the screen as it was then
 	 */
 	RD_SCREEN = 9,
 	/* bastionctl: the next bytes of the checkpoint notes that --notes announced */

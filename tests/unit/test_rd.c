@@ -1,6 +1,8 @@
 /* The client's side of a reader: parts put together, old events dropped, credit given, nonsense refused. */
 #include "config.h"
 
+#include <errno.h>
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -174,6 +176,40 @@ test_events_of_before_a_seek_are_dropped(void **state)
 }
 
 static void
+test_a_picture_comes_in_parts_between_events(void **state)
+{
+	static const char part[] =
+	    "\1\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0\11\0\0\0\1\0\0\0\120\0\0\0\30pic";
+	struct rig *g = *state;
+	char last[sizeof(part)];
+	struct event ev;
+	struct rd_msg m;
+
+	memcpy(last, part, sizeof(part));
+	last[0] = 0;
+	assert_int_equal(rd_next_step(g->rd, false, &ev, &m), -EAGAIN);
+	assert_int_equal(rd_seek(g->rd, 5, 1), 0);
+	rig_send(g, RD_SCREEN, 0, part, sizeof(part) - 1); /* of before the seek */
+	rig_send(g, RD_SCREEN, 1, part, sizeof(part) - 1);
+	rig_send(g, RD_SCREEN, 1, last, sizeof(last) - 1);
+	rig_send_event(g, 1, 8, 4, 'c');
+	assert_int_equal(rd_next_step(g->rd, false, &ev, &m), 0);
+	assert_int_equal(m.type, RD_SCREEN);
+	assert_int_equal(m.first_seq, 7);
+	assert_int_equal(m.at_ns, 9);
+	assert_int_equal(m.channel, 1);
+	assert_int_equal(m.cols, 80);
+	assert_int_equal(m.rows, 24);
+	assert_int_equal(m.len, 6);
+	assert_memory_equal(m.data, "picpic", 6);
+	assert_int_equal(rd_next_step(g->rd, false, &ev, &m), 0);
+	assert_int_equal(m.type, RD_EVENTS);
+	assert_int_equal(ev.data[0], 'c');
+	rig_send(g, RD_SCREEN, 1, part, 28);
+	assert_int_equal(rd_next_step(g->rd, false, &ev, &m), ERR_FORMAT);
+}
+
+static void
 test_events_that_are_cut_end_it(void **state)
 {
 	struct rig *g = *state;
@@ -288,6 +324,7 @@ main(void)
 		ON_EDGE(test_messages_of_other_types_end_it),
 		ON_EDGE(test_a_descriptor_ends_it),
 		ON_EDGE(test_events_of_before_a_seek_are_dropped),
+		ON_EDGE(test_a_picture_comes_in_parts_between_events),
 		ON_EDGE(test_events_that_are_cut_end_it),
 		ON_EDGE(test_credit_is_given_back_as_it_is_used),
 		ON_EDGE(test_the_end_has_a_code_and_a_text),
