@@ -16,6 +16,27 @@ must(int condition)
 		abort();
 }
 
+/* Several of them, one behind the other: whatever is taken for one is in the text, whole, and read as one. */
+static void
+as_many(const char *text, size_t size, const struct note_key *key)
+{
+	size_t skip, len, text_len, end;
+	int r;
+
+	while ((r = note_first(text, size, &skip, &len)) == 0) {
+		must(len > 0 && skip <= size && len <= size - skip);
+		for (size_t i = 0; i < skip; i++)
+			must(text[i] == '\n');
+		end = note_text_len(text + skip, len, &text_len) == 0 ? text_len : 0;
+		must(end < len);
+		if (note_verify(text + skip, len, key, &text_len) == 0)
+			must(text_len == end);
+		text += skip + len;
+		size -= skip + len;
+	}
+	must(r < 0);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -30,6 +51,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(note_key_parse(vkey, strlen(vkey), &key) == 0);
 	if (note_verify(text, size, &key, &text_len) == 0)
 		must(text_len < size && text[text_len - 1] == '\n');
+	as_many(text, size, &key);
 	if (note_key_parse(text, size, &key) == 0) {
 		note_key_text(line, &key);
 		must(memcmp(line, text, strlen(line)) == 0);

@@ -58,8 +58,8 @@ as_block(const uint8_t *data, size_t size)
 		if (size - 2 <= BLOCK_RAW_MAX) {
 			must(block_seal(c, key, h.sid, 0, salt, data + 2, size - 2, stored) == 0);
 			h.raw_len = (uint32_t)size - 2;
-			must(block_unseal(c, key, &h, buf_ptr(stored), buf_len(stored), salt, out) ==
-			     0);
+			must(block_unseal(
+				 c, key, &h, buf_ptr(stored), buf_len(stored), salt, out) == 0);
 			must(buf_len(out) == size - 2 &&
 			     memcmp(buf_ptr(out), data + 2, size - 2) == 0);
 		}
@@ -99,6 +99,20 @@ as_head(const uint8_t *data, size_t size)
 	must(head_verify(data, size, key, &h) != 0 || r == 0);
 }
 
+/* A leaf of a type that we know is written as it was read. */
+static void
+as_leaf_again(const uint8_t *data, size_t size, const struct mlog_leaf *leaf)
+{
+	struct buf *again = buf_new(size + 1);
+
+	must(again != NULL);
+	if (strcmp(mlog_type_name((unsigned)leaf->type), "unknown") != 0) {
+		must(mlog_leaf_put(again, leaf, leaf->wall_ns) == 0);
+		must(buf_len(again) == size && memcmp(buf_ptr(again), data, size) == 0);
+	}
+	buf_free(again);
+}
+
 static void
 as_leaf(const uint8_t *data, size_t size)
 {
@@ -107,6 +121,7 @@ as_leaf(const uint8_t *data, size_t size)
 	if (mlog_leaf_parse(data, size, &leaf) == 0) {
 		must(mlog_type_name((unsigned)leaf.type) != NULL);
 		must(memchr(leaf.name, 0, sizeof(leaf.name)) != NULL);
+		as_leaf_again(data, size, &leaf);
 	}
 }
 
