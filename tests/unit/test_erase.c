@@ -516,6 +516,49 @@ test_a_clock_that_jumps_takes_nothing(void **state)
 	eraser_free(e);
 }
 
+/* Nor does it move an event: times in a session come from a clock that nobody sets. */
+static void
+test_a_wall_clock_that_jumps_moves_no_event(void **state)
+{
+	static const int64_t jumps_h[] = { 5, -9, 3, 100, -200, 1 };
+	struct rig *rig = *state;
+	struct session *s = rig_session(rig);
+	uint8_t sid[REC_SID_LEN];
+	struct recording_part part;
+	struct recording *rec;
+	struct store_snap *snap;
+	uint64_t last_ns = 0, n = 0;
+
+	memcpy(sid, session_sid(s), REC_SID_LEN);
+	for (size_t i = 0; i < N_OF(jumps_h); i++) {
+		pass(1000000);
+		wall = (uint64_t)((int64_t)wall + jumps_h[i] * 3600 * 1000000000);
+		rig_data(s, 1, 100);
+		rig_commit(rig);
+	}
+	assert_int_equal(session_close(s, LINK_END_CLIENT, "bye", ""), 0);
+	rig_commit(rig);
+	assert_int_equal(store_snap_new(chain_store(rig->chain), &snap), 0);
+	assert_int_equal(recording_open(snap, sid, &rec), 0);
+	while (recording_next(rec, &part) == 0) {
+		struct event_reader reader;
+		struct event ev;
+
+		event_reader_init(&reader, part.data, part.len, part.first_seq, part.base_ns);
+		while (event_next(&reader, &ev) == 0) {
+			assert_int_equal(ev.at_ns - last_ns, 1000000);
+			last_ns = ev.at_ns;
+			n++;
+		}
+	}
+	recording_close(rec);
+	store_snap_free(snap);
+	assert_int_equal(n, N_OF(jumps_h));
+	rig_close(rig);
+	assert_int_equal(rig_verify(rig), 0);
+	rig_open(rig);
+}
+
 static void
 test_many_go_in_bounded_steps(void **state)
 {
@@ -569,6 +612,7 @@ main(void)
 		T(test_space_takes_the_oldest_until_it_is_enough),
 		T(test_what_is_held_may_be_too_much),
 		T(test_a_clock_that_jumps_takes_nothing),
+		T(test_a_wall_clock_that_jumps_moves_no_event),
 		T(test_many_go_in_bounded_steps),
 	};
 

@@ -1160,6 +1160,114 @@ test_a_kill_tells_both_ends_and_names_who(void **state)
 	sess_done(&s);
 }
 
+/* An order about the world's session. type: REC_ERASE, REC_HOLD; hold: for the latter. */
+static void
+order(struct world *w, uint16_t type, const char *sid, uint8_t hold)
+{
+	struct buf *b = buf_new(256);
+
+	assert_non_null(b);
+	assert_int_equal(buf_put_cstr(b, sid), 0);
+	if (type == REC_HOLD)
+		assert_int_equal(buf_put_u8(b, hold), 0);
+	assert_int_equal(buf_put_cstr(b, "uid 0 (root)"), 0);
+	assert_int_equal(buf_put_cstr(b, "because"), 0);
+	send_to(w, BROKER, type, 7, buf_ptr(b), buf_len(b));
+	buf_free(b);
+}
+
+/* REC_DONE with this code and these words in it. */
+static void
+want_done(struct world *w, uint8_t code, const char *words)
+{
+	char text[400];
+
+	want(w, BROKER, REC_DONE);
+	assert_int_equal(w->msg.id, 7);
+	assert_int_equal(w->msg.data[0], code);
+	(void)snprintf(text, sizeof(text), "%.*s", (int)(w->msg.len - 5), w->msg.data + 5);
+	if (strstr(text, words) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", text, words);
+}
+
+static void
+test_orders_are_answered_in_words_and_when_they_are_durable(void **state)
+{
+	struct world *w = *state;
+	char hex[2 * REC_SID_LEN + 1];
+	unsigned before;
+
+	open_leg(w);
+	str_hex(hex, w->sid, REC_SID_LEN);
+	order(w, REC_ERASE, "xyz", 0);
+	want_done(w, 1, "not a session id");
+	order(w, REC_ERASE, "00000000000000000000000000000000", 0);
+	want_done(w, 1, "no such session");
+	order(w, REC_ERASE, hex, 0);
+	want_done(w, 1, "has no end yet");
+	order(w, REC_HOLD, hex, 0);
+	want_done(w, 1, "so already");
+	before = commits.n;
+	order(w, REC_HOLD, hex, 1);
+	want_done(w, 0, "held");
+	assert_true(commits.n > before);
+	hang_up(w, FRONT);
+	hang_up(w, BACK);
+	want(w, BROKER, REC_CLOSED);
+	order(w, REC_ERASE, hex, 0);
+	want_done(w, 1, "it is held");
+	order(w, REC_HOLD, hex, 0);
+	want_done(w, 0, "released");
+	before = commits.n;
+	order(w, REC_ERASE, hex, 0);
+	want_done(w, 0, "key is destroyed");
+	assert_true(commits.n > before);
+	order(w, REC_ERASE, hex, 0);
+	want_done(w, 1, "erased before");
+}
+
+static void
+test_an_order_that_cannot_be_written_is_the_end(void **state)
+{
+	struct world *w = *state;
+	char hex[2 * REC_SID_LEN + 1];
+
+	open_leg(w);
+	str_hex(hex, w->sid, REC_SID_LEN);
+	commits.fail = EIO;
+	order(w, REC_HOLD, hex, 1);
+	want(w, BROKER, REC_HEALTH);
+	assert_int_equal(w->msg.data[0], REC_HEALTH_FAILED);
+	want_nothing(w, BROKER);
+}
+
+static void
+test_half_an_order_breaks_the_edge(void **state)
+{
+	struct world *w = *state;
+
+	want(w, BROKER, REC_READY);
+	send_to(w, BROKER, REC_HOLD, 7, "\0\0\0\1a\1\0\0\0\0\0\0\0", 13);
+	want_closed(w, BROKER);
+}
+
+static void
+test_it_says_that_it_is_there_and_takes_what_is_kept(void **state)
+{
+	struct world *w = *state;
+	static const uint8_t keep[24] = { [6] = 1, [12] = 2, [22] = 3 };
+
+	want(w, BROKER, REC_READY);
+	send_to(w, BROKER, REC_PING, 9, NULL, 0);
+	want(w, BROKER, REC_PONG);
+	assert_int_equal(w->msg.id, 9);
+	send_to(w, BROKER, REC_KEEP, 0, keep, sizeof(keep));
+	settle(w);
+	assert_int_equal(w->rec.keep.retain.conf.age_ns, 256);
+	assert_int_equal(w->rec.keep.retain.conf.space, 2u << 24);
+	assert_int_equal(w->rec.keep.reader_ns, 768);
+}
+
 static void
 test_nothing_is_sent_to_an_end_after_its_end(void **state)
 {
@@ -1874,6 +1982,10 @@ main(void)
 		T(test_a_front_that_dies_ends_the_leg),
 		T(test_an_end_that_does_not_close_is_cut_off),
 		T(test_a_kill_tells_both_ends_and_names_who),
+		T(test_orders_are_answered_in_words_and_when_they_are_durable),
+		T(test_an_order_that_cannot_be_written_is_the_end),
+		T(test_half_an_order_breaks_the_edge),
+		T(test_it_says_that_it_is_there_and_takes_what_is_kept),
 		T(test_nothing_is_sent_to_an_end_after_its_end),
 		T(test_a_broken_rule_ends_the_leg_with_an_audit_event),
 		T(test_a_message_that_is_no_frame_is_a_broken_rule),
