@@ -47,7 +47,9 @@ query_text(const struct json_node *n, char **ret)
 {
 	const char *text = json_str(n, NULL);
 
-	if (text == NULL || text[0] == '\0' || strlen(text) > SEARCH_TEXT_MAX)
+	/* No line has a newline in it. */
+	if (text == NULL || text[0] == '\0' || strlen(text) > SEARCH_TEXT_MAX ||
+	    strchr(text, '\n') != NULL)
 		return ERR_FORMAT;
 	return (*ret = strdup(text)) == NULL ? -ENOMEM : 0;
 }
