@@ -1,6 +1,8 @@
 /* Starting a reader and taking its messages. */
 #include "config.h"
 
+#include <sys/socket.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,15 +146,17 @@ rd_find(struct cmd_ctx *c, struct rd_place *ret_place)
 }
 
 static int
-rd_spawn_with(const struct rd_place *place, const char *const *args, int exec_fd, int edge)
+rd_spawn_with(const struct rd_place *place, const char *const *args, int exec_fd, int edge,
+    int key_fd)
 {
-	const char *argv[RD_ARGS_MAX + 3] = { place->bundle ? "--bundle" : "--store",
+	const int fds[] = { edge, key_fd };
+	const char *argv[RD_ARGS_MAX + 5] = { place->bundle ? "--bundle" : "--store",
 		place->store };
 	const struct proc_spec spec = { .exec_fd = exec_fd,
 		.name = "bastiond-reader",
 		.argv = argv,
-		.fds = &edge,
-		.n_fds = 1 };
+		.fds = fds,
+		.n_fds = key_fd >= 0 ? 2 : 1 };
 	int pidfd = -1, r;
 	pid_t pid;
 
@@ -160,17 +164,41 @@ rd_spawn_with(const struct rd_place *place, const char *const *args, int exec_fd
 		if (i == RD_ARGS_MAX)
 			return ERR_LIMIT;
 		argv[i + 2] = args[i];
+		argv[i + 3] = key_fd >= 0 ? "--key-of" : NULL;
+		argv[i + 4] = key_fd >= 0 ? "auditor" : NULL;
 	}
 	r = proc_spawn(&spec, &pid, &pidfd); /* it ends when we do */
 	fd_close(&pidfd);
 	return r;
 }
 
-/* A reader of our own. */
+/* The socket from which a reader of our own takes the auditor's key; -1: there is none. */
 static int
-rd_spawn(const struct rd_place *place, const char *const *args, int *ret_fd)
+rd_key_fd(const struct secret *auditor, int *ret_fd)
 {
-	int fds[2] = { -1, -1 }, exec_fd = -1, r;
+	int pair[2], r;
+
+	*ret_fd = -1;
+	if (auditor == NULL)
+		return 0;
+	if ((r = ipc_pair(pair)) != 0)
+		return r;
+	if (send(pair[1], secret_cptr(auditor), secret_len(auditor), MSG_NOSIGNAL) < 0) {
+		r = -errno;
+		fd_close(&pair[0]);
+	} else {
+		*ret_fd = pair[0];
+	}
+	fd_close(&pair[1]);
+	return r;
+}
+
+/* A reader of our own. auditor: a key that it shall open with, or NULL. */
+static int
+rd_spawn(const struct rd_place *place, const char *const *args, const struct secret *auditor,
+    int *ret_fd)
+{
+	int fds[2] = { -1, -1 }, exec_fd = -1, key_fd = -1, r;
 	char dir[PATH_MAX];
 
 	if ((r = proc_libexec_dir(dir, sizeof(dir))) != 0 ||
@@ -179,7 +207,8 @@ rd_spawn(const struct rd_place *place, const char *const *args, int *ret_fd)
 		    dir, err_str(r));
 		goto out;
 	}
-	if ((r = ipc_pair(fds)) != 0 || (r = rd_spawn_with(place, args, exec_fd, fds[1])) != 0) {
+	if ((r = ipc_pair(fds)) != 0 || (r = rd_key_fd(auditor, &key_fd)) != 0 ||
+	    (r = rd_spawn_with(place, args, exec_fd, fds[1], key_fd)) != 0) {
 		r = cmd_fail(CMD_UNSURE, "cannot start bastiond-reader: %s", err_str(r));
 		goto out;
 	}
@@ -188,6 +217,7 @@ rd_spawn(const struct rd_place *place, const char *const *args, int *ret_fd)
 	r = CMD_YES;
 out:
 	fd_close(&exec_fd);
+	fd_close(&key_fd);
 	fd_close(&fds[0]);
 	fd_close(&fds[1]);
 	return r;
@@ -195,7 +225,8 @@ out:
 
 /* A copy is read by ourselves; what a bastiond keeps is not a copy. */
 static int
-rd_edge_copy(const struct rd_place *place, enum rd_view view, const char *const *args, int *ret_fd)
+rd_edge_copy(const struct rd_place *place, enum rd_view view, const char *const *args,
+    const struct secret *auditor, int *ret_fd)
 {
 	char state[PATH_MAX];
 	int fd = -1;
@@ -208,19 +239,22 @@ rd_edge_copy(const struct rd_place *place, enum rd_view view, const char *const 
 		    "--store away",
 		    place->store);
 	}
-	return rd_spawn(place, args, ret_fd);
+	return rd_spawn(place, args, auditor, ret_fd);
 }
 
 static int
 rd_edge_bastion(struct cmd_ctx *c, const struct rd_place *place, enum rd_view view,
-    const char *const *args, int *ret_fd)
+    const char *const *args, const struct secret *auditor, int *ret_fd)
 {
 	int r;
 
 	if (view == RD_PROOF) {
 		r = ctl_connect(c->state, &c->broker_fd);
 		if (r == -ENOENT || r == -ECONNREFUSED)
-			return rd_spawn(place, args, ret_fd);
+			return rd_spawn(place, args, auditor, ret_fd);
+		if (r == 0 && auditor != NULL)
+			cmd_note("the key stays here: through a running bastion what is sealed is "
+				 "checked as it is stored; with --store or --bundle all of it is");
 		if (r == 0)
 			return ctl_read(c->broker_fd, args, ret_fd);
 	}
@@ -282,19 +316,23 @@ int
 rd_open(struct cmd_ctx *c, const struct rd_place *place, enum rd_view view, const char *const *args,
     struct rd **ret_rd)
 {
-	const struct secret *auditor = NULL;
+	const struct secret *auditor = NULL, *own = NULL;
 	int fd = -1, r;
 
 	/* Before a sandbox: what is sealed may have to be opened inside it. */
 	if (secret_init() != 0 || hash_init() != 0)
 		return cmd_fail(CMD_UNSURE, "the cryptographic library does not start");
-	if (view == RD_CONTENT && (r = auditor_key_given(c, &auditor)) != CMD_YES)
+	/* Whether it is whole can be told without a key, which nobody is asked for unless they say so. */
+	if ((view == RD_CONTENT || cmd_opt(c, "--auditor-key") != NULL) &&
+	    (r = auditor_key_given(c, &auditor)) != CMD_YES)
 		return r;
+	if (view == RD_PROOF)
+		own = auditor;
 	if (place->bundle)
-		r = rd_spawn(place, args, &fd);
+		r = rd_spawn(place, args, own, &fd);
 	else
-		r = place->copy ? rd_edge_copy(place, view, args, &fd)
-				: rd_edge_bastion(c, place, view, args, &fd);
+		r = place->copy ? rd_edge_copy(place, view, args, own, &fd)
+				: rd_edge_bastion(c, place, view, args, own, &fd);
 	if (r != CMD_YES)
 		return r;
 	if ((r = rd_attach_with(fd, auditor, ret_rd)) == 0)

@@ -4,13 +4,18 @@
  */
 #include "config.h"
 
+#include <sys/socket.h>
+
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/buf.h"
+#include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/hash.h"
 #include "lib/ipc.h"
@@ -19,7 +24,10 @@
 #include "lib/sandbox.h"
 #include "lib/secret.h"
 #include "lib/str.h"
+#include "recorder/crypt.h"
 #include "recorder/reader.h"
+
+#define READER_KEY_WAIT_NS (10 * CLOCK_NS_PER_S)
 
 static const struct {
 	const char *name;
@@ -131,13 +139,37 @@ reader_open(struct reader *rd, const char *path)
 	return r;
 }
 
+/*
+ * The key that comes on the descriptor behind the edge: "live": of a session that runs, from the recorder; "auditor": the
+ * secret one of an auditor, from a bastionctl that started us itself. None may come, and then nothing is opened with it.
+ */
+static int
+reader_take_key(struct reader *rd, const char *whose)
+{
+	int fd = PROC_FD_FIRST + 1, r;
+	struct secret *key;
+
+	if (whose == NULL || strlen(whose) > sizeof("auditor"))
+		return 0;
+	if ((key = secret_new(CRYPT_KEY_LEN)) == NULL)
+		return -ENOMEM;
+	r = fd_wait(fd, POLLIN, clock_boot_ns() + READER_KEY_WAIT_NS);
+	if (r == 0 && recv(fd, secret_ptr(key), CRYPT_KEY_LEN, 0) == CRYPT_KEY_LEN)
+		r = (strcmp(whose, "live") == 0 ? store_set_live
+						: store_set_auditor)(rd->store, secret_cptr(key));
+	secret_free(key);
+	fd_close(&fd);
+	return r == -ENOMEM ? r : 0;
+}
+
 static int
 reader_serve(struct reader *rd, const char *path, reader_fn run)
 {
 	uint8_t code = 3;
 	int r;
 
-	if ((r = ipc_plain_hello(rd->fd)) == 0 && (r = reader_open(rd, path)) == 0)
+	if ((r = ipc_plain_hello(rd->fd)) == 0 && (r = reader_open(rd, path)) == 0 &&
+	    (r = reader_take_key(rd, reader_option(rd, "--key-of"))) == 0)
 		r = run(rd, &code);
 	if (r != 0) {
 		code = 3;

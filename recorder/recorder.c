@@ -1,6 +1,8 @@
 /* The edges to broker and policy, and the moment between recording and releasing. */
 #include "config.h"
 
+#include <sys/socket.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include "lib/log.h"
 #include "lib/str.h"
 #include "policy/policy_proto.h"
+#include "recorder/crypt.h"
 #include "recorder/recorder.h"
 
 #define TICK_NS CLOCK_NS_PER_S
@@ -534,6 +537,43 @@ on_status(void *arg, struct ipc_msg *msg)
 	return 0;
 }
 
+/* Whose key is asked for; NULL: it does not run any more. */
+static const struct session *
+watched_session(const struct recorder *rec, const char *hex)
+{
+	uint8_t sid[REC_SID_LEN];
+	const struct leg *leg;
+
+	if (str_unhex(hex, sid, sizeof(sid)) != 0)
+		return NULL;
+	TAILQ_FOREACH (leg, &rec->legs, link)
+		if (leg->session != NULL &&
+		    memcmp(session_sid(leg->session), sid, REC_SID_LEN) == 0)
+			return leg->session;
+	return NULL;
+}
+
+/* The descriptor is closed by who called us. */
+static int
+on_watch(void *arg, struct ipc_msg *msg)
+{
+	struct buf *b = buf_view(msg->data, msg->len);
+	char hex[2 * REC_SID_LEN + 1];
+	const struct session *s = NULL;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_cstr(b, hex, sizeof(hex))) == 0 && (r = buf_end(b)) == 0)
+		s = watched_session(arg, hex);
+	buf_free(b);
+	/* It holds one key without waiting; somebody who went away again needs none. */
+	if (s != NULL && send(msg->fds[0], session_key(s), CRYPT_KEY_LEN,
+			     MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		log_debug("recorder.watch_not_told");
+	return r;
+}
+
 static int
 on_stop(void *arg, struct ipc_msg *msg)
 {
@@ -550,6 +590,7 @@ static const struct ipc_rule broker_rules[] = {
 	{ REC_POLICY_EDGE, "policy-edge", 0, 0, 1, IPC_ANY_STATE, on_policy_edge },
 	{ REC_STATUS, "status", 0, 0, 0, IPC_ANY_STATE, on_status },
 	{ REC_STOP, "stop", 0, 0, 0, IPC_ANY_STATE, on_stop },
+	{ REC_WATCH, "watch", 4 + 2 * REC_SID_LEN, 4 + 2 * REC_SID_LEN, 1, IPC_ANY_STATE, on_watch },
 	{ REC_ERASE, "erase", 12, 4096, 0, IPC_ANY_STATE, keep_on_erase },
 	{ REC_HOLD, "hold", 13, 4096, 0, IPC_ANY_STATE, keep_on_hold },
 	{ REC_KEEP, "keep", 24, 24, 0, IPC_ANY_STATE, keep_on_keep },

@@ -47,8 +47,9 @@ enum rec_type {
 	REC_HOLD = 16,
 	REC_DONE = 17, /* recorder, id of the request: u8 exit code as of RD_END, string one line */
 	/*
-	 * broker, 1 fd: string sid of a session that runs. The recorder writes its 32 byte key to the fd and closes it, or only
-	 * closes it. For a reader of somebody who may watch it.
+	 * broker, 1 fd (a socket): string sid (hex) of a session that runs. The recorder sends its 32 byte key and closes it, or
+	 * only closes it. For a reader of somebody who may watch it, which gets the other end as descriptor 4 and the arguments
+	 * "--key-of live" behind its others; "--key-of auditor": the same with an auditor's secret key, from bastionctl.
 	 */
 	REC_WATCH = 18,
 	/*
