@@ -176,14 +176,16 @@ player_fetch(struct player *p)
 	return r;
 }
 
-/* The event that is here happens. *ret_drew: it changed the screen. */
+/* The event that is here happens. *ret_drew: it put something on the screen. */
 static int
 player_take(struct player *p, bool *ret_drew)
 {
+	bool draws = player_draws(p, &p->ev);
 	int r = 0;
 
-	*ret_drew = player_draws(p, &p->ev);
-	if (*ret_drew)
+	/* A size alone is nothing that somebody steps to. */
+	*ret_drew = draws && p->ev.type != LINK_REQUEST;
+	if (draws)
 		r = player_feed(p, &p->ev);
 	p->seq = p->ev.seq;
 	p->seq_ns = p->ev.at_ns;

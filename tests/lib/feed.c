@@ -6,6 +6,7 @@
  *   wait MS                     time goes by           pty CHANNEL TERM COLS ROWS    size CHANNEL COLS ROWS
  *   out|err|in CHANNEL TEXT     data, C escapes        exec|sub CHANNEL TEXT         request CHANNEL NAME
  *   fill CHANNEL N              N bytes of output      exit CHANNEL STATUS           signal CHANNEL NAME
+ *   work CHANNEL N              N MiB as a busy terminal shows them, in lines with colours, 1 MiB in 1.28 s
  *   deny CHANNEL NAME           policy said no         end                           end the session
  *   audit JSON                  an audit event         crash                         stop in its middle
  *   rotate                      the next signing key
@@ -383,6 +384,36 @@ do_rotate(struct feed *f, char **w)
 	feed_must(f, "commit", chain_commit(f->chain, false));
 }
 
+#define WORK_CHUNK 4096u /* bytes of one event, and less than a line more */
+#define WORK_CHUNK_NS 5000000ull
+#define WORK_COMMIT 64u /* events in a commit */
+
+/* Lines of a build, each unlike the one before. */
+static void
+do_work(struct feed *f, char **w)
+{
+	uint32_t channel = feed_number(f, w[0]), chunks = feed_number(f, w[1]) * 256u, line = 0;
+
+	for (uint32_t i = 0; i < chunks; i++) {
+		struct buf *b = feed_buf(f);
+
+		while (buf_len(b) < WORK_CHUNK) {
+			char text[160];
+			uint32_t r = line * 2654435761u;
+			int n = snprintf(text, sizeof(text),
+			    "\033[32m[%8u]\033[0m cc -O2 -c src/module_%05u.c -o "
+			    "obj/%08x.o \033[1;3%um%u warnings\033[0m\r\n",
+			    line++, r >> 15, r, 1 + (r >> 8) % 6, r >> 28);
+
+			feed_must(f, "work", buf_put(b, text, (size_t)n));
+		}
+		feed_append(f, EVENT_BACK, LINK_DATA, channel, b);
+		feed_now += WORK_CHUNK_NS;
+		if (i % WORK_COMMIT == 0)
+			feed_must(f, "commit", chain_commit(f->chain, false));
+	}
+}
+
 /* words: of the line behind the command; the last one takes the rest of it. */
 static const struct {
 	const char *name;
@@ -402,6 +433,7 @@ static const struct {
 	{ "err", 2, do_err },
 	{ "in", 2, do_in },
 	{ "fill", 2, do_fill },
+	{ "work", 2, do_work },
 	{ "exit", 2, do_exit },
 	{ "signal", 2, do_signal },
 	{ "deny", 2, do_deny },

@@ -496,6 +496,17 @@ test_markers(void **state)
 }
 
 static void
+test_a_step_goes_to_output(void **state)
+{
+	static const struct step steps[] = { { 0, '.', "", NULL }, { 0, '.', "a", "STOP  0:00:02" },
+		{ 0, 'q', "ab", "STOP  0:00:08" } };
+	struct rig g = { .events = marked, .n_events = N_OF(marked) };
+
+	(void)state;
+	plays(&g, &usual, steps, N_OF(steps));
+}
+
+static void
 test_help_lies_over_the_screen_and_goes(void **state)
 {
 	static const struct step steps[] = { { 3 * S, '?', "ab", NULL }, { 3 * S, 0, "Keys", NULL },
@@ -686,6 +697,7 @@ main(void)
 		cmocka_unit_test(test_pictures_made_while_playing_are_kept),
 		cmocka_unit_test(test_search_and_hits),
 		cmocka_unit_test(test_markers),
+		cmocka_unit_test(test_a_step_goes_to_output),
 		cmocka_unit_test(test_help_lies_over_the_screen_and_goes),
 		cmocka_unit_test(test_channels),
 		cmocka_unit_test(test_a_smaller_terminal_shows_a_part_with_the_cursor),
