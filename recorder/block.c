@@ -8,6 +8,7 @@
 #include <string.h>
 #include <zstd.h>
 
+#include "lib/clock.h"
 #include "recorder/block.h"
 
 #define HDR_VERSION 2
@@ -16,6 +17,7 @@
 struct block_codec_ctx {
 	ZSTD_CCtx *in;
 	ZSTD_DCtx *out;
+	uint64_t saved_ns, saved_at_ns; /* for the better level; since when */
 	/* here and not on the stack, where it would be cleared each time */
 	uint8_t space[BLOCK_RAW_MAX];
 	uint8_t plain[BLOCK_SALT_LEN + BLOCK_RAW_MAX];
@@ -144,6 +146,29 @@ block_codec_free(struct block_codec_ctx *c)
 	free(c);
 }
 
+/*
+ * Small as long as there is time for it: the better level takes six times as long, so it may take at most one
+ * twentieth of the time that goes by, saved up for a burst. Whatever the level, the events' hash is the same.
+ */
+static size_t
+compress(struct block_codec_ctx *c, const void *raw, size_t len)
+{
+	uint64_t now = clock_boot_ns(), took;
+	uint64_t saved = c->saved_ns + (now - c->saved_at_ns) / BLOCK_SHARE;
+	bool small;
+	size_t n;
+
+	if (c->saved_at_ns == 0 || saved > BLOCK_SAVED_NS)
+		saved = BLOCK_SAVED_NS;
+	small = saved >= BLOCK_SMALL_NS;
+	n = ZSTD_compressCCtx(
+	    c->in, c->space, len - 1, raw, len, small ? BLOCK_ZSTD_SMALL : BLOCK_ZSTD_LEVEL);
+	c->saved_at_ns = now;
+	took = small ? clock_boot_ns() - now : 0;
+	c->saved_ns = saved - (took < saved ? took : saved);
+	return n;
+}
+
 int
 block_seal(struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN],
     const uint8_t sid[REC_SID_LEN], uint32_t block, const uint8_t salt[BLOCK_SALT_LEN],
@@ -157,7 +182,7 @@ block_seal(struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN],
 	if (len > BLOCK_RAW_MAX)
 		return ERR_LIMIT;
 	/* Room for less than the input only: what does not shrink is kept as it is. */
-	n = len > 1 ? ZSTD_compressCCtx(c->in, c->space, len - 1, raw, len, BLOCK_ZSTD_LEVEL) : 0;
+	n = len > 1 ? compress(c, raw, len) : 0;
 	if (n == 0 || ZSTD_isError(n)) {
 		payload = raw;
 		n = len;

@@ -241,6 +241,7 @@ prune_to(struct chain *c, uint64_t last, uint64_t *ret_bytes)
 	uint64_t commit, bytes = 0;
 	struct store_item item;
 	struct store_iter *it;
+	size_t len = 0;
 	int r = 0;
 
 	for (;;) {
@@ -250,13 +251,14 @@ prune_to(struct chain *c, uint64_t last, uint64_t *ret_bytes)
 		if ((r = store_iter_next(it, &item)) == 0 &&
 		    (r = journal_key_parse(item.key, item.key_len, &commit)) == 0) {
 			memcpy(key, item.key, sizeof(key));
-			bytes += item.len;
+			len = item.len;
 		}
 		store_iter_free(it);
 		if (r == ERR_NOT_FOUND || (r == 0 && commit > last))
 			break;
 		if (r != 0 || (r = store_del(c->store, STORE_JOURNAL, key, sizeof(key))) != 0)
 			return r;
+		bytes += len;
 	}
 	*ret_bytes = bytes;
 	return 0;
@@ -288,18 +290,55 @@ prune_goal(struct chain *c, uint64_t *ret_last)
 	return 0;
 }
 
+static int
+prune_now(struct chain *c, uint64_t last)
+{
+	uint64_t bytes;
+	int r = prune_to(c, last, &bytes);
+
+	if (r == 0)
+		c->journal_bytes -= bytes < c->journal_bytes ? bytes : c->journal_bytes;
+	return r;
+}
+
+/* Records that no growing block needs any more: after blocks were sealed, a slice a commit. */
+static int
+prune_needless(struct chain *c)
+{
+	uint64_t last, needed = UINT64_MAX;
+	struct session *s;
+	int r = prune_goal(c, &last);
+
+	if (r == ERR_NOT_FOUND) { /* it is empty */
+		c->needless = false;
+		return 0;
+	}
+	if (r != 0)
+		return r;
+	TAILQ_FOREACH (s, &c->sessions, link)
+		if (s->n_block_events > 0 && s->first_commit < needed)
+			needed = s->first_commit;
+	if (needed <= last) {
+		c->needless = false; /* the rest goes when that block is sealed */
+		last = needed - 1;
+	}
+	return needed > 0 ? prune_now(c, last) : 0;
+}
+
 /*
- * Keep the journal small: sessions that have bytes in its oldest records seal their block early,
- * then the records go. Starts above the limit and goes on, a slice a commit, until an eighth is
- * free.
+ * Keep the journal small. What nothing needs goes at once; above the limit, sessions that have bytes
+ * in its oldest records seal their block early, then the records go. That goes on, a slice a commit,
+ * until an eighth is free.
  */
 static int
 journal_prune(struct chain *c)
 {
-	uint64_t last, bytes;
+	uint64_t last;
 	struct session *s;
 	int r;
 
+	if (c->needless && (r = prune_needless(c)) != 0)
+		return r;
 	if (c->journal_bytes > c->journal_keep)
 		c->pruning = true;
 	else if (c->journal_bytes < c->journal_keep / 8 * 7)
@@ -312,10 +351,7 @@ journal_prune(struct chain *c)
 		if (s->first_commit != 0 && s->first_commit <= last && s->n_block_events > 0 &&
 		    (r = session_seal_idle(s)) != 0)
 			return r;
-	if ((r = prune_to(c, last, &bytes)) != 0)
-		return r;
-	c->journal_bytes -= bytes < c->journal_bytes ? bytes : c->journal_bytes;
-	return 0;
+	return prune_now(c, last);
 }
 
 /*

@@ -76,6 +76,7 @@ struct chain {
 	uint64_t next_commit; /* number of the next journal record, from 1 */
 	uint64_t journal_bytes, journal_keep;
 	bool pruning;
+	bool needless; /* blocks were sealed since records that nothing needs were looked for */
 	bool in_txn;
 	bool rotating; /* the next commit puts another key in force */
 	bool unsynced; /* a power cut may still take the last commit */

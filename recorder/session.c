@@ -238,6 +238,7 @@ session_seal(struct session *s, uint64_t wall_ns)
 	if ((r = block_pack(s, &hdr)) != 0)
 		return chain_fail(s->chain, r);
 	s->n_block_events = 0;
+	s->chain->needless = true;
 	buf_reset(s->raw);
 	mark_stale(s);
 	s->head_due = s->chain->heads_due = true;

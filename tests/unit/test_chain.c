@@ -10,9 +10,9 @@
 #include "lib/file.h"
 #include "recorder/block.h"
 #include "recorder/journal.h"
-#include "recorder/seskey.h"
 #include "recorder/mlog.h"
 #include "recorder/recording.h"
+#include "recorder/seskey.h"
 #include "recorder/sess.h"
 #include "tests/lib/test.h"
 #include "tests/unit/store_rig.h"
@@ -421,6 +421,90 @@ test_the_journal_stays_small_and_nothing_is_lost(void **state)
 }
 
 static void
+busy_data(struct session *s, unsigned n)
+{
+	uint8_t data[20000] = { 0 };
+
+	(void)snprintf((char *)data, sizeof(data), "%07u", n);
+	assert_int_equal(session_append(s, EVENT_BACK, LINK_DATA, 1, data, sizeof(data)), 0);
+}
+
+static void
+test_the_journal_holds_only_what_growing_blocks_need(void **state)
+{
+	struct rig *rig = *state;
+	struct session *busy = rig_session(rig), *idle = rig_session(rig);
+	uint8_t busy_sid[REC_SID_LEN], idle_sid[REC_SID_LEN];
+	struct chain_stats stats;
+	unsigned n = 0;
+
+	memcpy(busy_sid, session_sid(busy), sizeof(busy_sid));
+	memcpy(idle_sid, session_sid(idle), sizeof(idle_sid));
+	for (unsigned i = 0; i < 40; i++) {
+		busy_data(busy, n++);
+		rig_commit(rig);
+		chain_stats(rig->chain, &stats);
+		assert_true(stats.journal_bytes < BLOCK_RAW_MAX + 40000);
+	}
+	/* What began before others sealed stays, and all that came after it. */
+	rig_data(idle, 1, 30);
+	rig_commit(rig);
+	for (unsigned i = 0; i < 20; i++) {
+		busy_data(busy, n++);
+		rig_commit(rig);
+	}
+	chain_stats(rig->chain, &stats);
+	assert_true(stats.journal_bytes > 20u * 20000);
+	assert_int_equal(count_events(rig, idle_sid, 30), 1);
+	rig_crash(rig);
+	assert_int_equal(rig_verify(rig), 0);
+	rig_open(rig);
+	assert_int_equal(count_events(rig, idle_sid, 30), 1);
+	assert_int_equal(count_events(rig, busy_sid, 20000), 60);
+	assert_int_equal(rig_verify(rig), 0);
+}
+
+static void
+test_with_the_last_session_the_journal_is_empty(void **state)
+{
+	struct rig *rig = *state;
+	struct session *s[3];
+	struct chain_stats stats;
+
+	for (unsigned i = 0; i < N_OF(s); i++) {
+		s[i] = rig_session(rig);
+		rig_data(s[i], 1, 500);
+		rig_commit(rig);
+	}
+	for (unsigned i = 0; i < N_OF(s); i++) {
+		chain_stats(rig->chain, &stats);
+		assert_true(stats.journal_bytes > 500);
+		assert_int_equal(session_close(s[i], LINK_END_CLIENT, "", ""), 0);
+		rig_commit(rig);
+	}
+	chain_stats(rig->chain, &stats);
+	assert_int_equal(stats.journal_bytes, 0);
+	assert_int_equal(rig_verify(rig), 0);
+}
+
+static void
+test_idle_sessions_cost_no_commit(void **state)
+{
+	struct rig *rig = *state;
+	struct chain_stats before, after;
+
+	for (unsigned i = 0; i < 10; i++)
+		rig_data(rig_session(rig), 1, 500);
+	rig_commit(rig);
+	assert_int_equal(chain_commit(rig->chain, true), 0); /* heads of what was written */
+	chain_stats(rig->chain, &before);
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(chain_commit(rig->chain, i % 2 == 0), 0);
+	chain_stats(rig->chain, &after);
+	assert_int_equal(after.n_commits, before.n_commits);
+}
+
+static void
 test_many_sessions_share_a_commit(void **state)
 {
 	struct rig *rig = *state;
@@ -699,6 +783,9 @@ main(void)
 		T(test_every_commit_survives_a_crash),
 		T(test_recovery_does_not_sign_what_was_changed),
 		T(test_the_journal_stays_small_and_nothing_is_lost),
+		T(test_the_journal_holds_only_what_growing_blocks_need),
+		T(test_with_the_last_session_the_journal_is_empty),
+		T(test_idle_sessions_cost_no_commit),
 		T(test_many_sessions_share_a_commit),
 		T(test_bad_metadata_is_refused_and_harms_nothing),
 		T(test_long_texts_of_an_end_are_cut),
