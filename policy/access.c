@@ -204,6 +204,7 @@ access_target(const struct model *m, const struct model_user *user, const char *
 		deny(a, lacks);
 		return;
 	}
+	rules_recording(m, &q, &a->recording);
 	a->keep = rules_keep(m, &q, a->rights & MODEL_FILES);
 	a->mfa = rules_mfa(m, &q);
 	a->outcome = a->mfa && !who->mfa ? ACCESS_MFA : ACCESS_ALLOWED;

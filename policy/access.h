@@ -47,7 +47,8 @@ struct access {
 	uint16_t port;
 	unsigned rights; /* everything that is allowed there and now */
 	bool mfa;	 /* one of the rules that give them asks for a second factor */
-	bool keep;	 /* content of files that are transferred is kept; else its hash */
+	struct rules_recording recording; /* what is masked, and whether typing is kept */
+	bool keep; /* content of files that are transferred is kept; else its hash */
 	char line
 	    [ACCESS_LINE_SIZE]; /* ACCESS_SAY: for the person; else "" or a hint for the audit event */
 };

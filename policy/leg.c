@@ -9,6 +9,7 @@
 #include "lib/ipc.h"
 #include "lib/str.h"
 #include "policy/leg.h"
+#include "policy/recording.h"
 #include "recorder/recorder_proto.h"
 
 #define PART_MAX 16384u	     /* bytes of one part of a grant */
@@ -237,6 +238,8 @@ put_recorder_part(
 	    (e = put_meta(b, REC_META_RULE,
 		 terms->access->rule != NULL ? terms->access->rule->name : NULL)) != 0 ||
 	    (e = put_credential(b, terms->proof)) != 0 || (e = put_factors(b, leg)) != 0)
+		return e;
+	if ((e = recording_put_meta(b, &terms->access->recording)) != 0)
 		return e;
 	return put_meta(b, REC_META_FILES, terms->access->keep ? "keep" : "hash");
 }

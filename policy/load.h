@@ -61,6 +61,10 @@ int load_labels(struct load *l, const struct conf_node *n, bool rule,
 /* The sections, as rows of the table of the whole file; obj is not used. Rules name users and hosts, which come first. */
 int load_users(struct load *l, void *obj, const struct conf_node *n) MUST_CHECK;
 int load_hosts(struct load *l, void *obj, const struct conf_node *n) MUST_CHECK;
+int load_masks(struct load *l, void *obj, const struct conf_node *n) MUST_CHECK;
+/* Keys of a rule's how; obj: struct model_rule. */
+int load_how_mask(struct load *l, void *obj, const struct conf_node *n) MUST_CHECK;
+int load_how_typed(struct load *l, void *obj, const struct conf_node *n) MUST_CHECK;
 int load_rules(struct load *l, void *obj, const struct conf_node *n) MUST_CHECK;
 /* The value of a rule's "may"; the rule's "deny" is known. */
 int load_may(struct load *l, struct model_rule *rule, const struct conf_node *n) MUST_CHECK;

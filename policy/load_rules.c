@@ -317,7 +317,8 @@ read_how_files(struct load *l, void *obj, const struct conf_node *n)
 static const struct load_field how_fields[] = {
 	{ "approval", false, load_unsupported },
 	{ "mfa", false, read_how_mfa },
-	{ "mask", false, load_unsupported },
+	{ "mask", false, load_how_mask },
+	{ "typed", false, load_how_typed },
 	{ "files", false, read_how_files },
 	{ "idle", false, load_unsupported },
 	{ "longest", false, load_unsupported },

@@ -112,13 +112,28 @@ struct model_rule {
 	struct model_strings limits[MODEL_N_RIGHTS]; /* of each right, by model_right_index() */
 	struct forward_pattern *forwards, *remotes;  /* the limits of both ways to forward, read */
 	bool keep;				     /* content of files is kept; false: its hash */
-	bool mfa; /* an allow rule: only for who has proved two different things */
+	bool keep_typed; /* what is typed is kept although it is not shown */
+	uint64_t masks;	 /* MODEL_MASK_DEFAULTS, model_mask_bit() */
+	bool mfa;	 /* an allow rule: only for who has proved two different things */
 	struct hours when;
 };
 /* The place of one bit. */
 size_t model_right_index(unsigned right);
 /* Patterns or prefixes that a rule holds a right to; none: all there is. */
 const struct model_strings *model_limits(const struct model_rule *rule, unsigned right);
+
+/* A mask of policy.yaml: text is a pattern of lib/pattern.h that compiles. */
+struct model_mask {
+	const char *name, *text;
+};
+#define MODEL_MASKS_MAX 32u
+#define MODEL_MASK_DEFAULTS 1ull
+/* The bit of the i-th mask of the file. */
+static inline uint64_t
+model_mask_bit(size_t i)
+{
+	return 2ull << i;
+}
 
 struct model;
 

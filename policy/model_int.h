@@ -28,6 +28,8 @@ struct model {
 	size_t n_rules;
 	struct model_proof *keys, *principals; /* sorted */
 	size_t n_keys, n_principals;
+	struct model_mask *masks;
+	size_t n_masks;
 	unsigned rsa_bits;
 	bool sk_no_touch;
 	uint64_t cert_longest_ns; /* 0: no limit */

@@ -82,6 +82,7 @@ static const struct load_field first_fields[] = {
 	{ "certificates", false, read_certificates },
 	{ "users", false, load_users },
 	{ "hosts", false, load_hosts },
+	{ "masks", false, load_masks },
 };
 
 static const struct load_field last_fields[] = {
@@ -90,7 +91,7 @@ static const struct load_field last_fields[] = {
 };
 
 static const struct conf_key top_keys[] = { { "compat", false }, { "certificates", false },
-	{ "users", false }, { "hosts", false }, { "rules", false }, { "audit", false } };
+	{ "users", false }, { "hosts", false }, { "masks", false }, { "rules", false }, { "audit", false } };
 
 static int
 read_fields(

@@ -332,6 +332,20 @@ rules_taken(
 	collect_limits(m, q, right, true, ret);
 }
 
+void
+rules_recording(const struct model *m, const struct rules_question *q, struct rules_recording *ret)
+{
+	*ret = (struct rules_recording){ .model = m };
+	for (size_t i = 0; i < model_n_rules(m); i++) {
+		const struct model_rule *rule = model_rule_at(m, i);
+
+		if (rule->deny || !fits_situation(rule, q, false))
+			continue;
+		ret->keep_typed = ret->keep_typed || rule->keep_typed;
+		ret->masks |= rule->masks;
+	}
+}
+
 bool
 rules_keep(const struct model *m, const struct rules_question *q, unsigned rights)
 {

@@ -77,6 +77,14 @@ void rules_limits(const struct model *m, const struct rules_question *q, unsigne
 /* The same for the deny rules that fit: what they take of the right; any: all of it. */
 void rules_taken(const struct model *m, const struct rules_question *q, unsigned right,
     struct rules_limits *ret);
+/* What the rules that fit say of the recording together; model: theirs, borrowed. */
+struct rules_recording {
+	const struct model *model;
+	bool keep_typed;
+	uint64_t masks;
+};
+void rules_recording(
+    const struct model *m, const struct rules_question *q, struct rules_recording *ret);
 /* Whether one of the rules that give one of these rights keeps the content of files. */
 bool rules_keep(const struct model *m, const struct rules_question *q, unsigned rights);
 

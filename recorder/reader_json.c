@@ -180,6 +180,9 @@ reader_session_json(const struct sess *s, bool detail)
 	json_put(j, "credential", reader_credential(s, detail));
 	reader_put_meta(j, "rule", s, REC_META_RULE);
 	json_put(j, "sealed_to", reader_auditors(s));
+	reader_put_meta(j, "typed", s, REC_META_TYPED);
+	reader_put_meta(j, "masks", s, REC_META_MASKS);
+	reader_put_meta(j, "masks_sha256", s, REC_META_MASKS_HASH);
 	if (detail)
 		reader_put_detail(j, s);
 	return j;

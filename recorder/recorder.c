@@ -174,7 +174,14 @@ recorder_after_pass(void *arg)
 	struct recorder *rec = arg;
 	uint64_t now, wait;
 
-	if (rec->failed || !chain_is_dirty(rec->chain))
+	if (rec->failed)
+		return false;
+	/* What is hidden leaves no word of its own: all that is said of it is durable already. */
+	if (!chain_is_dirty(rec->chain) && release_bytes(rec->out) > 0) {
+		release_all(rec->out, release_one, rec);
+		leg_settle(rec);
+	}
+	if (!chain_is_dirty(rec->chain))
 		return false;
 	now = clock_boot_ns();
 	if (rec->fresh && waiting(rec) < COMMIT_BYTES &&

@@ -59,6 +59,7 @@ leg_free(struct leg *leg)
 	}
 	stream_free_all(leg);
 	typed_free_all(leg);
+	masked_free_all(leg);
 	ledger_free(leg->ledger);
 	loop_timer_free(leg->deadline);
 	free(leg);
@@ -106,10 +107,10 @@ send_later(struct end *to, uint16_t type, uint32_t channel, const void *data, si
 	return 0;
 }
 
-/* Record. A failure of the store ends everything, another one this leg. */
+/* A failure of the store ends everything, another one this leg. */
 int
-leg_record(struct leg *leg, enum event_way way, uint8_t type, uint32_t channel, const void *data,
-    size_t len)
+leg_record_plain(struct leg *leg, enum event_way way, uint8_t type, uint32_t channel,
+    const void *data, size_t len)
 {
 	int r;
 
@@ -121,6 +122,15 @@ leg_record(struct leg *leg, enum event_way way, uint8_t type, uint32_t channel, 
 	else if (r == 0)
 		recorder_wake(leg->rec);
 	return r;
+}
+
+int
+leg_record(struct leg *leg, enum event_way way, uint8_t type, uint32_t channel, const void *data,
+    size_t len)
+{
+	if (leg->masks != NULL && type == LINK_REQUEST)
+		return masked_request(leg, way, channel, data, len);
+	return leg_record_plain(leg, way, type, channel, data, len);
 }
 
 /* A long request goes in the frames in which it came (link_proto.h). */
@@ -401,6 +411,10 @@ collect(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer, con
 		return -ENOMEM;
 	if ((r = buf_put(e->request, msg->data, msg->len)) != 0 || msg->len == LINK_REQUEST_PART)
 		return r;
+	/* Masks look at the whole. */
+	if (e->leg->masks != NULL && (r = leg_record(e->leg, leg_way_from(e), LINK_REQUEST, msg->id,
+					  buf_ptr(e->request), buf_len(e->request))) != 0)
+		return r;
 	r = go_on(e, LINK_REQUEST, msg->id, buf_ptr(e->request), buf_len(e->request),
 	    e->request_answer, e->request_why);
 	buf_free(e->request);
@@ -411,7 +425,8 @@ collect(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer, con
 static int
 pass_typed(struct end *e, struct typed *t, const struct ipc_msg *msg)
 {
-	int r = typed_data(t, e, msg->data, msg->len);
+	const struct mask_piece piece = { .data = msg->data, .len = msg->len };
+	int r = typed_data(t, e, &piece);
 
 	return r != 0 ? r : leg_send(e, msg->type, msg->id, msg->data, msg->len);
 }
@@ -420,6 +435,15 @@ static bool
 is_for_us(const struct ipc_msg *msg)
 {
 	return msg->type == LINK_NOTE && msg->data[0] == LINK_NOTE_ASKING;
+}
+
+/* What a person types is looked at when it is shown, and crosses at once. */
+static bool
+is_masked(const struct end *e, const struct typed *t, const struct ipc_msg *msg)
+{
+	if (msg->type == LINK_DATA_EXT)
+		return true;
+	return msg->type == LINK_DATA && (t == NULL || e->side == LEDGER_BACK);
 }
 
 /* Record a frame that was judged, and send it on if it may. */
@@ -432,6 +456,12 @@ pass(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer, const 
 	bool quiet = false;
 	int r = 0;
 
+	if (leg->masks != NULL && s == NULL && is_masked(e, t, msg))
+		return masked_data(e, msg, answer == LEDGER_PASS);
+	if (leg->masks != NULL && msg->type != LINK_WINDOW && (r = masked_flush(e, msg->id)) != 0)
+		return r;
+	if (leg->masks != NULL && msg->type == LINK_CLOSE)
+		masked_close(e, msg->id);
 	if (s != NULL && answer == LEDGER_PASS) {
 		if (msg->type == LINK_DATA)
 			return stream_data(s, e, msg->data, msg->len);
@@ -442,7 +472,7 @@ pass(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer, const 
 			return pass_typed(e, t, msg);
 		r = typed_frame(t, e, msg, &quiet);
 	}
-	if (r == 0 && !quiet)
+	if (r == 0 && !quiet && (leg->masks == NULL || !is_part(msg)))
 		r = leg_record(
 		    leg, leg_way_from(e), (uint8_t)msg->type, msg->id, msg->data, msg->len);
 	if (r != 0 || is_for_us(msg))
@@ -592,25 +622,44 @@ is_text(const uint8_t *p, size_t len, const char *text)
 	return len == strlen(text) && memcmp(p, text, len) == 0;
 }
 
+/* dst: free() it. */
+static int
+copy_text(char **dst, const uint8_t *p, size_t len)
+{
+	free(*dst);
+	*dst = strndup((const char *)p, len);
+	return *dst != NULL ? 0 : -ENOMEM;
+}
+
 /* What the session's description says to us. A back without a host is the bastion's own shell. */
 static int
 take_meta(struct leg *leg, const void *meta, size_t meta_len)
 {
 	struct buf *b = buf_view(meta, meta_len);
+	char *names = NULL, *texts = NULL;
 	const uint8_t *p;
 	uint8_t tag;
 	size_t len;
+	int r = b == NULL ? -ENOMEM : 0;
 
 	if (b == NULL)
-		return -ENOMEM;
+		return r;
 	while (buf_get_u8(b, &tag) == 0 && buf_get_str(b, &p, &len) == 0) {
 		if (tag == REC_META_TYPED)
 			leg->keep_typed = is_text(p, len, "keep");
 		if (tag == REC_META_HOST && is_text(p, len, "-"))
 			ledger_let_asking(leg->ledger);
+		if (r == 0 && tag == REC_META_MASKS)
+			r = copy_text(&names, p, len);
+		if (r == 0 && tag == REC_META_MASK_TEXTS)
+			r = copy_text(&texts, p, len);
 	}
+	if (r == 0 && names != NULL)
+		r = masked_begin(leg, names, texts != NULL ? texts : "");
+	free(names);
+	free(texts);
 	buf_free(b);
-	return 0;
+	return r;
 }
 
 int

@@ -18,6 +18,7 @@
 #include "lib/ipc.h"
 #include "recorder/event.h"
 #include "recorder/ledger.h"
+#include "recorder/recorder_mask.h"
 #include "recorder/recorder_stream.h"
 #include "recorder/recorder_typed.h"
 #include "recorder/release.h"
@@ -74,8 +75,12 @@ struct leg {
 	struct stream_list streams; /* channels whose bytes are read */
 	struct typed_list typed;    /* terminals */
 	bool keep_typed;	    /* the rule keeps what is typed, shown or not */
-	uint32_t n_files;	    /* file operations so far */
-	uint32_t n_noted;	    /* audit events about them */
+	struct mask_set *masks;	    /* NULL: none */
+	struct masked_list masked;  /* streams that they look at */
+	struct loop_timer *mask_timer;
+	struct buf *mask_space; /* for what is recorded */
+	uint32_t n_files;	/* file operations so far */
+	uint32_t n_noted;	/* audit events about them */
 };
 TAILQ_HEAD(leg_list, leg);
 
@@ -131,6 +136,9 @@ int leg_say(
 int leg_hold(
     struct end *e, uint16_t type, uint32_t channel, const uint8_t *data, size_t len) MUST_CHECK;
 
+/* As leg_record(), for a request that masks have seen. */
+int leg_record_plain(struct leg *leg, enum event_way way, uint8_t type, uint32_t channel,
+    const void *data, size_t len) MUST_CHECK;
 /* Record an event of the leg. 0; ERR_ORDER it has no session; errors of session_append(), after recorder_fail(). */
 int leg_record(struct leg *leg, enum event_way way, uint8_t type, uint32_t channel,
     const void *data, size_t len) MUST_CHECK;

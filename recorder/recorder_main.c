@@ -21,6 +21,7 @@
 #include "lib/secret.h"
 #include "lib/str.h"
 #include "recorder/compact.h"
+#include "recorder/mask.h"
 #include "recorder/recorder.h"
 #include "recorder/signer.h"
 
@@ -362,7 +363,8 @@ main(int argc, char **argv)
 		(void)fputs(usage, stderr);
 		return EXIT_USAGE;
 	}
-	if ((r = sandbox_prepare()) != 0 || (r = secret_init()) != 0 || (r = hash_init()) != 0)
+	if ((r = sandbox_prepare()) != 0 || (r = secret_init()) != 0 || (r = hash_init()) != 0 ||
+	    (r = mask_prepare()) != 0)
 		return cannot_start("process", r);
 	if (opt.only != NULL)
 		return only_compact(&opt);

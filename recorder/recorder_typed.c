@@ -42,8 +42,10 @@ static int
 on_keep(void *arg, const uint8_t *p, size_t n)
 {
 	struct typed *t = arg;
+	struct mask_piece piece;
+	int r = masked_typed(t->leg, t->channel, p, n, &piece);
 
-	return leg_record(t->leg, EVENT_FRONT, LINK_DATA, t->channel, p, n);
+	return r != 0 ? r : masked_record(t->leg, EVENT_FRONT, t->channel, &piece);
 }
 
 static int
@@ -61,14 +63,31 @@ on_veil(void *arg, uint32_t run, const uint8_t *p, size_t n)
 	    veil_put(t->payload, key, run, t->pieces[run % ECHO_RUNS]++, p, n));
 }
 
+/* What a mask takes bytes of stays closed, and the rest is recorded anew; what was not remembered cannot be looked at. */
+static int
+show_masked(struct typed *t, uint32_t run, const uint8_t *p, size_t n)
+{
+	struct mask_piece piece = { .len = 0 };
+	int r = p != NULL ? masked_typed(t->leg, t->channel, p, n, &piece) : 0;
+
+	if (r == 0 && p != NULL && piece.n_hits == 0)
+		return put(t, EVENT_FRONT, EVENT_SHOWN,
+		    veil_put_shown(t->payload, t->slot->keys[run % ECHO_RUNS], run, n));
+	if (r == 0)
+		r = put(
+		    t, EVENT_FRONT, EVENT_HIDDEN, veil_put_hidden(t->payload, run, VEIL_MASKED));
+	return r != 0 ? r : masked_record(t->leg, EVENT_FRONT, t->channel, &piece);
+}
+
 static int
 on_shown(void *arg, uint32_t run, const uint8_t *p, size_t n)
 {
 	struct typed *t = arg;
 	uint8_t *key = t->slot->keys[run % ECHO_RUNS];
-	int r = put(t, EVENT_FRONT, EVENT_SHOWN, veil_put_shown(t->payload, key, run, n));
+	int r = t->leg->masks != NULL
+		    ? show_masked(t, run, p, n)
+		    : put(t, EVENT_FRONT, EVENT_SHOWN, veil_put_shown(t->payload, key, run, n));
 
-	(void)p;
 	sodium_memzero(key, VEIL_KEY_LEN);
 	t->decided = run;
 	return r;
@@ -206,26 +225,32 @@ typed_in(struct typed *t, const uint8_t *p, size_t n)
 }
 
 static int
-typed_out(struct typed *t, const uint8_t *p, size_t n)
+typed_out(struct typed *t, const struct mask_piece *piece)
 {
+	struct mask_piece rest = *piece;
 	size_t feedback;
-	int r = echo_output(t->echo, clock_boot_ns(), p, n, &feedback);
+	int r = echo_output(t->echo, clock_boot_ns(), piece->data, piece->len, &feedback);
 
 	give_back(t);
+	if (piece->n_hits > 0)
+		feedback = 0;
 	if (r == 0 && feedback > 0 && !t->feedback) {
 		t->feedback = t->hid = true;
 		r = put(t, EVENT_BACK, EVENT_HIDDEN, veil_put_hidden(t->payload, 0, VEIL_FEEDBACK));
 	}
-	if (r != 0 || feedback == n)
+	if (r != 0 || feedback == piece->len)
 		return r;
 	t->feedback = false;
-	return leg_record(t->leg, EVENT_BACK, LINK_DATA, t->channel, p + feedback, n - feedback);
+	rest.data += feedback;
+	rest.len -= feedback;
+	return masked_record(t->leg, EVENT_BACK, t->channel, &rest);
 }
 
 int
-typed_data(struct typed *t, struct end *from, const uint8_t *p, size_t n)
+typed_data(struct typed *t, struct end *from, const struct mask_piece *piece)
 {
-	return from->side == LEDGER_FRONT ? typed_in(t, p, n) : typed_out(t, p, n);
+	return from->side == LEDGER_FRONT ? typed_in(t, piece->data, piece->len)
+					  : typed_out(t, piece);
 }
 
 static bool

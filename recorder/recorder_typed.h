@@ -27,8 +27,9 @@ LIST_HEAD(typed_list, typed);
 int typed_request(struct leg *leg, uint32_t channel, const uint8_t *payload, size_t len) MUST_CHECK;
 /* NULL: the channel has no terminal that is followed. */
 struct typed *typed_find(struct leg *leg, uint32_t channel);
-/* Record data that an end sent on it. 0; errors of recording. */
-int typed_data(struct typed *t, struct end *from, const uint8_t *p, size_t n) MUST_CHECK;
+/* Record data that an end sent on it; places: of masks on the target's output. 0; errors of recording. */
+struct mask_piece;
+int typed_data(struct typed *t, struct end *from, const struct mask_piece *piece) MUST_CHECK;
 /*
  * A frame that is not data, judged but not recorded: a window size, the answer to the pty-req, a note, the end. *ret_quiet:
  * it is not to be recorded, as it would tell how much was hidden. t may be gone. 0; errors of recording.

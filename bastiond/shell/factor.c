@@ -16,11 +16,26 @@
 #define KEY_DELETE 0x7f
 #define ANSWERS_MAX ((AUTH_ANSWER_MAX + 4u) * AUTH_PROMPTS_MAX + 16u)
 
+/* The recorder keeps nothing of an answer that is not shown. */
+static void
+tell_asking(struct shell *s, bool asking)
+{
+	const uint8_t note[2] = { LINK_NOTE_ASKING, asking };
+	struct factor *f = &s->factor;
+
+	if (f->asking == asking || f->c == NULL || f->c->closed || s->link == NULL)
+		return;
+	f->asking = asking;
+	if (ipc_send(s->link, LINK_NOTE, f->c->id, note, sizeof(note)) != 0)
+		log_debug("shell.note_unsent"); /* the link ends by itself */
+}
+
 void
 factor_end(struct shell *s)
 {
 	struct factor *f = &s->factor;
 
+	tell_asking(s, false);
 	ipc_free(f->talk);
 	buf_free(f->prompts);
 	buf_free(f->answers);
@@ -59,6 +74,7 @@ go_on(struct shell *s)
 	int r;
 
 	if (f->left == 0) {
+		tell_asking(s, false);
 		r = ipc_send_buf(f->talk, AUTH_ANSWER, 0, f->answers);
 		buf_free(f->answers);
 		buf_free(f->prompts);
@@ -71,6 +87,7 @@ go_on(struct shell *s)
 	f->left--;
 	f->echo = echo != 0;
 	f->len = 0;
+	tell_asking(s, !f->echo);
 	say(f->c, (const char *)prompt, len);
 	return 0;
 }

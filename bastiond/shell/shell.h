@@ -104,6 +104,7 @@ struct factor {
 	struct buf *answers;  /* u32 number, string, ... */
 	uint32_t left;	      /* prompts */
 	bool echo;	      /* what is typed now is shown */
+	bool asking;	      /* the recorder was told that it is not */
 	char line[AUTH_ANSWER_MAX];
 	size_t len;
 };

@@ -1,0 +1,73 @@
+/* The table of rules that are known by name. */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/mask_rules.h"
+
+/* A word of a command line, in quotes or not. */
+#define WORD "(?:'[^'\\r\\n]{1,256}'|\"[^\"\\r\\n]{1,256}\"|[^\\s'\";|&]{1,256})"
+/* A value that is written out: no variable, no placeholder, no call. */
+#define VALUE "(?![$<{%*(\\[])[^\\s\"'&;,()<>]{1,256}+(?!\\()"
+
+static const struct mask_rule rules[] = {
+	{ "private-key", "-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----\\K"
+			 "(?:[\\sA-Za-z0-9+/=:,.\\\\]++|-(?!----))++" },
+	{ "aws-access-key", "(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])" },
+	{ "aws-secret",
+	    "(?i)aws.{0,20}?(?:secret|private).{0,24}?[=:]\\s{0,4}[\"']?\\K[A-Za-z0-9/+]{40}"
+	    "(?![A-Za-z0-9/+=])" },
+	{ "github-token",
+	    "(?<![A-Za-z0-9_])(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255})" },
+	{ "gitlab-token",
+	    "(?<![A-Za-z0-9_])gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|oas)-[A-Za-z0-9_-]{20,255}" },
+	{ "slack-token", "(?<![A-Za-z0-9_])xox[abeoprs]-[A-Za-z0-9-]{10,255}|"
+			 "https://hooks\\.slack\\.com/services/\\K[A-Za-z0-9/]{20,255}" },
+	{ "jwt", "(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,4096}\\.eyJ[A-Za-z0-9_-]{10,8192}\\."
+		 "[A-Za-z0-9_-]{10,4096}" },
+	{ "authorization", "(?i)(?<![a-z])authorization[\"']?\\s{0,4}[:=]\\s{0,4}[\"']?(?:bearer|"
+			   "basic|token)\\s{1,4}\\K"
+			   "[A-Za-z0-9+/=._~-]{4,4096}" },
+	{ "url-password", "(?i)(?<![a-z0-9])[a-z][a-z0-9+.-]{1,20}://[^\\s/"
+			  ":@\"'<>]{0,128}:\\K[^\\s/@\"'<>]{1,256}"
+			  "(?=@)" },
+	{ "assignment",
+	    "(?i)(?:password|passwd|passphrase|secret|secret[_-]?key|api[_-]?key|access[_-]?token|"
+	    "auth[_-]?token)[\"']?[ \\t]{0,2}(?:=[ "
+	    "\\t]{0,2}(?:[\"']\\K(?![$<{%])[^\"'\\r\\n]{1,256}|\\K" VALUE
+	    ")|:[ "
+	    "\\t]{0,2}(?:[\"']\\K(?![$<{%])[^\"'\\r\\n]{1,256}|\\K(?=[^\\s\"']{0,63}[0-9])[^\\s\"',"
+	    ";()]"
+	    "{8,256}))" },
+	{ "command-password",
+	    "\\b(?:mysql|mariadb)[a-z-]{0,16}\\b[^\\r\\n|;&]{0,200}?\\s-p\\K" WORD
+	    "|\\bsshpass\\s{1,4}-p\\s{0,4}\\K" WORD
+	    "|\\bcurl\\b[^\\r\\n|;&]{0,200}?\\s(?:-u|--user)[= ]?[\"']?[^\\s:\"']{1,64}:\\K"
+	    "[^\\s\"']{1,256}" },
+};
+
+const struct mask_rule *
+mask_rules_defaults(size_t *ret_n)
+{
+	*ret_n = sizeof(rules) / sizeof(rules[0]);
+	return rules;
+}
+
+int
+mask_rules_hash(const struct mask_rule *v, size_t n, uint8_t ret_hash[HASH_LEN])
+{
+	struct hash *h = hash_new();
+
+	if (h == NULL)
+		return -ENOMEM;
+	hash_begin(h);
+	for (size_t i = 0; i < n; i++) {
+		hash_add(h, v[i].name, strlen(v[i].name) + 1);
+		hash_add(h, v[i].text, strlen(v[i].text));
+		hash_add(h, "\n", 1);
+	}
+	hash_end(h, ret_hash);
+	hash_free(h);
+	return 0;
+}
