@@ -660,13 +660,27 @@ want_shown(const char *want_text_of)
 	assert_string_equal(text, want_text_of);
 }
 
+/* The message at which want_shown() stopped: what is typed from here on is not shown, or is. */
+static void
+want_asking(uint8_t asking)
+{
+	assert_int_equal(msg.type, LINK_NOTE);
+	assert_int_equal(msg.id, 1);
+	assert_int_equal(msg.len, 2);
+	assert_int_equal(msg.data[0], LINK_NOTE_ASKING);
+	assert_int_equal(msg.data[1], asking);
+}
+
 static void
 asked(void)
 {
 	choose();
 	give_talk();
 	SAY(talk, AUTH_ASK, 0, "\0\0\0\5Hello\0\0\0\1\0\0\0\6Code: \0");
-	want_shown("Hello\r\nCode: ");
+	/* The recorder hears of it before the question is there. */
+	want_shown("Hello\r\n");
+	want_asking(1);
+	want_shown("Code: ");
 }
 
 static void
@@ -719,6 +733,7 @@ test_a_second_factor_is_asked_for_on_the_terminal(void **state)
 	    "12x\177");
 	SAY(front, LINK_DATA, 1, "3\r");
 	want_shown("\r\n");
+	want_asking(0);
 	WANT(talk, AUTH_ANSWER, "\0\0\0\1\0\0\0\003123");
 	/* A text wants no answer; then two, of which the first is shown as it is typed. */
 	SAY(talk, AUTH_ASK, 0, "\0\0\0\4Wait\0\0\0\0");
@@ -757,6 +772,8 @@ test_a_second_factor_is_cancelled(void **state)
 	asked();
 	SAY(front, LINK_DATA, 1, "12\0033\r");
 	want_talk_gone();
+	want_shown("");
+	want_asking(0);
 	want_text(front, LINK_DATA, text, sizeof(text));
 	assert_non_null(strstr(text, "bastiond: cancelled\r\n"));
 	/* The next choice waits until policy has said what became of this one. */
