@@ -117,10 +117,13 @@ chunk_parse_line(struct buf *b, uint64_t *at, struct chunk_line *ret)
 static size_t
 count_newlines(const uint8_t *p, size_t len)
 {
+	const uint8_t *end = p + len, *nl;
 	size_t n = 0;
 
-	for (size_t i = 0; i < len; i++)
-		n += p[i] == '\n';
+	while (p < end && (nl = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+		n++;
+		p = nl + 1;
+	}
 	return n;
 }
 
@@ -254,25 +257,23 @@ fold_wide(uint8_t *dst, const uint8_t *p, size_t len, size_t *ret_n)
 	return need;
 }
 
-/* ASCII, many at a time: the compiler makes vectors of it. Returns how many there were. */
+#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
+
+/* ASCII, eight at a time: the high bit of each byte tells what is between A and Z. Returns how many there were. */
 static size_t
 fold_ascii(uint8_t *dst, const uint8_t *p, size_t len)
 {
 	size_t done = 0;
+	uint64_t x, from_a, above_z;
 
-	while (len - done >= 64) {
-		uint8_t high = 0;
-
-		for (size_t i = 0; i < 64; i++)
-			high |= p[done + i];
-		if (high >= 0x80)
+	for (; len - done >= 8; done += 8) {
+		memcpy(&x, p + done, 8);
+		if ((x & EACH_BYTE(0x80)) != 0)
 			break;
-		for (size_t i = 0; i < 64; i++) {
-			uint8_t c = p[done + i];
-
-			dst[done + i] = (uint8_t)(c + ((uint8_t)(c - 'A') < 26 ? 32 : 0));
-		}
-		done += 64;
+		from_a = x + EACH_BYTE(0x80 - 'A');
+		above_z = x + EACH_BYTE(0x7f - 'Z');
+		x |= ((from_a ^ above_z) & EACH_BYTE(0x80)) >> 2;
+		memcpy(dst + done, &x, 8);
 	}
 	for (; done < len && p[done] < 0x80; done++)
 		dst[done] = (uint8_t)(p[done] + ((uint8_t)(p[done] - 'A') < 26 ? 32 : 0));

@@ -90,6 +90,8 @@ int derived_has(struct derived_writer *w, struct store_snap *snap, const uint8_t
  */
 int derived_make(struct derived_writer *w, struct store_snap *snap, const uint8_t sid[REC_SID_LEN],
     uint64_t n_events) MUST_CHECK;
+/* Keep what was made so far: up to 64 sessions wait for it. 0; -ENOSPC; -errno. */
+int derived_flush(struct derived_writer *w) MUST_CHECK;
 /* Forget a session; 0 also when it is not there. all: every session. 0; -errno. */
 int derived_forget(struct derived_writer *w, const uint8_t sid[REC_SID_LEN]) MUST_CHECK;
 int derived_forget_all(struct derived_writer *w) MUST_CHECK;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "recorder/recording.h"
 
 #define COMMIT_BYTES (8u << 20) /* of values in one transaction */
+#define COMMIT_SESSIONS 64u	/* in one transaction */
 #define RENEW_PARTS 16u		/* blocks of a recording that are read from one snapshot */
 #define FILTER_FROM 2048u	/* bytes of text: less is read as soon as its filter */
 
@@ -21,7 +23,10 @@ struct derived_writer {
 	struct buf *plain, *value, *wrapped; /* scratch */
 	ZSTD_CCtx *zstd;
 	struct derived_counts counts;
-	uint8_t *folded; /* CHUNK_TEXT_MAX */
+	uint8_t *folded;      /* CHUNK_TEXT_MAX */
+	bool changing;	      /* a transaction is open */
+	uint64_t uncommitted; /* bytes in it */
+	unsigned n_sessions;  /* that came to their end in it */
 };
 
 /* One session while it is made. */
@@ -34,7 +39,6 @@ struct make {
 	uint32_t n_shots;
 	uint64_t text_bytes, out_bytes,
 	    shot_at; /* bytes of output so far, and at the last picture */
-	uint64_t uncommitted;
 };
 
 void
@@ -82,6 +86,37 @@ derived_counted(const struct derived_writer *w)
 	return &w->counts;
 }
 
+static int
+writer_begin(struct derived_writer *w)
+{
+	int r;
+
+	if (w->changing)
+		return 0;
+	if ((r = sderived_begin(w->store)) == 0) {
+		w->changing = true;
+		w->uncommitted = 0;
+		w->n_sessions = 0;
+	}
+	return r;
+}
+
+int
+derived_flush(struct derived_writer *w)
+{
+	if (!w->changing)
+		return 0;
+	w->changing = false;
+	return sderived_commit(w->store);
+}
+
+static void
+writer_abort(struct derived_writer *w)
+{
+	w->changing = false;
+	sderived_abort(w->store);
+}
+
 int
 derived_bytes(struct derived_writer *w, uint64_t *ret_bytes)
 {
@@ -94,11 +129,9 @@ derived_next(
 {
 	int r;
 
-	if ((r = sderived_begin(w->store)) != 0)
+	if ((r = writer_begin(w)) != 0)
 		return r;
-	r = sderived_next(w->store, from, ret_sid);
-	sderived_abort(w->store);
-	return r;
+	return sderived_next(w->store, from, ret_sid);
 }
 
 int
@@ -106,11 +139,11 @@ derived_forget(struct derived_writer *w, const uint8_t sid[REC_SID_LEN])
 {
 	int r;
 
-	if ((r = sderived_begin(w->store)) != 0)
+	if ((r = writer_begin(w)) != 0)
 		return r;
 	if ((r = sderived_del(w->store, sid)) == 0)
-		return sderived_commit(w->store);
-	sderived_abort(w->store);
+		return derived_flush(w);
+	writer_abort(w);
 	return r;
 }
 
@@ -142,11 +175,9 @@ derived_has(struct derived_writer *w, struct store_snap *snap, const uint8_t sid
 	if ((r = derived_key_get(snap, sid, &key)) != 0)
 		return r;
 	buf_reset(w->plain);
-	if ((r = sderived_begin(w->store)) == 0) {
-		if ((r = sderived_get(w->store, sid, SDERIVED_INFO, 0, &p, &len)) == 0)
-			r = derived_unwrap(&key, p, len, w->plain);
-		sderived_abort(w->store);
-	}
+	if ((r = writer_begin(w)) == 0 &&
+	    (r = sderived_get(w->store, sid, SDERIVED_INFO, 0, &p, &len)) == 0)
+		r = derived_unwrap(&key, p, len, w->plain);
 	derived_key_done(&key);
 	if (r == -ENOMEM || r == ERR_NOT_FOUND)
 		return r;
@@ -196,13 +227,12 @@ make_put(struct make *m, enum sderived_kind kind, uint32_t number)
 	    (r = sderived_put(w->store, m->key.sid, kind, number, buf_ptr(w->wrapped),
 		 buf_len(w->wrapped))) != 0)
 		return r;
-	m->uncommitted += buf_len(w->wrapped);
-	if (m->uncommitted < COMMIT_BYTES)
+	w->uncommitted += buf_len(w->wrapped);
+	if (w->uncommitted < COMMIT_BYTES)
 		return 0;
-	m->uncommitted = 0;
-	if ((r = sderived_commit(w->store)) != 0)
+	if ((r = derived_flush(w)) != 0)
 		return r;
-	return sderived_begin(w->store);
+	return writer_begin(w);
 }
 
 static int
@@ -357,7 +387,7 @@ derived_make(struct derived_writer *w, struct store_snap *snap, const uint8_t si
 
 	if ((r = derived_key_get(snap, sid, &m.key)) != 0)
 		return r;
-	if ((r = sderived_begin(w->store)) != 0) {
+	if ((r = writer_begin(w)) != 0) {
 		derived_key_done(&m.key);
 		return r;
 	}
@@ -368,14 +398,13 @@ derived_make(struct derived_writer *w, struct store_snap *snap, const uint8_t si
 	    (r = render_new(make_line, &m, &m.rn)) == 0 && (r = make_events(&m, snap)) == 0 &&
 	    (r = render_flush(m.rn)) == 0 && (r = make_chunk(&m)) == 0 &&
 	    (r = make_info(&m, n_events)) == 0) {
-		r = sderived_commit(w->store);
 		w->counts.sessions++;
 		w->counts.text_bytes += m.text_bytes;
-	} else {
-		sderived_abort(w->store);
-		/* What was committed of it on the way. */
-		if (derived_forget(w, sid) != 0)
-			r = r == 0 ? -EIO : r;
+		if (++w->n_sessions >= COMMIT_SESSIONS)
+			r = derived_flush(w);
+	} else if (derived_forget(w, sid) != 0) {
+		/* Nothing of a half stays, and if it did, it would not count without its info. */
+		r = -EIO;
 	}
 	render_free(m.rn);
 	chunk_done(&m.chunk);

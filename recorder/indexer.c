@@ -198,6 +198,8 @@ indexer_step(struct indexer *ix, uint64_t now_ns, bool *ret_more)
 			ix->at++;
 	}
 	*ret_more = made || ix->at < ix->n;
+	if (r == 0 && !*ret_more)
+		r = derived_flush(ix->out);
 out:
 	store_snap_reset(ix->snap);
 	return r;

@@ -31,7 +31,9 @@ struct finder {
 	size_t filter_len;
 	struct chunk chunk, spare; /* of the index; of what is rendered */
 	const struct sess *s;	   /* the one that is looked at */
-	struct ring ring;
+	struct ring ring;	   /* of a chunk, or of all that is rendered */
+	struct json **found;	   /* of the session, newest first; owned, q.limit of them */
+	uint32_t n_found;
 	unsigned peeks;
 	uint32_t told;
 	uint64_t sessions, rendered, rendered_bytes, sealed, erased, damaged, chunks, skipped;
@@ -130,19 +132,51 @@ find_in_chunk(struct finder *f, const struct chunk *c)
 	return search_chunk(f->search, c, f->s->opened_wall_ns, on_hit, f);
 }
 
+static void
+found_reset(struct finder *f)
+{
+	for (uint32_t i = 0; i < f->n_found; i++)
+		json_free(f->found[i]);
+	f->n_found = 0;
+	ring_reset(&f->ring);
+}
+
+/* What the ring has, behind what was found so far, newest first; false: no more is wanted. */
+static bool
+found_take(struct finder *f)
+{
+	struct ring *g = &f->ring;
+	uint32_t room = f->q.limit - f->told;
+
+	for (size_t k = 0; k < g->n && f->n_found < room; k++) {
+		size_t i = (g->next + g->room - 1 - k) % g->room;
+
+		f->found[f->n_found++] = g->hits[i];
+		g->hits[i] = NULL;
+		f->more = f->more || (f->n_found == room && k + 1 < g->n);
+	}
+	f->more = f->more || g->dropped > 0;
+	ring_reset(g);
+	return f->n_found < room;
+}
+
+/* The newest chunks first, and no more of them than it takes. */
 static int
 find_look(struct finder *f, struct derived_look *look)
 {
-	uint32_t n = derived_chunks(look);
 	int r = 0;
 
-	for (uint32_t i = 0; r == 0 && i < n; i++) {
-		if (!derived_may(look, i, f->filter, f->filter_len)) {
+	for (uint32_t i = derived_chunks(look); r == 0 && i > 0; i--) {
+		if (!derived_may(look, i - 1, f->filter, f->filter_len)) {
 			f->skipped++;
 			continue;
 		}
-		if ((r = derived_chunk(look, i, &f->chunk)) == 0)
+		if ((r = derived_chunk(look, i - 1, &f->chunk)) == 0)
 			r = find_in_chunk(f, &f->chunk);
+		if (r == 0 && !found_take(f)) {
+			f->more = f->more || i > 1;
+			break;
+		}
 	}
 	return r;
 }
@@ -234,23 +268,14 @@ out:
 	return r;
 }
 
-/* Newest first, as many as are wanted. */
 static int
-send_ring(struct finder *f)
+send_found(struct finder *f)
 {
-	struct ring *g = &f->ring;
 	int r = 0;
 
-	f->more = f->more || g->dropped > 0;
-	for (size_t k = 0; r == 0 && k < g->n; k++) {
-		size_t i = (g->next + g->room - 1 - k) % g->room;
-
-		if (f->told == f->q.limit) {
-			f->more = true;
-			break;
-		}
-		r = reader_send_json(f->rd, RD_ITEM, g->hits[i]);
-		g->hits[i] = NULL;
+	for (uint32_t i = 0; r == 0 && i < f->n_found; i++) {
+		r = reader_send_json(f->rd, RD_ITEM, f->found[i]);
+		f->found[i] = NULL;
 		f->told++;
 	}
 	return r;
@@ -261,17 +286,18 @@ find_text(struct finder *f)
 {
 	int r;
 
-	ring_reset(&f->ring);
+	found_reset(f);
 	if ((r = find_indexed(f)) == ERR_NOT_FOUND) {
-		ring_reset(&f->ring);
-		r = find_rendered(f);
+		found_reset(f);
+		if ((r = find_rendered(f)) == 0)
+			(void)found_take(f); /* there is nothing behind it */
 	}
 	if (r == ERR_SEALED || r == ERR_ERASED || r == ERR_NOT_FOUND) {
 		f->sealed += r == ERR_SEALED;
 		f->erased += r != ERR_SEALED;
 		return 0;
 	}
-	return r != 0 ? r : send_ring(f);
+	return r != 0 ? r : send_found(f);
 }
 
 static int
@@ -347,7 +373,8 @@ finder_init(struct finder *f, char why[SEARCH_WHY_MAX])
 	if ((r = search_query_parse(text, strlen(text), &f->q, why)) != 0)
 		return r;
 	f->ring.room = f->q.limit;
-	if ((f->ring.hits = calloc(f->ring.room, sizeof(struct json *))) == NULL)
+	if ((f->ring.hits = calloc(f->ring.room, sizeof(struct json *))) == NULL ||
+	    (f->found = calloc(f->ring.room, sizeof(struct json *))) == NULL)
 		return -ENOMEM;
 	if (f->q.text == NULL)
 		return 0;
@@ -377,9 +404,10 @@ reader_search(struct reader *rd, uint8_t *ret_code)
 			r = 0;
 		}
 	}
-	if (f.ring.hits != NULL)
-		ring_reset(&f.ring);
+	if (f.found != NULL)
+		found_reset(&f);
 	free(f.ring.hits);
+	free(f.found);
 	chunk_done(&f.chunk);
 	chunk_done(&f.spare);
 	search_free(f.search);
