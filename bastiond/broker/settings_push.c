@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "bastiond/broker/settings_push.h"
-#include "bastiond/push/push_facility.h"
+#include "lib/facility.h"
 #include "lib/file.h"
 #include "lib/str.h"
 
@@ -106,7 +106,7 @@ take_syslog(
 	(void)file;
 	if (r != 0)
 		return r;
-	if (push_facility(text) < 0 || str_copy(p->to, sizeof(p->to), text) != 0)
+	if (facility_find(text) < 0 || str_copy(p->to, sizeof(p->to), text) != 0)
 		return conf_fail(n, err, "auth, authpriv, daemon, user or local0 to local7");
 	return str_copy(p->socket, sizeof(p->socket), SYSLOG_SOCKET);
 }

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "bastiond/push/push.h"
-#include "bastiond/push/push_facility.h"
+#include "lib/facility.h"
 #include "lib/file.h"
 #include "lib/sandbox.h"
 #include "lib/str.h"
@@ -21,11 +21,12 @@
 static int
 make_line(const struct push *p, int facility, char **ret_line)
 {
-	char *line = malloc(2 * p->len + 64), *at;
+	size_t size = 2 * p->len + 64;
+	char *line = malloc(size), *at;
 
 	if (line == NULL)
 		return -ENOMEM;
-	at = line + sprintf(line, "<%d>bastiond: checkpoint: ", facility | LOG_NOTICE);
+	at = line + snprintf(line, size, "<%d>bastiond: checkpoint: ", facility | LOG_NOTICE);
 	for (size_t i = 0; i < p->len; i++) {
 		if (p->note[i] == '\n')
 			*at++ = '\\';
@@ -61,7 +62,7 @@ push_syslog(struct push *p)
 	char *line = NULL;
 	int facility, fd = -1, r;
 
-	if ((facility = push_facility(p->args[0])) < 0)
+	if ((facility = facility_find(p->args[0])) < 0)
 		return ERR_FORMAT;
 	if ((r = make_line(p, facility, &line)) != 0 ||
 	    (r = connect_to(p->args[1], SOCK_DGRAM, &fd)) != 0 ||

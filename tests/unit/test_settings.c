@@ -105,11 +105,58 @@ static const struct {
 					 "integer from 1 to 10000, found \"0\"" },
 	{ "login: {grace: 120}", "etc/b.yaml:1:16: login.grace: expected a time such as 30s, 10m "
 				 "or 8h from 1s to 1h, found \"120\"" },
+	{ "recording: {checkpoints: x}",
+	    "etc/b.yaml:1:26: recording.checkpoints: expected a list, found \"x\"" },
+	{ "recording: {checkpoints: [{}]}",
+	    "etc/b.yaml:1:27: recording.checkpoints[0]: expected one of file, command, url and "
+	    "syslog, found a map" },
+	{ "recording: {checkpoints: [{fil: a}]}",
+	    "etc/b.yaml:1:28: recording.checkpoints[0].fil: expected a known key (did you mean "
+	    "\"file\"?), found \"fil\"" },
+	{ "recording: {checkpoints: [{file: a, syslog: auth}]}",
+	    "etc/b.yaml:1:45: recording.checkpoints[0].syslog: expected one place in each entry, "
+	    "found \"auth\"" },
+	{ "recording: {checkpoints: [{file: ''}]}",
+	    "etc/b.yaml:1:34: recording.checkpoints[0].file: expected a path, found the quoted "
+	    "text \"\"" },
+	{ "recording: {checkpoints: [{command: []}]}",
+	    "etc/b.yaml:1:37: recording.checkpoints[0].command: expected a program and at most 8 "
+	    "arguments, found a list" },
+	{ "recording: {checkpoints: [{command: [x]}]}",
+	    "etc/b.yaml:1:38: recording.checkpoints[0].command[0]: expected a program that can be "
+	    "run, from the root (not from the root), found \"x\"" },
+	{ "recording: {checkpoints: [{command: [/none]}]}",
+	    "etc/b.yaml:1:38: recording.checkpoints[0].command[0]: expected a program that can be "
+	    "run, from the root (No such file or directory), found \"/none\"" },
+	{ "recording: {checkpoints: [{url: 'http://example.com/'}]}",
+	    "etc/b.yaml:1:33: recording.checkpoints[0].url: expected https://HOST/..., or http:// "
+	    "to 127.0.0.1, [::1] or localhost only, found the quoted text "
+	    "\"http://example.com/\"" },
+	{ "recording: {checkpoints: [{url: 'http://127.0.0.1:x@example.com/'}]}",
+	    "etc/b.yaml:1:33: recording.checkpoints[0].url: expected https://HOST/..., or http:// "
+	    "to 127.0.0.1, [::1] or localhost only, found the quoted text "
+	    "\"http://127.0.0.1:x@example.com/\"" },
+	{ "recording: {checkpoints: [{url: 'http://localhost.example.com/'}]}",
+	    "etc/b.yaml:1:33: recording.checkpoints[0].url: expected https://HOST/..., or http:// "
+	    "to 127.0.0.1, [::1] or localhost only, found the quoted text "
+	    "\"http://localhost.example.com/\"" },
+	{ "recording: {checkpoints: [{url: 'https://x/', ca: none.pem}]}",
+	    "etc/b.yaml:1:51: recording.checkpoints[0].ca: expected a file that is there (No such "
+	    "file or directory), found \"none.pem\"" },
+	{ "recording: {checkpoints: [{file: a, token: b}]}",
+	    "etc/b.yaml:1:44: recording.checkpoints[0].token: expected it only beside url, found "
+	    "\"b\"" },
+	{ "recording: {checkpoints: [{syslog: mail}]}",
+	    "etc/b.yaml:1:36: recording.checkpoints[0].syslog: expected auth, authpriv, daemon, "
+	    "user or local0 to local7, found \"mail\"" },
+	{ "recording: {checkpoint_every: 10ms}",
+	    "etc/b.yaml:1:31: recording.checkpoint_every: expected a time such as 30s, 10m or "
+	    "8h from 1s to 1d, found \"10ms\"" },
 	{ "recording: {durability: best-effort}", "etc/b.yaml:1:25: recording.durability: expected "
 						  "strict or process, found \"best-effort\"" },
-	{ "recording: {auditors: [abc]}",
-	    "etc/b.yaml:1:24: recording.auditors[0]: expected a file that can be read (No such file "
-	    "or directory), found \"abc\"" },
+	{ "recording: {auditors: [abc]}", "etc/b.yaml:1:24: recording.auditors[0]: expected a file "
+					  "that can be read (No such file "
+					  "or directory), found \"abc\"" },
 	{ "recording: {auditors: abc}",
 	    "etc/b.yaml:1:23: recording.auditors: expected a list, found \"abc\"" },
 	{ "recording: {auditors: [auditor-x25519 abc]}",
@@ -124,12 +171,14 @@ static const struct {
 	{ "recording:\n  auditors:\n"
 	  "  - auditor-x25519 Hov2/0gwR9qTBsW6k8641Lyo/VAU16Q1XwIt8lp75ww= alice\n"
 	  "  - auditor-x25519 Hov2/0gwR9qTBsW6k8641Lyo/VAU16Q1XwIt8lp75ww= bob",
-	    "etc/b.yaml:4:5: recording.auditors[1]: expected each auditor once, by key and by name, "
+	    "etc/b.yaml:4:5: recording.auditors[1]: expected each auditor once, by key and by "
+	    "name, "
 	    "found \"auditor-x25519 Hov2/0gwR9qTBsW6k8641Lyo/VAU16Q1XwIt8lp75ww= bob\"" },
 	{ "recording:\n  auditors:\n"
 	  "  - auditor-x25519 Hov2/0gwR9qTBsW6k8641Lyo/VAU16Q1XwIt8lp75ww= alice\n"
 	  "  - auditor-x25519 a9IQtzibMtSu2F7mH6KZDH1lr51JTW54iOlf0puXlyQ= alice",
-	    "etc/b.yaml:4:5: recording.auditors[1]: expected each auditor once, by key and by name, "
+	    "etc/b.yaml:4:5: recording.auditors[1]: expected each auditor once, by key and by "
+	    "name, "
 	    "found \"auditor-x25519 a9IQtzibMtSu2F7mH6KZDH1lr51JTW54iOlf0puXlyQ= alice\"" },
 	{ "recording: {retain: 400d}",
 	    "etc/b.yaml:1:21: recording.retain: expected a map, found \"400d\"" },
@@ -404,6 +453,8 @@ test_what_needs_a_new_start(void **state)
 	} rows[] = {
 		{ "state: other", "state" },
 		{ "recording: {durability: process}", "recording.durability" },
+		{ "recording: {checkpoint_every: 1s}", "recording.checkpoint_every" },
+		{ "recording: {checkpoints: [{syslog: auth}]}", "recording.checkpoints" },
 		{ "recording: {stall_timeout: 1s}", "recording.stall_timeout" },
 		{ "vault: {unlock: passphrase}", "vault.unlock" },
 		{ "penalties: {sources: 8}", "penalties.sources" },
@@ -464,10 +515,47 @@ test_a_file_is_read(void **state)
 	(void)unlink(path);
 }
 
+static void
+test_places_for_checkpoints_reach_their_fields(void **state)
+{
+	struct settings *s;
+	char err[512];
+
+	(void)state;
+	assert_int_equal(parse("recording:\n  checkpoint_every: 5m\n  checkpoints:\n"
+			       "  - file: out/notes\n"
+			       "  - command: [/bin/sh, -c, 'cat >&2']\n"
+			       "  - {url: 'http://[::1]:80/x', token: /dev/null}\n"
+			       "  - {syslog: local6, socket: run/log}\n",
+			     &no_auth, &s, err),
+	    0);
+	assert_int_equal(s->checkpoint_every_ns, 300 * CLOCK_NS_PER_S);
+	assert_int_equal(s->n_checkpoints, 4);
+	assert_int_equal(s->checkpoints[0].kind, PUSH_FILE);
+	assert_string_equal(s->checkpoints[0].to, "etc/out/notes");
+	assert_int_equal(s->checkpoints[1].kind, PUSH_COMMAND);
+	assert_string_equal(s->checkpoints[1].to, "/bin/sh");
+	assert_int_equal(s->checkpoints[1].n_args, 2);
+	assert_string_equal(s->checkpoints[1].args[1], "cat >&2");
+	assert_int_equal(s->checkpoints[2].kind, PUSH_URL);
+	assert_string_equal(s->checkpoints[2].to, "http://[::1]:80/x");
+	assert_string_equal(s->checkpoints[2].token, "/dev/null");
+	assert_int_equal(s->checkpoints[3].kind, PUSH_SYSLOG);
+	assert_string_equal(s->checkpoints[3].to, "local6");
+	assert_string_equal(s->checkpoints[3].socket, "etc/run/log");
+	assert_string_equal(settings_push_kind(PUSH_SYSLOG), "syslog");
+	free(s);
+	assert_int_equal(parse("", &no_auth, &s, err), 0);
+	assert_int_equal(s->n_checkpoints, 0);
+	assert_int_equal(s->checkpoint_every_ns, 60 * CLOCK_NS_PER_S);
+	free(s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_places_for_checkpoints_reach_their_fields),
 		cmocka_unit_test(test_bad_files_get_their_exact_line),
 		cmocka_unit_test(test_too_many_entries_are_refused),
 		cmocka_unit_test(test_an_empty_file_has_all_defaults),

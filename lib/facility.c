@@ -4,10 +4,10 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "bastiond/push/push_facility.h"
+#include "lib/facility.h"
 
 int
-push_facility(const char *name)
+facility_find(const char *name)
 {
 	static const struct {
 		const char *name;
