@@ -94,7 +94,7 @@ int reader_checkpoint(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_search(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_space(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_index(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
-/* checkpoint --key: which key signs now. */
+/* checkpoint --vkey: which key signs now. */
 int reader_newest_key(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 /* Wait for all that --notes announces. 0; ERR_LIMIT; -ENOMEM; errors as reader_wait(). */
 int reader_notes(struct reader *rd) MUST_CHECK;

@@ -257,6 +257,7 @@ reader_newest_key(struct reader *rd, uint8_t *ret_code)
 	struct note_key key, newest;
 	struct verify_conf conf = { .key = NULL };
 	struct verify_result v;
+	size_t len;
 	int r;
 
 	if ((r = reader_trust(rd, &key, &conf)) != 0)
@@ -270,7 +271,7 @@ reader_newest_key(struct reader *rd, uint8_t *ret_code)
 	}
 	if (r != 0)
 		return r;
-	note_key_text(line, &newest);
-	(void)strcat(line, "\n");
-	return reader_send(rd, RD_TEXT, 0, line, strlen(line));
+	len = strlen(note_key_text(line, &newest));
+	line[len++] = '\n';
+	return reader_send(rd, RD_TEXT, 0, line, len);
 }

@@ -63,7 +63,7 @@ done
 ok 'growth from every size' checked --growth "$RIG/growth1" --growth "$RIG/growth2" --growth "$RIG/growth4" \
 	--growth "$RIG/growth7" --growth "$RIG/growth8" --growth "$RIG/growth11"
 
-# And its noes, else its yes is worth nothing. Each changes one thing.
+# And where it says no, else its yes is worth nothing. Each changes one thing.
 sed 's/^index 4$/index 3/' "$RIG/proof1" >"$RIG/bad"
 not_ok 'a proof of another leaf: no' checked --proof "$RIG/bad"
 awk 'NR == 4 { print substr($0, 2) substr($0, 1, 1); next } { print }' "$RIG/proof1" >"$RIG/bad"
