@@ -1,0 +1,57 @@
+#!/bin/sh
+# What commands say about the golden store (tests/data/store-v2) never changes, bit for bit: tests/data/golden has it, of what is
+# longer than a few KB the SHA-256. A store that was made anew on purpose: BASTION_GOLDEN=write sh 77-golden.sh, and read the
+# difference.
+. "$BASTION_SRC/tests/lib/tap.sh"
+
+dir=$(mktemp -d "${TMPDIR:-/tmp}/bastion-test.XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 130' INT TERM
+TZ=UTC
+export TZ
+unset BASTIOND_CONFIG
+golden=$BASTION_SRC/tests/data/golden
+mkdir "$dir/store" "$dir/got"
+cp "$BASTION_SRC"/tests/data/store-v2/* "$dir/store/"
+ctl() { "$BASTION_BIN/bastionctl" --store "$dir/store" "$@"; }
+
+# said NAME COMMAND...: what it says, on both ways, and its exit status. Folders have other names each time.
+said() {
+	said_to=$dir/got/$1
+	shift
+	"$@" >"$said_to" 2>"$dir/err" </dev/null
+	said_status=$?
+	sed "s|$dir|DIR|g" "$dir/err" >>"$said_to"
+	echo "exit $said_status" >>"$said_to"
+	if [ "$(stat -c %s "$said_to")" -gt 6000 ]; then
+		echo "SHA-256 $(sha256sum <"$said_to" | cut -d' ' -f1)" >"$dir/hash"
+		mv "$dir/hash" "$said_to"
+	fi
+}
+said list.json ctl sessions list --json
+said list ctl sessions list
+said verify ctl verify --all
+said verify.json ctl verify --all --json
+said log ctl log
+n=0
+for sid in $(ctl sessions list --json | jq -r 'sort_by(.started_at) | .[].id'); do
+	n=$((n + 1))
+	said "$n.show" ctl sessions show "$sid"
+	said "$n.show.json" ctl sessions show "$sid" --json
+	for format in asciicast-v2 asciicast-v3 text json; do said "$n.$format" ctl export "$sid" --format $format; done
+	said "$n.out" ctl export "$sid" --format raw --stream out
+	said "$n.play" ctl play "$sid" --no-wait
+done
+if [ "${BASTION_GOLDEN-}" = write ]; then
+	mkdir -p "$golden"
+	rm -f "$golden"/*
+	cp "$dir"/got/* "$golden/"
+fi
+
+set -- "$golden"/*
+plan $(($# + 1))
+is 'nothing more and nothing less is said' "$(cd "$dir/got" && echo ./*)" "$(cd "$golden" && echo ./*)"
+for file in "$@"; do
+	is "${file##*/}" "$(cat "$dir/got/${file##*/}")" "$(cat "$file")"
+done
+tap_end
