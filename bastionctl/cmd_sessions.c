@@ -86,7 +86,8 @@ sessions_what(const struct json_node *s, char *dst, size_t size)
 
 	if (json_n(channels) > 1)
 		(void)snprintf(more, sizeof(more), " (+%zu)", json_n(channels) - 1);
-	if (json_n(json_get(s, "sealed_to")) > 0 && json_str(json_get(first, "command"), NULL) == NULL)
+	if (json_n(json_get(s, "sealed_to")) > 0 &&
+	    json_str(json_get(first, "command"), NULL) == NULL)
 		(void)snprintf(more, sizeof(more), " (sealed)");
 	(void)snprintf(
 	    dst, size, "%s%s%.200s%s", kind, command[0] != '\0' ? ": " : "", command, more);

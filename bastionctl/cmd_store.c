@@ -75,9 +75,8 @@ static const struct cmd_opt store_status_opts[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-const struct cmd cmd_store_status = { "store", "status", "",
-	"how full the store of recordings is", CMD_NOTHING, 0, 0, store_status_opts,
-	store_status_run };
+const struct cmd cmd_store_status = { "store", "status", "", "how full the store of recordings is",
+	CMD_NOTHING, 0, 0, store_status_opts, store_status_run };
 
 /* Its exit code, which is bastionctl's; it says everything else itself. */
 static int
@@ -89,7 +88,7 @@ compact_wait(pid_t pid, int pidfd)
 	while ((r = poll(&p, 1, -1)) < 0 && errno == EINTR)
 		;
 	if (r < 0 || proc_collect(pid, &status) != 0 || !WIFEXITED(status))
-		return cmd_fail(CMD_UNSURE, "bastiond-recorder did not finish: the store is what it "
+		return cmd_fail(CMD_UNSURE, "bastiond-compact did not finish: the store is what it "
 					    "was: try again");
 	return WEXITSTATUS(status) == 0 ? CMD_YES : CMD_UNSURE;
 }
@@ -98,8 +97,8 @@ compact_wait(pid_t pid, int pidfd)
 static int
 compact_run(const char *state)
 {
-	const char *argv[] = { "--only", "compact", "--store", "recorder", NULL };
-	struct proc_spec spec = { .name = "bastiond-recorder", .argv = argv };
+	const char *argv[] = { "recorder", NULL };
+	struct proc_spec spec = { .name = "bastiond-compact", .argv = argv };
 	char dir[PATH_MAX];
 	int exec_fd = -1, pidfd = -1, r;
 	struct stat st;
@@ -110,14 +109,14 @@ compact_run(const char *state)
 	spec.uid = st.st_uid;
 	spec.gid = st.st_gid;
 	if ((r = proc_libexec_dir(dir, sizeof(dir))) != 0 ||
-	    (r = proc_open(dir, "bastiond-recorder", &exec_fd)) != 0)
-		return cmd_fail(CMD_UNSURE, "bastiond-recorder: %s: is bastiond installed whole?",
-		    err_str(r));
+	    (r = proc_open(dir, "bastiond-compact", &exec_fd)) != 0)
+		return cmd_fail(
+		    CMD_UNSURE, "bastiond-compact: %s: is bastiond installed whole?", err_str(r));
 	spec.exec_fd = exec_fd;
 	r = proc_spawn(&spec, &pid, &pidfd);
 	fd_close(&exec_fd);
 	if (r != 0)
-		return cmd_fail(CMD_UNSURE, "cannot start bastiond-recorder: %s", err_str(r));
+		return cmd_fail(CMD_UNSURE, "cannot start bastiond-compact: %s", err_str(r));
 	r = compact_wait(pid, pidfd);
 	fd_close(&pidfd);
 	return r;
@@ -132,7 +131,8 @@ store_compact_run(struct cmd_ctx *c, int n_args, const char *const *args)
 	(void)args;
 	if (ctl_connect(c->state, &fd) == 0) {
 		fd_close(&fd);
-		return cmd_fail(CMD_NO, "bastiond runs: stop it first, then compact, then start it");
+		return cmd_fail(
+		    CMD_NO, "bastiond runs: stop it first, then compact, then start it");
 	}
 	return compact_run(c->state);
 }

@@ -16,7 +16,7 @@
 
 /* How far an erasure is. */
 enum erase_stage {
-	ERASE_SAID,    /* its leaf is in the open transaction, and so is the order to destroy its key */
+	ERASE_SAID, /* its leaf is in the open transaction, and so is the order to destroy its key */
 	ERASE_KEYLESS, /* both are done: the commit overwrote its slot before it returned */
 };
 
@@ -205,8 +205,8 @@ eraser_hold(struct eraser *e, const struct erase_order *order, bool held)
 		return ERR_ERASED;
 	if (held == ((fate.flags & FATE_HELD) != 0))
 		return ERR_EXISTS;
-	if ((r = order_text(order, held ? "session.held" : "session.released", NULL, &text,
-		 &len)) != 0)
+	if ((r = order_text(
+		 order, held ? "session.held" : "session.released", NULL, &text, &len)) != 0)
 		return r;
 	fate.flags = held ? fate.flags | FATE_HELD : fate.flags & (uint8_t)~FATE_HELD;
 	fate.hold_leaf = c->log.tree.n;

@@ -35,8 +35,7 @@ void eraser_free(struct eraser *e);
  * Erase it, in the chain's open transaction. 0; ERR_NOT_FOUND no such session; ERR_ORDER it has no end yet; ERR_DENIED it
  * is held; ERR_ERASED it is erased already; ERR_LIMIT too many at once, or too long a text; else the chain is dead.
  */
-int eraser_erase(
-    struct eraser *e, const struct erase_order *order, enum mlog_erase how) MUST_CHECK;
+int eraser_erase(struct eraser *e, const struct erase_order *order, enum mlog_erase how) MUST_CHECK;
 /*
  * Hold it, or let it go, likewise. 0; ERR_NOT_FOUND; ERR_ERASED; ERR_EXISTS it is held already, or not held; ERR_LIMIT; else
  * the chain is dead.
@@ -47,8 +46,7 @@ int eraser_hold(struct eraser *e, const struct erase_order *order, bool held) MU
  * A commit has returned: destroys the keys of those whose leaf it made durable. done: told of each that somebody waits for.
  * 0; negative: a key may still be there, the recorder must stop.
  */
-int eraser_committed(
-    struct eraser *e, void (*done)(void *arg, uint32_t id), void *arg) MUST_CHECK;
+int eraser_committed(struct eraser *e, void (*done)(void *arg, uint32_t id), void *arg) MUST_CHECK;
 /* Something is left to do for eraser_step(). */
 bool eraser_is_busy(const struct eraser *e);
 /* Remove a slice, in the chain's open transaction. 0; negative: the chain is dead. */

@@ -38,9 +38,9 @@ fate_parse(const uint8_t *data, size_t len, struct fate *ret_fate)
 {
 	if (len != FATE_LEN || data[0] != FATE_VERSION || (data[1] & ~(unsigned)FATE_FLAGS) != 0)
 		return ERR_FORMAT;
-	*ret_fate = (struct fate){ .flags = data[1],
-		.hold_leaf = get_u64(data + 2),
-		.erase_leaf = get_u64(data + 10) };
+	*ret_fate = (struct fate){
+		.flags = data[1], .hold_leaf = get_u64(data + 2), .erase_leaf = get_u64(data + 10)
+	};
 	return 0;
 }
 

@@ -13,8 +13,9 @@
 #include "recorder/store.h"
 
 enum fate_flag {
-	FATE_HELD = 1,	  /* may not be erased */
-	FATE_ERASED = 2,  /* its leaf is in the log; its key is gone, or goes before anything else is done */
+	FATE_HELD = 1, /* may not be erased */
+	FATE_ERASED =
+	    2, /* its leaf is in the log; its key is gone, or goes before anything else is done */
 	FATE_ERASING = 4, /* with FATE_ERASED: something of its data may still be there */
 	FATE_FLAGS = 7
 };

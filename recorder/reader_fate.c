@@ -57,8 +57,8 @@ reader_put_fate(struct reader *rd, const uint8_t sid[REC_SID_LEN], struct json *
 	int r;
 
 	if ((r = fate_get(rd->snap, sid, &fate)) != 0 ||
-	    (r = put_decision(
-		 rd, j, "erased", (fate.flags & FATE_ERASED) != 0, fate.erase_leaf)) != 0)
+	    (r = put_decision(rd, j, "erased", (fate.flags & FATE_ERASED) != 0, fate.erase_leaf)) !=
+		0)
 		return r;
 	return put_decision(rd, j, "held", (fate.flags & FATE_HELD) != 0, fate.hold_leaf);
 }

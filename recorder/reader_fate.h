@@ -13,8 +13,7 @@
  * Put "erased" and "held" into the session's JSON: null, or {by, at, why}. 0; ERR_FORMAT; ERR_NOT_FOUND its leaf is not
  * there; -errno.
  */
-int reader_put_fate(
-    struct reader *rd, const uint8_t sid[REC_SID_LEN], struct json *j) MUST_CHECK;
+int reader_put_fate(struct reader *rd, const uint8_t sid[REC_SID_LEN], struct json *j) MUST_CHECK;
 /* Whether it is erased; then rd->text says so, with the reason. Errors as above. */
 int reader_is_erased(
     struct reader *rd, const uint8_t sid[REC_SID_LEN], bool *ret_erased) MUST_CHECK;

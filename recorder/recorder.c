@@ -575,8 +575,8 @@ on_watch(void *arg, struct ipc_msg *msg)
 		s = watched_session(arg, hex);
 	buf_free(b);
 	/* It holds one key without waiting; somebody who went away again needs none. */
-	if (s != NULL && send(msg->fds[0], session_key(s), CRYPT_KEY_LEN,
-			     MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (s != NULL &&
+	    send(msg->fds[0], session_key(s), CRYPT_KEY_LEN, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		log_debug("recorder.watch_not_told");
 	return r;
 }
@@ -597,7 +597,8 @@ static const struct ipc_rule broker_rules[] = {
 	{ REC_POLICY_EDGE, "policy-edge", 0, 0, 1, IPC_ANY_STATE, on_policy_edge },
 	{ REC_STATUS, "status", 0, 0, 0, IPC_ANY_STATE, on_status },
 	{ REC_STOP, "stop", 0, 0, 0, IPC_ANY_STATE, on_stop },
-	{ REC_WATCH, "watch", 4 + 2 * REC_SID_LEN, 4 + 2 * REC_SID_LEN, 1, IPC_ANY_STATE, on_watch },
+	{ REC_WATCH, "watch", 4 + 2 * REC_SID_LEN, 4 + 2 * REC_SID_LEN, 1, IPC_ANY_STATE,
+	    on_watch },
 	{ REC_ERASE, "erase", 12, 4096, 0, IPC_ANY_STATE, keep_on_erase },
 	{ REC_HOLD, "hold", 13, 4096, 0, IPC_ANY_STATE, keep_on_hold },
 	{ REC_KEEP, "keep", 24, 24, 0, IPC_ANY_STATE, keep_on_keep },

@@ -30,7 +30,8 @@ struct recorder_conf {
 	int broker_fd;	     /* taken */
 	uint64_t stall_timeout_ns;
 	uint64_t epoch_ns; /* the signing key is replaced so often; 0: never */
-	uint64_t checkpoint_every_ns; /* the broker hears of new checkpoints at most so often; 0: never */
+	uint64_t
+	    checkpoint_every_ns; /* the broker hears of new checkpoints at most so often; 0: never */
 	enum store_durability durability;
 	const char *ready; /* what recovery did; borrowed for the call */
 };
@@ -58,8 +59,9 @@ struct recorder {
 	char health_text[RECORDER_TEXT_MAX];
 	bool frozen; /* no frame is read, because the disk is all but full */
 	uint64_t frozen_since_ns;
-	uint64_t checkpoint_every_ns, checkpoint_at_ns; /* when the broker may hear of the next; boot clock */
-	uint64_t n_checkpointed; /* leaves under the one that it heard of last */
+	uint64_t checkpoint_every_ns,
+	    checkpoint_at_ns;		 /* when the broker may hear of the next; boot clock */
+	uint64_t n_checkpointed;	 /* leaves under the one that it heard of last */
 	uint64_t epoch_ns, rotate_at_ns; /* when the signing key is replaced next; boot clock */
 	struct keep keep;
 	uint64_t unmeasured; /* bytes committed since the space was looked at */

@@ -224,8 +224,8 @@ order_went(struct recorder *rec, const struct ipc_msg *msg, int r, bool hold)
 	if (chain_failed(rec->chain) != 0)
 		recorder_fail(rec, r, "writing what is held or erased");
 	text = why_not(r, hold);
-	say_done(rec, msg->id, text != NULL ? CODE_NO : CODE_UNSURE,
-	    text != NULL ? text : err_str(r));
+	say_done(
+	    rec, msg->id, text != NULL ? CODE_NO : CODE_UNSURE, text != NULL ? text : err_str(r));
 	return false;
 }
 
@@ -273,8 +273,8 @@ keep_on_hold(void *arg, struct ipc_msg *msg)
 		err = eraser_hold(rec->keep.eraser, &order, text.held == 1);
 	if (!order_went(rec, msg, err, true))
 		return 0;
-	log_notice("recorder.%s sid=%s by=\"%s\"", text.held ? "hold" : "release", text.sid,
-	    text.by);
+	log_notice(
+	    "recorder.%s sid=%s by=\"%s\"", text.held ? "hold" : "release", text.sid, text.by);
 	if (!text.held)
 		retain_again(&rec->keep.retain);
 	say_done_durable(rec, msg->id,

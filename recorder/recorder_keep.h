@@ -10,8 +10,9 @@
 struct recorder;
 struct loop_timer;
 
-#define KEEP_STEP_NS 50000000ull	    /* between two slices of an erasure */
-#define KEEP_READER_NS (60 * 1000000000ull) /* that a reader may hold a snapshot, unless REC_KEEP says otherwise */
+#define KEEP_STEP_NS 50000000ull /* between two slices of an erasure */
+#define KEEP_READER_NS                                                                             \
+	(60 * 1000000000ull) /* that a reader may hold a snapshot, unless REC_KEEP says otherwise */
 
 struct keep {
 	struct eraser *eraser;

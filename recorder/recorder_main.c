@@ -20,7 +20,6 @@
 #include "lib/sandbox.h"
 #include "lib/secret.h"
 #include "lib/str.h"
-#include "recorder/compact.h"
 #include "recorder/mask.h"
 #include "recorder/recorder.h"
 #include "recorder/signer.h"
@@ -30,7 +29,6 @@
 
 struct options {
 	const char *store, *public_key, *origin;
-	const char *only; /* do this and end; NULL: serve */
 	enum store_durability durability;
 	uint64_t stall_timeout_ns, map_size, epoch_ns, checkpoint_every_ns;
 	struct auditors auditors;
@@ -40,7 +38,6 @@ static const char usage[] =
     "usage: bastiond-recorder --store DIR --durability strict|process --stall-timeout SPAN\n"
     "           [--public-key FILE] [--origin NAME] [--map-size BYTES]\n"
     "           [--auditors LINES] [--epoch SPAN] [--checkpoint-every SPAN]\n"
-    "       bastiond-recorder --only compact --store DIR\n"
     "Started by bastiond, with its edge as descriptor 3; see recorder/recorder_proto.h.\n";
 
 static int
@@ -62,13 +59,6 @@ set_origin(struct options *opt, const char *value)
 {
 	opt->origin = value;
 	return 0;
-}
-
-static int
-set_only(struct options *opt, const char *value)
-{
-	opt->only = value;
-	return strcmp(value, "compact") == 0 ? 0 : ERR_FORMAT;
 }
 
 static int
@@ -118,7 +108,6 @@ static const struct {
 	int (*set)(struct options *opt, const char *value);
 } option_table[] = {
 	{ "--store", set_store },
-	{ "--only", set_only },
 	{ "--durability", set_durability },
 	{ "--stall-timeout", set_stall_timeout },
 	{ "--public-key", set_public_key },
@@ -146,8 +135,6 @@ parse_options(int argc, char **argv, struct options *opt)
 	for (int i = 1; i < argc; i += 2)
 		if (parse_option(opt, argv[i], argv[i + 1]) != 0)
 			return ERR_FORMAT;
-	if (opt->only != NULL)
-		return opt->store == NULL ? ERR_FORMAT : 0;
 	return opt->store == NULL || opt->durability == 0 || opt->stall_timeout_ns == 0 ? ERR_FORMAT
 											: 0;
 }
@@ -300,54 +287,6 @@ serve(const struct options *opt, struct chain *chain, const struct chain_recover
 	return r;
 }
 
-/* What stopped it, and what to do. */
-static const char *
-compact_advice(int err)
-{
-	static const struct {
-		int err;
-		const char *text;
-	} table[] = {
-		{ ERR_EXISTS, "a bastiond runs on this store: stop it first" },
-		{ -ENOSPC, "the disk has no room for a second copy of what is used: make room; the "
-			   "store is as it was" },
-		{ -ENOENT, "no store is here" },
-		{ ERR_CHAIN, "the new file was not the same, the old one stays: see bastionctl "
-			     "verify --all" },
-	};
-
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (table[i].err == err)
-			return table[i].text;
-	return err_str(err);
-}
-
-static int
-only_compact(const struct options *opt)
-{
-	struct compact_result result;
-	int r = compact_store(opt->store, &result);
-
-	if (r != 0) {
-		(void)fprintf(stderr, "%s: %s\n", opt->store, compact_advice(r));
-		return EXIT_START;
-	}
-	printf("compacted, and the same in every key and value: %llu bytes before, %llu after\n",
-	    (unsigned long long)result.before, (unsigned long long)result.after);
-	return 0;
-}
-
-/* A compaction that was cut off wants no room any more; a folder that cannot be removed is no reason not to record. */
-static void
-clean_up(const struct options *opt)
-{
-	int r = compact_clean(opt->store);
-
-	if (r != 0)
-		log_warn("recorder.leftover dir=%s/" COMPACT_DIR " reason=\"%s\" do=\"remove it\"",
-		    opt->store, err_str(r));
-}
-
 int
 main(int argc, char **argv)
 {
@@ -366,8 +305,6 @@ main(int argc, char **argv)
 	if ((r = sandbox_prepare()) != 0 || (r = secret_init()) != 0 || (r = hash_init()) != 0 ||
 	    (r = mask_prepare()) != 0)
 		return cannot_start("process", r);
-	if (opt.only != NULL)
-		return only_compact(&opt);
 	if ((r = load_signer(&opt, &signer)) != 0)
 		return cannot_start("signing key", r);
 	conf = (struct chain_conf){ .store = { .dir = opt.store,
@@ -380,7 +317,6 @@ main(int argc, char **argv)
 		return cannot_start("store", r);
 	if ((r = export_key(&opt, chain)) != 0)
 		return cannot_start("public key", r);
-	clean_up(&opt);
 	code = serve(&opt, chain, &recovery);
 	chain_close(chain);
 	signer_done(&signer);

@@ -57,9 +57,11 @@ enum rec_type {
 	 * show the same snapshot while others write
 	 */
 	REC_KEEP = 19,
-	REC_PING = 20, /* broker: answered at once; a recorder that does not is ended after stall_timeout */
+	REC_PING =
+	    20, /* broker: answered at once; a recorder that does not is ended after stall_timeout */
 	REC_PONG = 21,
-	REC_SLOW_READER = 22 /* recorder: u32 pid of a reader that pins the store, u64 ns for which it has done so */
+	REC_SLOW_READER =
+	    22 /* recorder: u32 pid of a reader that pins the store, u64 ns for which it has done so */
 };
 #define REC_WHY_MAX 1000u /* bytes of why something is erased or held */
 
@@ -91,8 +93,9 @@ enum rec_meta {
 	REC_META_METHODS = 15,	   /* that succeeded, in order: "publickey,keyboard-interactive" */
 	REC_META_SUBJECT =
 	    16, /* of PAM: who that is where they logged in (for OIDC: issuer and sub) */
-	REC_META_GROUPS = 17, /* that PAM named, with commas between; what is too much is left out */
-	REC_META_MASKS = 18,  /* names of the mask rules that act, with commas between */
+	REC_META_GROUPS =
+	    17,		     /* that PAM named, with commas between; what is too much is left out */
+	REC_META_MASKS = 18, /* names of the mask rules that act, with commas between */
 	REC_META_MASKS_HASH = 19, /* hex SHA-256 over the rules' texts */
 	REC_META_TYPED = 20, /* "keep": typed bytes are kept although the target does not show them */
 	REC_META_MASK_TEXTS = 21 /* JSON object {"NAME": "PATTERN"}: of the mask rules that are not among the defaults */

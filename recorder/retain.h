@@ -37,12 +37,13 @@ struct retain {
 	uint64_t log_ns, boot_ns; /* time of the newest leaf, and since boot, both at the start */
 	/* the round */
 	bool running;
-	uint64_t next_ns;	    /* boot clock: when the next one begins */
-	uint64_t at_ns, survivor_ns; /* openings: where it stands; the first that stays, UINT64_MAX: none yet */
-	uint64_t first_ns;	    /* everything opened before this is erased already */
-	uint64_t excess;	    /* bytes that must go for space */
+	uint64_t next_ns; /* boot clock: when the next one begins */
+	uint64_t at_ns,
+	    survivor_ns; /* openings: where it stands; the first that stays, UINT64_MAX: none yet */
+	uint64_t first_ns;		/* everything opened before this is erased already */
+	uint64_t excess;		/* bytes that must go for space */
 	uint64_t n_age, n_space, bytes; /* of this round */
-	bool short_told;	    /* it has been said that space is exceeded by what must stay */
+	bool short_told; /* it has been said that space is exceeded by what must stay */
 	/* since the start */
 	uint64_t total_age, total_space;
 	bool is_short; /* more space is used than may be, by what must stay */

@@ -735,8 +735,7 @@ del_find(MDB_cursor *cursor, const void *prefix, size_t prefix_len, MDB_val *ret
 	MDB_val key = val(prefix, prefix_len);
 	int rc = mdb_cursor_get(cursor, &key, ret_data, MDB_SET_RANGE);
 
-	if (rc == 0 &&
-	    (key.mv_size < prefix_len || memcmp(key.mv_data, prefix, prefix_len) != 0))
+	if (rc == 0 && (key.mv_size < prefix_len || memcmp(key.mv_data, prefix, prefix_len) != 0))
 		return MDB_NOTFOUND;
 	return rc;
 }
@@ -848,7 +847,7 @@ note_oldest(const char *line, void *arg)
 	txn = strtoull(last + 1, &end, 10);
 	if (end != last + 1 && (slowest->pid == 0 || txn < slowest->txn)) {
 		slowest->txn = txn;
-		slowest->pid = (int)strtol(line, NULL, 10);
+		slowest->pid = (int)strtoull(line, NULL, 10);
 	}
 	return 0;
 }

@@ -73,7 +73,8 @@ int store_del_some(struct store *s, enum store_db db, const void *prefix, size_t
 /* How full, in bytes. 0; -errno. */
 struct store_space {
 	uint64_t file_bytes; /* the file, to its last page */
-	uint64_t used_bytes; /* of these, pages that hold something; the others are used again first */
+	uint64_t
+	    used_bytes; /* of these, pages that hold something; the others are used again first */
 	uint64_t journal_bytes; /* of used_bytes: the journal, which passes and is bounded */
 	uint64_t map_bytes;	/* what the file may grow to */
 	uint64_t disk_free, disk_size;
@@ -82,9 +83,9 @@ int store_space(struct store *s, struct store_space *ret_space) MUST_CHECK;
 
 /* Of all that have a snapshot open at the moment, the one with the oldest. */
 struct store_reader {
-	int pid;      /* 0: nobody has one */
-	uint64_t txn; /* that its snapshot shows */
-	uint64_t lag; /* commits since */
+	int pid;       /* 0: nobody has one */
+	uint64_t txn;  /* that its snapshot shows */
+	uint64_t lag;  /* commits since */
 	int n_cleared; /* slots of readers that had died */
 };
 /* Clear the slots of readers that died, and find the slowest of the others. To be called every few seconds. 0; -errno. */

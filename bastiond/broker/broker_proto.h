@@ -85,9 +85,11 @@ enum ctl_type {
 	CTL_KEYS = 3,	/* -> CTL_EDGE: an edge to the vault's administration */
 	CTL_READ =
 	    4, /* u32 n + n strings: the reader's arguments after --store -> CTL_EDGE: an edge to a reader */
-	CTL_KILL = 5,	/* string session id (hex) -> CTL_REPLY */
-	CTL_ERASE = 6,	/* string session id (hex), string why -> CTL_REPLY when its key is destroyed */
-	CTL_HOLD = 7, /* string session id (hex), u8 1 hold 0 let go, string why -> CTL_REPLY when it is durable */
+	CTL_KILL = 5, /* string session id (hex) -> CTL_REPLY */
+	CTL_ERASE =
+	    6, /* string session id (hex), string why -> CTL_REPLY when its key is destroyed */
+	CTL_HOLD =
+	    7, /* string session id (hex), u8 1 hold 0 let go, string why -> CTL_REPLY when it is durable */
 	CTL_INDEX = 9,	/* -> CTL_REPLY: what was rendered of recordings is made anew */
 	CTL_REPLY = 16, /* u8 exit code (0 1 2 3), string text or JSON */
 	CTL_EDGE = 17	/* 1 fd */

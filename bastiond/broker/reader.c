@@ -9,8 +9,8 @@
 #include "bastiond/broker/wiring_priv.h"
 #include "lib/file.h"
 #include "lib/log.h"
-#include "recorder/recorder_proto.h"
 #include "lib/str.h"
+#include "recorder/recorder_proto.h"
 
 #define READER_ARGS 14
 
@@ -68,18 +68,17 @@ reader_about(struct wiring *w, const char *const *args)
 static void
 reader_ask_key(struct wiring *w, const char *const *args, int *ret_fd)
 {
-	const struct leg *l =
-	    w->settings->auditors.n > 0 && service_is_up(&w->recorder) ? reader_about(w, args) : NULL;
+	const struct leg *l = w->settings->auditors.n > 0 && service_is_up(&w->recorder)
+				  ? reader_about(w, args)
+				  : NULL;
 	char hex[2 * REC_SID_LEN + 1];
 	struct buf *b;
 	int pair[2];
 
 	if (l == NULL || ipc_pair(pair) != 0)
 		return;
-	if ((b = buf_new(64)) == NULL ||
-	    buf_put_cstr(b, str_hex(hex, l->sid, REC_SID_LEN)) != 0 ||
-	    ipc_send_fds(
-		w->recorder.edge, REC_WATCH, 0, buf_ptr(b), buf_len(b), &pair[1], 1) != 0)
+	if ((b = buf_new(64)) == NULL || buf_put_cstr(b, str_hex(hex, l->sid, REC_SID_LEN)) != 0 ||
+	    ipc_send_fds(w->recorder.edge, REC_WATCH, 0, buf_ptr(b), buf_len(b), &pair[1], 1) != 0)
 		log_warn("reader.no_key session=%s", hex);
 	else {
 		*ret_fd = pair[0];

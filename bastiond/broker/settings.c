@@ -365,7 +365,8 @@ settings_auditor(struct settings_load *l, const struct conf_node *n, struct audi
 	if ((r = conf_str(n, &value, l->err)) != 0)
 		return r;
 	if (str_starts(value, AUDITOR_WORD))
-		return auditor_parse(value, ret_auditor) == 0 ? 0 : conf_fail(n, l->err, "%s", what);
+		return auditor_parse(value, ret_auditor) == 0 ? 0
+							      : conf_fail(n, l->err, "%s", what);
 	if ((r = settings_readable(l, n, path)) != 0)
 		return r;
 	if (file_read(path, AUDITOR_LINE_SIZE, &text, &len) != 0 ||

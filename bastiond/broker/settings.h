@@ -87,10 +87,10 @@ struct settings {
 	struct settings_push checkpoints[SETTINGS_PUSHES_MAX]; /* where they are brought */
 	size_t n_checkpoints;
 	uint64_t checkpoint_every_ns; /* at most so often */
-	uint64_t epoch_ns; /* the recorder replaces its signing key so often */
-	uint64_t retain_ns;	    /* age beyond which recordings are removed; 0: never */
-	uint64_t retain_space;	    /* bytes in use beyond which the oldest are; 0: never */
-	uint64_t reader_timeout_ns; /* that a reader may hold one snapshot */
+	uint64_t epoch_ns;	      /* the recorder replaces its signing key so often */
+	uint64_t retain_ns;	      /* age beyond which recordings are removed; 0: never */
+	uint64_t retain_space;	      /* bytes in use beyond which the oldest are; 0: never */
+	uint64_t reader_timeout_ns;   /* that a reader may hold one snapshot */
 
 	uint64_t connections, per_source, channels, auth_tries, auth_processes;
 	struct settings_startups startups;

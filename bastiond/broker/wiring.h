@@ -86,8 +86,9 @@ int wiring_kill_session(struct wiring *w, const char *sid, const char *who) MUST
 /* An auditor's order about a session. done: called once, with an exit code of bastionctl and one line. */
 typedef void (*wiring_ordered_fn)(void *arg, uint8_t code, const char *text);
 struct wiring_order {
-	const char *sid, *who, *why; /* sid: 32 hex digits, looked at by the recorder; borrowed for the call */
-	bool hold;		     /* wiring_hold(): hold it, else let it go */
+	const char *sid, *who,
+	    *why;  /* sid: 32 hex digits, looked at by the recorder; borrowed for the call */
+	bool hold; /* wiring_hold(): hold it, else let it go */
 	wiring_ordered_fn done;
 	void *arg;
 };

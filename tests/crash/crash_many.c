@@ -76,8 +76,8 @@ write_some(struct session *s, size_t len)
 	for (size_t at = 0; at < len; at += sizeof(data)) {
 		for (size_t i = 0; i < sizeof(data); i++)
 			data[i] = (uint8_t)(i * 7 + at);
-		must(session_append(s, EVENT_BACK, LINK_DATA, 1, data, sizeof(data)) == 0,
-		    "append");
+		must(
+		    session_append(s, EVENT_BACK, LINK_DATA, 1, data, sizeof(data)) == 0, "append");
 	}
 }
 
@@ -203,7 +203,8 @@ main(int argc, char **argv)
 	few_ms = start(&p, n_open);
 	grow(&p, n_closed - n_closed / 10, n_open);
 	many_ms = start(&p, n_open);
-	printf("# a start with %u closed sessions takes %llu ms, with %u %llu ms; %u open each time\n",
+	printf(
+	    "# a start with %u closed sessions takes %llu ms, with %u %llu ms; %u open each time\n",
 	    n_closed / 10, (unsigned long long)few_ms, n_closed, (unsigned long long)many_ms,
 	    n_open);
 	ok(many_ms <= CRASH_MANY_S * 1000, "a start takes seconds");

@@ -20,7 +20,7 @@ static struct {
 	bool armed;
 	unsigned calls, fail_at; /* the fail_at-th call fails, from 1; 0: none */
 	unsigned after;		 /* calls made after that */
-	int err;	     /* 0: a write is cut short instead, a sync goes well */
+	int err;		 /* 0: a write is cut short instead, a sync goes well */
 } disk;
 
 static bool
@@ -239,8 +239,7 @@ test_no_session_without_a_slot(void **state)
 			rig_commit(rig);
 		} else {
 			assert_int_equal(chain_failed(rig->chain), -ENOSPC);
-			assert_int_equal(
-			    session_open(rig->chain, 1, 1, meta, len, &s), -ENOSPC);
+			assert_int_equal(session_open(rig->chain, 1, 1, meta, len, &s), -ENOSPC);
 		}
 		rig_close(rig);
 		rig_open(rig);

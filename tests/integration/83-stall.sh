@@ -58,7 +58,7 @@ is 'with the same recorder' "$(role_pid recorder)" "$recorder"
 # All of it: sessions end, with a line.
 kill -STOP "$recorder"
 start=$(date +%s)
-wait $flow_pid
+wait "$flow_pid"
 isnt 'the session ends' $? 0
 ok 'not before stall_timeout' test $(($(date +%s) - start)) -ge 5
 at_most 'not long after it' $(($(date +%s) - start)) 20
@@ -95,8 +95,8 @@ ok 'which the log says' wait_for 10 sh -c "$BASTIONCTL -f $RIG/b/bastiond.yaml l
 wait $verify_pid
 isnt 'who waited for it learns of it' $? 0
 ok 'nobody else was held up' wait_for 10 grows two
-kill $flow_pid
-wait $flow_pid
+kill "$flow_pid"
+wait "$flow_pid"
 ok 'everything verifies' verified
 ok 'no reader is left behind' wait_for 10 lags_not
 

@@ -827,7 +827,10 @@ test_orders_are_answered_once_whatever_happens(void **state)
 	assert_int_equal(wiring_erase(rig.w, &order), 0);
 	rig_expect(&rig, edge("recorder"), REC_ERASE, &msg);
 	id = msg.id;
-	assert_memory_equal(msg.data, "\0\0\0\40" "0202", 8);
+	assert_memory_equal(msg.data,
+	    "\0\0\0\40"
+	    "0202",
+	    8);
 	rig_send(&rig, edge("recorder"), REC_DONE, id + 1, "\0\0\0\0\2no", 7);
 	assert_int_equal(ordered.n, 0);
 	rig_send(&rig, edge("recorder"), REC_DONE, id, "\1\0\0\0\4held", 9);
