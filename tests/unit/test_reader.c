@@ -108,8 +108,9 @@ test_what_bastionctl_may_not_say_ends_the_reader(void **state)
 		const char *data;
 		size_t len;
 	} bad[] = { { RD_MORE, "\0\0\0", 3 }, { RD_MORE, "\0\0\0\1x", 5 },
-		{ RD_SEEK, "\0\0\0\1", 4 }, { RD_SEEK, "12345678", 8 }, { RD_SEEK, "1234567890123", 13 }, { RD_ITEM, "{}", 2 },
-		{ RD_EVENTS, "", 0 }, { 77, "", 0 } };
+		{ RD_SEEK, "\0\0\0\1", 4 }, { RD_SEEK, "12345678", 8 },
+		{ RD_SEEK, "1234567890123", 13 }, { RD_ITEM, "{}", 2 }, { RD_EVENTS, "", 0 },
+		{ 77, "", 0 } };
 	struct edge *e = *state;
 
 	for (size_t i = 0; i < N_OF(bad); i++) {
@@ -336,8 +337,8 @@ test_events_come_whole_and_again_after_a_seek(void **state)
 			if (next != 301 || e->msg.id != ends)
 				_exit(1);
 			next = 1;
-			if (ends++ == 0 &&
-			    ipc_plain_send(e->fd, RD_SEEK, 1, "\0\0\0\0\0\0\0\0\0\0\0", 12, NULL, 0) != 0)
+			if (ends++ == 0 && ipc_plain_send(e->fd, RD_SEEK, 1,
+					       "\0\0\0\0\0\0\0\0\0\0\0", 12, NULL, 0) != 0)
 				_exit(2);
 		}
 		_exit(ends == 2 ? 0 : 3);
@@ -346,6 +347,91 @@ test_events_come_whole_and_again_after_a_seek(void **state)
 	assert_int_equal(reader_events(&e->rd, &code), ERR_PEER_GONE);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
+}
+
+/* The next message that is wanted; credit is given back for each. False: there was none in time. */
+static bool
+watch_until(struct edge *e, uint16_t type, uint64_t *next_seq, uint64_t seq)
+{
+	while (ipc_plain_recv(e->fd, e->space, &e->msg, 10000) == 0) {
+		if (e->msg.type == RD_EVENTS)
+			count_events(&e->msg, next_seq);
+		if (e->msg.type != RD_END)
+			edge_more(e, 1);
+		if (e->msg.type == type && *next_seq == seq)
+			return true;
+	}
+	return false;
+}
+
+/* The recorder and bastionctl in one: events that are committed come, also while the watcher waits for them; so does the end. */
+static int
+watch_child(struct edge *e, int tell)
+{
+	struct session *s;
+	uint64_t next = 1;
+	uint32_t first;
+
+	rig_open(e->rig);
+	s = rig_session(e->rig);
+	rig_data(s, 3, 100);
+	rig_commit(e->rig);
+	if (write(tell, session_sid(s), REC_SID_LEN) != REC_SID_LEN)
+		return 1;
+	if (!watch_until(e, RD_EVENTS, &next, 4))
+		return 2;
+	rig_data(s, 2, 100);
+	rig_commit(e->rig);
+	if (!watch_until(e, RD_EVENTS, &next, 6))
+		return 3;
+	if (ipc_plain_send(e->fd, RD_SEEK, 1, "\0\0\0\0\0\0\0\0\0\0\0\1", 12, NULL, 0) != 0)
+		return 4;
+	next = 1;
+	if (!watch_until(e, RD_EVENTS, &next, 6))
+		return 5;
+	if (session_close(s, LINK_END_CLIENT, "bye", "") != 0)
+		return 6;
+	rig_commit(e->rig);
+	first = (uint32_t)next;
+	while (ipc_plain_recv(e->fd, e->space, &e->msg, 10000) == 0 && e->msg.type != RD_ITEM)
+		edge_more(e, 1);
+	if (e->msg.type != RD_ITEM || first != 6)
+		return 7;
+	edge_more(e, 1);
+	return ipc_plain_recv(e->fd, e->space, &e->msg, 10000) == 0 && e->msg.type == RD_END ? 0
+											     : 8;
+}
+
+static void
+test_a_session_that_runs_is_watched_to_its_end(void **state)
+{
+	struct edge *e = *state;
+	uint8_t sid[REC_SID_LEN];
+	char hex[2 * REC_SID_LEN + 1];
+	const char *args[] = { hex, NULL };
+	int tell[2], status;
+	uint8_t code;
+	pid_t pid;
+
+	rig_close(e->rig);
+	assert_int_equal(pipe(tell), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		close(e->rd.fd);
+		_exit(watch_child(e, tell[1]));
+	}
+	fd_close(&e->fd);
+	assert_int_equal(read(tell[0], sid, sizeof(sid)), sizeof(sid));
+	str_hex(hex, sid, sizeof(sid));
+	assert_int_equal(store_open_read(e->rig->dir, &e->rd.store), 0);
+	assert_int_equal(store_snap_new(e->rd.store, &e->rd.snap), 0);
+	e->rd.args = args;
+	assert_int_equal(reader_watch(&e->rd, &code), ERR_PEER_GONE);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(tell[0]);
+	close(tell[1]);
 }
 
 static void
@@ -484,6 +570,7 @@ main(void)
 		ON_EDGE(test_list_and_show_of_what_is_there),
 		ON_EDGE(test_show_has_every_file),
 		ON_EDGE(test_events_come_whole_and_again_after_a_seek),
+		ON_EDGE(test_a_session_that_runs_is_watched_to_its_end),
 		ON_EDGE(test_damage_ends_the_events_and_says_so),
 		ON_EDGE(test_log_keeps_a_time_of_its_own_and_stays_json),
 		ON_EDGE(test_verify_needs_a_key_and_says_no),
