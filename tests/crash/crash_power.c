@@ -143,7 +143,8 @@ durability_name(void)
 static void
 remove_all(const char *dir)
 {
-	static const char *const names[] = { "data.mdb", "lock.mdb", "recorder.lock", "sign.key" };
+	static const char *const names[] = { "data.mdb", "lock.mdb", "recorder.lock", "sign.key",
+		"session.keys" };
 	char path[512];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -247,8 +248,11 @@ write_tape(const char *dir)
 	struct live live[LIVE];
 	struct state now = { 0 };
 	struct chain *c;
+	char keys[400];
 
 	must(open_chain(dir, scene.durability, &c, &recovery) == 0, "open");
+	(void)snprintf(keys, sizeof(keys), "%s/session.keys", dir);
+	tape_follow(keys);
 	scene.first = tape_len();
 	promise(c, &now);
 	tape_note(TAPE_SETTLED, 0);
@@ -429,7 +433,11 @@ make_image(size_t n, enum tape_disk disk)
 
 	must(mkdir(image_dir, 0700) == 0, "mkdir");
 	(void)snprintf(path, sizeof(path), "%s/data.mdb", image_dir);
-	tape_image(path, n, disk);
+	tape_image(path, 0, n, disk);
+	if (n <= scene.first)
+		return;
+	(void)snprintf(path, sizeof(path), "%s/session.keys", image_dir);
+	tape_image(path, 1, n, disk);
 }
 
 static bool

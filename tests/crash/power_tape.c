@@ -1,4 +1,4 @@
-/* The tape of one file. LMDB is a shared library: the definitions here stand before the C library's for it too. */
+/* The tape of two files. LMDB is a shared library: the definitions here stand before the C library's for it too. */
 #include "config.h"
 
 #include <sys/stat.h>
@@ -25,7 +25,9 @@ static struct {
 	bool armed;
 	struct tape_op *ops;
 	size_t n, size;
-	struct file_id file, dir;
+	struct file_id file[TAPE_FILES], dir;
+	uint8_t *base; /* what the second file held when it was first followed */
+	size_t base_len;
 } tape;
 
 static uint64_t seed;
@@ -72,11 +74,23 @@ is(int fd, const struct file_id *id)
 	return tape.armed && fstat(fd, &st) == 0 && st.st_dev == id->dev && st.st_ino == id->ino;
 }
 
+/* Which of the files it is; TAPE_FILES: none. */
+static unsigned
+which(int fd)
+{
+	unsigned i = 0;
+
+	while (i < TAPE_FILES && !is(fd, &tape.file[i]))
+		i++;
+	return i;
+}
+
 static void
 tape_write(int fd, const void *data, size_t len, uint64_t off)
 {
 	struct tape_op *op = tape_add(TAPE_WROTE);
 
+	op->file = which(fd);
 	op->durable = (fcntl(fd, F_GETFL) & O_DSYNC) != 0;
 	op->off = off;
 	op->len = len;
@@ -88,7 +102,7 @@ tape_write(int fd, const void *data, size_t len, uint64_t off)
 ssize_t
 pwrite(int fd, const void *data, size_t len, off_t off)
 {
-	if (is(fd, &tape.file))
+	if (which(fd) < TAPE_FILES)
 		tape_write(fd, data, len, (uint64_t)off);
 	return syscall(SYS_pwrite64, fd, data, len, off);
 }
@@ -96,7 +110,7 @@ pwrite(int fd, const void *data, size_t len, off_t off)
 ssize_t
 write(int fd, const void *data, size_t len)
 {
-	if (is(fd, &tape.file))
+	if (which(fd) < TAPE_FILES)
 		tape_write(fd, data, len, (uint64_t)lseek(fd, 0, SEEK_CUR));
 	return syscall(SYS_write, fd, data, len);
 }
@@ -104,7 +118,7 @@ write(int fd, const void *data, size_t len)
 ssize_t
 writev(int fd, const struct iovec *iov, int n)
 {
-	if (is(fd, &tape.file)) {
+	if (which(fd) < TAPE_FILES) {
 		uint64_t off = (uint64_t)lseek(fd, 0, SEEK_CUR);
 
 		for (int i = 0; i < n; off += iov[i].iov_len, i++)
@@ -117,8 +131,10 @@ writev(int fd, const struct iovec *iov, int n)
 static void
 tape_sync(int fd)
 {
-	if (is(fd, &tape.file))
-		(void)tape_add(TAPE_SYNCED);
+	unsigned file = which(fd);
+
+	if (file < TAPE_FILES)
+		tape_add(TAPE_SYNCED)->file = file;
 	else if (is(fd, &tape.dir))
 		(void)tape_add(TAPE_DIR_SYNCED);
 }
@@ -146,11 +162,25 @@ tape_start(const char *dir, const char *file)
 	/* The file must be there for its writes to be known by it. */
 	tape_free();
 	must(fd >= 0 && fstat(fd, &st) == 0, file);
-	tape.file = (struct file_id){ st.st_dev, st.st_ino };
+	tape.file[0] = (struct file_id){ st.st_dev, st.st_ino };
 	(void)close(fd);
 	must(stat(dir, &st) == 0, dir);
 	tape.dir = (struct file_id){ st.st_dev, st.st_ino };
 	tape.armed = true;
+}
+
+void
+tape_follow(const char *file)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	must(fd >= 0 && fstat(fd, &st) == 0, file);
+	tape.base_len = (size_t)st.st_size;
+	must((tape.base = malloc(tape.base_len + 1)) != NULL, "out of memory");
+	must(read(fd, tape.base, tape.base_len) == st.st_size, file);
+	tape.file[1] = (struct file_id){ st.st_dev, st.st_ino };
+	(void)close(fd);
 }
 
 void
@@ -165,6 +195,7 @@ tape_free(void)
 	for (size_t i = 0; i < tape.n; i++)
 		free(tape.ops[i].data);
 	free(tape.ops);
+	free(tape.base);
 	memset(&tape, 0, sizeof(tape));
 }
 
@@ -214,19 +245,21 @@ put_unsynced(int fd, const struct tape_op *op)
 }
 
 void
-tape_image(const char *path, size_t n, enum tape_disk disk)
+tape_image(const char *path, unsigned file, size_t n, enum tape_disk disk)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	size_t synced = 0;
 
 	must(fd >= 0, path);
+	if (file == 1)
+		must(write(fd, tape.base, tape.base_len) == (ssize_t)tape.base_len, path);
 	for (size_t i = 0; i < n && disk == TAPE_HONEST; i++)
-		if (tape.ops[i].what == TAPE_SYNCED)
+		if (tape.ops[i].what == TAPE_SYNCED && tape.ops[i].file == file)
 			synced = i;
 	for (size_t i = 0; i < n; i++) {
 		const struct tape_op *op = &tape.ops[i];
 
-		if (op->what != TAPE_WROTE)
+		if (op->what != TAPE_WROTE || op->file != file)
 			continue;
 		if (i < synced || (op->durable && disk == TAPE_HONEST))
 			put(fd, op, 0, op->len);

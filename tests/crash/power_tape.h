@@ -1,5 +1,5 @@
 /*
- * Every write and sync of one file and its folder, in order, and the images of that file that a power cut may leave.
+ * Every write and sync of two files and their folder, in order, and the images of those files that a power cut may leave.
  * The program's own write(2), pwrite(2), writev(2), fsync(2) and fdatasync(2) are these, LMDB's calls too.
  */
 #ifndef BASTION_TESTS_POWER_TAPE_H
@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define TAPE_FILES 2u
 
 enum tape_what {
 	TAPE_WROTE,
@@ -24,7 +26,8 @@ enum tape_disk {
 
 struct tape_op {
 	enum tape_what what;
-	bool durable; /* WROTE: through a descriptor that syncs by itself */
+	unsigned file; /* WROTE, SYNCED: 0, or 1 for the one that was followed later */
+	bool durable;  /* WROTE: through a descriptor that syncs by itself */
 	uint64_t off;
 	size_t len;
 	uint8_t *data;	/* WROTE: owned by the tape */
@@ -39,6 +42,8 @@ uint64_t draw(uint64_t below);
 
 /* Begin anew with this file, which is made if need be, in this folder. */
 void tape_start(const char *dir, const char *file);
+/* A second file, from here on; what it holds now is on the disk. */
+void tape_follow(const char *file);
 void tape_stop(void);
 void tape_free(void);
 void tape_note(enum tape_what what, unsigned state);
@@ -46,9 +51,9 @@ size_t tape_len(void);
 const struct tape_op *tape_at(size_t i);
 
 /*
- * Make path the file as a cut before op n may leave it: what was synced, and of each page written since whatever draw()
+ * Make path that file as a cut before op n may leave it: what was synced, and of each page written since whatever draw()
  * says: nothing, all, or its first sectors.
  */
-void tape_image(const char *path, size_t n, enum tape_disk disk);
+void tape_image(const char *path, unsigned file, size_t n, enum tape_disk disk);
 
 #endif
