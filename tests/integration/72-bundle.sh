@@ -3,7 +3,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 46
+plan 50
 quiet() { "$@" >/dev/null 2>&1; }
 ok 'a bastion and its target start' rig_up
 b_ssh "$(to t1)" 'echo first; seq 1 20000' >/dev/null
@@ -37,12 +37,15 @@ is 'not of a session that runs' $? 1
 like 'which is said' "$(cat "$RIG/x.log")" 'still runs'
 kill "$rig_running"
 is 'nothing half is left behind' "$(find "$RIG" -maxdepth 1 -name 'x*' ! -name x.log | wc -l)" 0
+# What was erased still has a bundle: that it was there, and who erased it.
+ok 'a session is erased' quiet ctl sessions erase "$b" --why 'a test'
+ok 'and becomes a bundle' ctl export "$b" --format bundle -o "$RIG/erased.bundle"
 cp "$RIG/b/state/recorder.pub" "$RIG/key"
 rig_stop
 
 # Elsewhere: an empty folder, no configuration, no environment.
 mkdir "$RIG/laptop"
-cp "$RIG/a.bundle" "$RIG/b.bundle" "$RIG/laptop"
+cp "$RIG/a.bundle" "$RIG/b.bundle" "$RIG/erased.bundle" "$RIG/laptop"
 cp "$RIG/key" "$RIG/laptop/recorder.pub"
 rm -rf "$RIG/b"
 cd "$RIG/laptop" || exit 1
@@ -60,6 +63,8 @@ ok 'with a key from elsewhere' quiet alone verify --bundle a.bundle --public-key
 alone verify --bundle a.bundle >/dev/null 2>&1
 is 'without a key it cannot be told' $? 3
 mv other/key recorder.pub
+ok 'an erased one verifies' quiet alone verify --bundle erased.bundle
+like 'and says so' "$(alone verify --bundle erased.bundle)" '^erased  .*a test'
 like 'replay' "$(alone play --bundle a.bundle --no-wait </dev/null)" 'first'
 is 'an export of it' "$(alone export --bundle a.bundle --format raw --stream out | tail -n 1)" 20000
 like 'what is known of it' "$(alone sessions show --bundle a.bundle)" "$a"
