@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/hash.h"
+#include "lib/secret.h"
 #include "recorder/recording.h"
 #include "recorder/sess.h"
 #include "recorder/store_bundle.h"
@@ -103,7 +104,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct store *store;
 
 	if (fd < 0) {
-		must(hash_init() == 0);
+		must(hash_init() == 0 && secret_init() == 0);
 		must((fd = memfd_create("bundle", MFD_CLOEXEC)) >= 0);
 		must(snprintf(path, sizeof(path), "/proc/self/fd/%d", fd) > 0);
 	}
