@@ -31,6 +31,8 @@
 #include "lib/hash.h"
 #include "lib/secret.h"
 #include "recorder/chain.h"
+#include "recorder/erase.h"
+#include "recorder/fate.h"
 #include "recorder/mlog.h"
 #include "recorder/recording.h"
 #include "recorder/sess.h"
@@ -41,13 +43,14 @@
 #define SIDS 48
 #define COMMITS 150
 #define STATES (COMMITS + 2)
+#define STATE_ERASED 9 /* behind enum sess_state */
 #define NOTE_SIZE 1024
 #define EARLY_CUTS 40
 #define CONTROL_CUTS 40
 
 /* The store as of one commit. */
 struct state {
-	enum sess_state state[SIDS]; /* 0: not there */
+	int state[SIDS]; /* enum sess_state, or STATE_ERASED; 0: not there */
 	uint64_t events[SIDS];
 	char note[NOTE_SIZE]; /* its checkpoint */
 	size_t note_len;
@@ -224,9 +227,29 @@ struct live {
 	unsigned sid;
 };
 
-/* What happens between two commits: events, now and then an end and another session, an audit event. */
+/* Erase one that has ended, if there is any. */
 static void
-act(struct chain *c, struct live live[LIVE], struct state *now)
+erase_some(struct eraser *e, struct state *now)
+{
+	struct erase_order order = { .by = "uid 0", .why = "a test" };
+	unsigned from = (unsigned)draw(SIDS);
+
+	for (unsigned i = 0; i < SIDS; i++) {
+		unsigned sid = (from + i) % SIDS;
+
+		if (now->state[sid] != SESS_CLOSED)
+			continue;
+		memcpy(order.sid, scene.sids[sid], REC_SID_LEN);
+		must(eraser_erase(e, &order, MLOG_ERASE_ASKED) == 0, "erase");
+		now->state[sid] = STATE_ERASED;
+		now->events[sid] = 0;
+		return;
+	}
+}
+
+/* What happens between two commits: events, now and then an end and another session, an audit event, an erasure. */
+static void
+act(struct chain *c, struct eraser *e, struct live live[LIVE], struct state *now)
 {
 	for (unsigned i = 0; i < LIVE; i++) {
 		if (draw(3) != 0)
@@ -239,6 +262,17 @@ act(struct chain *c, struct live live[LIVE], struct state *now)
 	}
 	if (draw(10) == 0)
 		must(chain_audit(c, "{\"event\":\"x\"}", 13) == 0, "audit");
+	if (draw(12) == 0)
+		erase_some(e, now);
+	if (draw(2) == 0)
+		must(eraser_step(e) == 0, "erase a slice");
+}
+
+static void
+nobody_waits(void *arg, uint32_t id)
+{
+	(void)arg;
+	(void)id;
 }
 
 static void
@@ -247,12 +281,14 @@ write_tape(const char *dir)
 	struct chain_recovery recovery;
 	struct live live[LIVE];
 	struct state now = { 0 };
+	struct eraser *e;
 	struct chain *c;
 	char keys[400];
 
 	must(open_chain(dir, scene.durability, &c, &recovery) == 0, "open");
 	(void)snprintf(keys, sizeof(keys), "%s/session.keys", dir);
 	tape_follow(keys);
+	must(eraser_new(c, &e) == 0, "eraser");
 	scene.first = tape_len();
 	promise(c, &now);
 	tape_note(TAPE_SETTLED, 0);
@@ -262,14 +298,16 @@ write_tape(const char *dir)
 		if (chain_is_dirty(c)) {
 			must(chain_commit(c, draw(5) == 0) == 0, "commit");
 			promise(c, &now);
+			must(eraser_committed(e, nobody_waits, NULL) == 0, "erase");
 		}
 		if (draw(8) == 0) {
 			must(chain_sync(c) == 0, "sync");
 			tape_note(TAPE_SETTLED, scene.n_states - 1);
 		}
 		if (n < COMMITS)
-			act(c, live, &now);
+			act(c, e, live, &now);
 	}
+	eraser_free(e);
 	chain_close(c);
 	tape_note(TAPE_SETTLED, scene.n_states - 1);
 	tape_stop();
@@ -310,10 +348,23 @@ take_events(struct store_snap *snap, unsigned sid, uint64_t *ret_n)
 	return good;
 }
 
+/* Erased, and not to be opened: both, or neither. */
+static bool
+take_fate(struct store_snap *snap, unsigned sid, const struct sess *s, bool *ret_erased)
+{
+	struct fate fate;
+
+	if (fate_get(snap, scene.sids[sid], &fate) != 0)
+		return false;
+	*ret_erased = (fate.flags & FATE_ERASED) != 0;
+	return *ret_erased == (s->closed_to_us == ERR_ERASED);
+}
+
 static bool
 take_state(struct store_snap *snap, struct state *ret_state)
 {
 	struct sess sess;
+	bool erased, good;
 
 	memset(ret_state, 0, sizeof(*ret_state));
 	for (unsigned i = 0; i < scene.n_sids; i++) {
@@ -323,9 +374,12 @@ take_state(struct store_snap *snap, struct state *ret_state)
 			continue;
 		if (r != 0)
 			return false;
-		ret_state->state[i] = sess.state;
+		good = take_fate(snap, i, &sess, &erased);
+		ret_state->state[i] = erased ? STATE_ERASED : (int)sess.state;
 		sess_done(&sess);
-		if (!take_events(snap, i, &ret_state->events[i]))
+		if (!good)
+			return false;
+		if (!erased && !take_events(snap, i, &ret_state->events[i]))
 			return false;
 	}
 	return true;
