@@ -73,6 +73,7 @@ ask() {
 		#!/bin/sh
 		exec ssh $(rig_opts) -p $bastion_port -tt $(to t1) "python3 -c 'import getpass; getpass.getpass(); print(\"done\")'"
 	SH
+	chmod +x "$RIG/client"
 	TERM=xterm python3 "$BASTION_SRC/tests/lib/typist.py" "$RIG/scene.py" slow "$RIG/ask.typed" -- "$RIG/client"
 	sid=$(last_sid)
 	wait_for 10 session_closed "$sid"
