@@ -16,6 +16,7 @@
 #define SKIP_KEEP 1024u	   /* bytes of that end */
 #define COMPARE_MAX 128u   /* cells before the cursor that are compared */
 #define COMPARE_BYTES 256u /* typed bytes of a line that are looked at in one comparison */
+#define PROMPT_MAX 200u	   /* cells before the cursor in which a prompt is looked for */
 #define PAGE_MIN 16u	   /* characters of a page */
 #define TRIES_MAX 16u	   /* comparisons in vain in one chunk of output */
 
@@ -67,7 +68,7 @@ struct chunk {
 };
 
 struct echo *
-echo_new(const struct echo_sink *sink, void *arg, uint32_t rows)
+echo_new(const struct echo_sink *sink, void *arg, uint32_t cols, uint32_t rows)
 {
 	struct echo *e = calloc(1, sizeof(*e));
 
@@ -75,7 +76,7 @@ echo_new(const struct echo_sink *sink, void *arg, uint32_t rows)
 		return NULL;
 	e->sink = sink;
 	e->arg = arg;
-	screen_init(&e->screen, rows);
+	screen_init(&e->screen, cols, rows);
 	return e;
 }
 
@@ -102,9 +103,9 @@ echo_is_idle(const struct echo *e)
 }
 
 void
-echo_resize(struct echo *e, uint32_t rows)
+echo_resize(struct echo *e, uint32_t cols, uint32_t rows)
 {
-	screen_resize(&e->screen, rows);
+	screen_resize(&e->screen, cols, rows);
 }
 
 /* What was typed. */
@@ -410,10 +411,10 @@ echo_end(struct echo *e)
 static bool
 stands_before(const struct echo *e, const uint8_t *cells, size_t n)
 {
-	size_t col;
-	const uint8_t *left = screen_left(&e->screen, &col);
+	uint8_t left[COMPARE_MAX];
 
-	return n <= col && memcmp(left + col - n, cells, n) == 0;
+	return n <= COMPARE_MAX && screen_left(&e->screen, left, n) == n &&
+	       memcmp(left, cells, n) == 0;
 }
 
 /* Text as it looks after the keys that edit it. */
@@ -619,13 +620,13 @@ judge_prompt(struct echo *e, const struct chunk *c)
 {
 	const struct screen *s = &e->screen;
 	bool was = e->armed;
-	const uint8_t *left;
+	uint8_t left[PROMPT_MAX];
 	size_t n;
 
 	if (c->n_since == 0 && !c->matched &&
 	    !(s->alternate && (c->row != s->row || c->col != s->col)))
 		return 0;
-	left = screen_left(s, &n);
+	n = screen_left(s, left, sizeof(left));
 	e->armed = (c->n_since > 0 || !c->matched) && prompt_is_secret(left, n, e->again);
 	if (!e->armed) {
 		e->wary = e->wary || (was && !c->matched);

@@ -50,8 +50,8 @@ struct echo_sink {
 	int (*hidden)(void *arg, uint32_t run, enum veil_why why);
 };
 
-/* sink, arg: borrowed for the life of it. rows: of the terminal. NULL: out of memory. */
-struct echo *echo_new(const struct echo_sink *sink, void *arg, uint32_t rows);
+/* sink, arg: borrowed for the life of it. cols, rows: of the terminal, 0: not known. NULL: out of memory. */
+struct echo *echo_new(const struct echo_sink *sink, void *arg, uint32_t cols, uint32_t rows);
 void echo_free(struct echo *e); /* NULL is allowed */
 /*
  * ECHO_MEMORY bytes for what is undecided, borrowed until echo_is_idle(); NULL: there are none, and what would be veiled is
@@ -61,7 +61,7 @@ void echo_lend(struct echo *e, uint8_t *memory);
 /* Nothing is undecided: the memory is not needed, and was wiped. */
 bool echo_is_idle(const struct echo *e);
 /* The terminal has another size. */
-void echo_resize(struct echo *e, uint32_t rows);
+void echo_resize(struct echo *e, uint32_t cols, uint32_t rows);
 
 /* What a person typed. now_ns: of any clock that does not go back. 0; what the sink answered. */
 int echo_input(struct echo *e, uint64_t now_ns, const uint8_t *p, size_t n) MUST_CHECK;

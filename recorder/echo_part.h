@@ -39,7 +39,7 @@ struct screen {
 	uint32_t cp;
 
 	/* the terminal */
-	uint32_t rows, row, col, saved_row, saved_col;
+	uint32_t rows, cols, row, col, saved_row, saved_col;
 	uint32_t region_top, region_bottom; /* rows, inclusive */
 	uint32_t base;			    /* place of row 0 in cells */
 	bool alternate, keypad,
@@ -47,11 +47,12 @@ struct screen {
 	uint32_t n_modes; /* changes of alternate and keypad */
 	uint64_t
 	    touched; /* rows that were written to, a bit each (row % SCREEN_ROWS); cleared by others */
+	bool wrapped[SCREEN_ROWS]; /* the row goes on where the one before it ended */
 	uint8_t cells[SCREEN_ROWS][SCREEN_COLS];
 };
 
-void screen_init(struct screen *s, uint32_t rows);
-void screen_resize(struct screen *s, uint32_t rows);
+void screen_init(struct screen *s, uint32_t cols, uint32_t rows);
+void screen_resize(struct screen *s, uint32_t cols, uint32_t rows);
 /* The next token of n > 0 bytes, without effect. Returns bytes taken, at least 1. */
 size_t screen_token(struct screen *s, const uint8_t *p, size_t n, struct token *ret);
 /* What the token does. */
@@ -62,8 +63,8 @@ bool screen_leaves(const struct screen *s, const struct token *t);
 void screen_skip(struct screen *s, const uint8_t *p, size_t n);
 /* Whether the cursor's row was written to. */
 bool screen_is_touched(const struct screen *s);
-/* The cells to the left of the cursor on its row; *ret_n of them. */
-const uint8_t *screen_left(const struct screen *s, size_t *ret_n);
+/* The last cells before the cursor, at most max, also of rows that this one goes on from. Returns how many. */
+size_t screen_left(const struct screen *s, uint8_t *dst, size_t max);
 /* A character as a cell. */
 uint8_t screen_fold(uint32_t cp);
 bool screen_is_wide(uint32_t cp);

@@ -11,8 +11,9 @@ enum { GROUND, ESCAPE, ESCAPE_INTER, CSI, CSI_IGNORE, STRING, STRING_ESCAPE };
 #define PASTE_MODE 2004u
 
 void
-screen_resize(struct screen *s, uint32_t rows)
+screen_resize(struct screen *s, uint32_t cols, uint32_t rows)
 {
+	s->cols = cols == 0 ? 80 : cols < SCREEN_COLS ? cols : SCREEN_COLS;
 	s->rows = rows == 0 || rows > ROWS_MAX ? 24 : rows;
 	s->region_top = 0;
 	s->region_bottom = s->rows - 1;
@@ -21,10 +22,10 @@ screen_resize(struct screen *s, uint32_t rows)
 }
 
 void
-screen_init(struct screen *s, uint32_t rows)
+screen_init(struct screen *s, uint32_t cols, uint32_t rows)
 {
 	memset(s, 0, sizeof(*s));
-	screen_resize(s, rows);
+	screen_resize(s, cols, rows);
 }
 
 static uint8_t *
@@ -253,18 +254,6 @@ clear_rows(struct screen *s, uint32_t from, uint32_t to)
 		clear(s, i, 0, SCREEN_COLS);
 }
 
-static void
-print(struct screen *s, uint32_t cp)
-{
-	uint8_t *row = row_at(s, s->row);
-
-	touch(s, s->row);
-	if (s->col < SCREEN_COLS)
-		row[s->col++] = screen_fold(cp);
-	if (screen_is_wide(cp) && s->col < SCREEN_COLS)
-		row[s->col++] = CELL_WIDE;
-}
-
 /* Rows from the region's first to its last go n up (down: n negative). */
 static void
 scroll(struct screen *s, uint32_t top, uint32_t bottom, int n)
@@ -300,6 +289,24 @@ line_feed(struct screen *s)
 		scroll(s, s->region_top, s->region_bottom, 1);
 	else if (s->row + 1 < s->rows)
 		s->row++;
+	s->wrapped[(s->base + s->row) % SCREEN_ROWS] = false;
+}
+
+static void
+print(struct screen *s, uint32_t cp)
+{
+	uint8_t *row;
+
+	if (s->col >= s->cols) {
+		s->col = 0;
+		line_feed(s);
+		s->wrapped[(s->base + s->row) % SCREEN_ROWS] = true;
+	}
+	row = row_at(s, s->row);
+	touch(s, s->row);
+	row[s->col++] = screen_fold(cp);
+	if (screen_is_wide(cp) && s->col < s->cols)
+		row[s->col++] = CELL_WIDE;
 }
 
 static void
@@ -318,7 +325,7 @@ control(struct screen *s, uint32_t c)
 		s->col -= s->col > 0;
 		break;
 	case '\t':
-		s->col = s->col / 8 * 8 + 8 < SCREEN_COLS ? s->col / 8 * 8 + 8 : SCREEN_COLS - 1;
+		s->col = s->col / 8 * 8 + 8 < s->cols ? s->col / 8 * 8 + 8 : s->cols - 1;
 		break;
 	default:
 		break;
@@ -356,7 +363,7 @@ escape(struct screen *s, uint32_t c)
 		s->keypad = c == '=';
 		break;
 	case 'c':
-		screen_init(s, s->rows);
+		screen_init(s, s->cols, s->rows);
 		break;
 	default:
 		break;
@@ -392,7 +399,7 @@ static void
 move_to(struct screen *s, uint32_t row, uint32_t col)
 {
 	s->row = row < s->rows ? row : s->rows - 1;
-	s->col = col < SCREEN_COLS ? col : SCREEN_COLS - 1;
+	s->col = col < s->cols ? col : s->cols - 1;
 }
 
 static void
@@ -557,6 +564,7 @@ screen_skip(struct screen *s, const uint8_t *p, size_t n)
 	s->state = GROUND;
 	s->utf8_left = 0;
 	memset(s->cells, CELL_EMPTY, sizeof(s->cells));
+	memset(s->wrapped, 0, sizeof(s->wrapped));
 	move_to(s, s->rows - 1, 0);
 	while (p < end && (p = memmem(p, (size_t)(end - p), "\x1b[?", 3)) != NULL) {
 		p += screen_token(s, p, (size_t)(end - p), &t);
@@ -566,9 +574,30 @@ screen_skip(struct screen *s, const uint8_t *p, size_t n)
 	}
 }
 
-const uint8_t *
-screen_left(const struct screen *s, size_t *ret_n)
+size_t
+screen_left(const struct screen *s, uint8_t *dst, size_t max)
 {
-	*ret_n = s->col;
-	return s->cells[(s->base + s->row) % SCREEN_ROWS];
+	uint32_t row = s->row, col = s->col, seen = 0;
+	size_t n = 0;
+
+	/* Backwards, and then turned round. */
+	while (n < max) {
+		uint32_t place = (s->base + row) % SCREEN_ROWS;
+
+		if (col > 0) {
+			dst[n++] = s->cells[place][--col];
+			continue;
+		}
+		if (!s->wrapped[place] || row == 0 || ++seen == SCREEN_ROWS)
+			break;
+		row--;
+		col = s->cols;
+	}
+	for (size_t i = 0; i < n / 2; i++) {
+		uint8_t c = dst[i];
+
+		dst[i] = dst[n - 1 - i];
+		dst[n - 1 - i] = c;
+	}
+	return n;
 }

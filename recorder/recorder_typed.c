@@ -139,14 +139,18 @@ typed_find(struct leg *leg, uint32_t channel)
 	return NULL;
 }
 
+struct size {
+	uint32_t cols, rows;
+};
+
 static int
-begin(struct leg *leg, uint32_t channel, uint32_t request, uint32_t rows)
+begin(struct leg *leg, uint32_t channel, uint32_t request, struct size size)
 {
 	struct typed *t = typed_find(leg, channel);
 
 	if (t != NULL) {
 		t->request = request;
-		echo_resize(t->echo, rows);
+		echo_resize(t->echo, size.cols, size.rows);
 		return 0;
 	}
 	if ((t = calloc(1, sizeof(*t))) == NULL)
@@ -154,7 +158,7 @@ begin(struct leg *leg, uint32_t channel, uint32_t request, uint32_t rows)
 	t->leg = leg;
 	t->channel = channel;
 	t->request = request;
-	t->echo = echo_new(&sink, t, rows);
+	t->echo = echo_new(&sink, t, size.cols, size.rows);
 	t->payload = buf_new(EVENT_DATA_MAX);
 	if (t->echo == NULL || t->payload == NULL) {
 		typed_free(t);
@@ -165,23 +169,24 @@ begin(struct leg *leg, uint32_t channel, uint32_t request, uint32_t rows)
 }
 
 /* RFC 4254 sections 6.2 and 6.7: both have columns and rows, a pty-req the terminal's name before them. */
-static uint32_t
-get_rows(struct buf *b, bool named)
+static struct size
+get_size(struct buf *b, bool named)
 {
+	struct size size = { 0, 0 };
 	const uint8_t *term;
-	uint32_t cols, rows;
 	size_t len;
 
-	if ((named && buf_get_str(b, &term, &len) != 0) || buf_get_u32(b, &cols) != 0 ||
-	    buf_get_u32(b, &rows) != 0)
-		return 0;
-	return rows;
+	if ((named && buf_get_str(b, &term, &len) != 0) || buf_get_u32(b, &size.cols) != 0 ||
+	    buf_get_u32(b, &size.rows) != 0)
+		return (struct size){ 0, 0 };
+	return size;
 }
 
 static int
 take_request(struct leg *leg, uint32_t channel, struct buf *b)
 {
 	struct typed *t = typed_find(leg, channel);
+	struct size size;
 	uint32_t number;
 	uint8_t want;
 	char name[32];
@@ -190,9 +195,11 @@ take_request(struct leg *leg, uint32_t channel, struct buf *b)
 	    buf_get_u8(b, &want) != 0)
 		return 0;
 	if (strcmp(name, "pty-req") == 0 && !leg->keep_typed)
-		return begin(leg, channel, number, get_rows(b, true));
-	if (t != NULL && strcmp(name, "window-change") == 0)
-		echo_resize(t->echo, get_rows(b, false));
+		return begin(leg, channel, number, get_size(b, true));
+	if (t != NULL && strcmp(name, "window-change") == 0) {
+		size = get_size(b, false);
+		echo_resize(t->echo, size.cols, size.rows);
+	}
 	if (t != NULL && strcmp(name, "subsystem") == 0)
 		return typed_end(t);
 	return 0;

@@ -97,7 +97,7 @@ play(struct rig *g, const struct step *steps, size_t n)
 	size_t feedback;
 
 	*g = (struct rig){ .fail = 0 };
-	g->e = echo_new(&sink, g, 24);
+	g->e = echo_new(&sink, g, 80, 24);
 	assert_non_null(g->e);
 	for (size_t i = 0; i < n && steps[i].what != 0; i++) {
 		const uint8_t *p = (const uint8_t *)steps[i].text;
@@ -130,6 +130,9 @@ play(struct rig *g, const struct step *steps, size_t n)
 	for (size_t i = 0; i < sizeof(g->memory); i++)
 		assert_int_equal(g->memory[i], 0);
 }
+
+/* Fills a row of 80 behind "$ ". */
+#define LONG "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 static const struct conversation {
 	const char *name, *record;
@@ -178,6 +181,12 @@ static const struct conversation {
 	    { { 'o', "$ " }, { 'i', "ls\rpwd\r" }, { 'o', "ls\r\n" }, { 'o', "a b\r\n$ " },
 		{ 'o', "pwd\r\n/\r\n$ " } },
 	    0 },
+	{ "a line longer than the row, as readline writes it", LONG "bcdef\r",
+	    { { 'o', "\x1b[?2004h$ " }, { 'i', LONG "bcdef\r" },
+		{ 'o', LONG "b\rbcdef\r\n\x1b[?2004l\r" } },
+	    0 },
+	{ "a line longer than the row", LONG "bcdef\r",
+	    { { 'o', "$ " }, { 'i', LONG "bcdef\r" }, { 'o', LONG "bcdef\r\n" } }, 0 },
 	{ "suggestions behind the cursor", "ls\r",
 	    { { 'o', "\x1b[?2004h> " }, { 'i', "l" }, { 'o', "l\x1b[2ms -la\x1b[m\x1b[5D" },
 		{ 'i', "s" }, { 'o', "s" }, { 'i', "\r" }, { 'o', "\r\n\x1b[?2004l" } },
@@ -376,7 +385,7 @@ test_without_memory_it_is_hidden(void **state)
 	struct rig g = { .fail = 0 };
 
 	(void)state;
-	g.e = echo_new(&sink, &g, 24);
+	g.e = echo_new(&sink, &g, 80, 24);
 	assert_non_null(g.e);
 	assert_int_equal(echo_input(g.e, 1, (const uint8_t *)"secret\r", 7), 0);
 	assert_string_equal(g.record, "#");
@@ -393,7 +402,7 @@ test_more_than_memory(void **state)
 
 	(void)state;
 	memset(much, 'x', sizeof(much));
-	g.e = echo_new(&sink, &g, 24);
+	g.e = echo_new(&sink, &g, 80, 24);
 	assert_non_null(g.e);
 	assert_int_equal(echo_output(g.e, 1, (const uint8_t *)"\x1b[?1049h", 8, &feedback), 0);
 	echo_lend(g.e, g.memory);
@@ -410,7 +419,7 @@ test_sink_errors_come_back(void **state)
 	size_t feedback;
 
 	(void)state;
-	g.e = echo_new(&sink, &g, 24);
+	g.e = echo_new(&sink, &g, 80, 24);
 	assert_non_null(g.e);
 	echo_lend(g.e, g.memory);
 	assert_int_equal(echo_input(g.e, 1, (const uint8_t *)"\r", 1), -5);
