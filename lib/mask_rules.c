@@ -35,8 +35,7 @@ static const struct mask_rule rules[] = {
 	{ "assignment",
 	    "(?i)(?:password|passwd|passphrase|secret|secret[_-]?key|api[_-]?key|access[_-]?token|"
 	    "auth[_-]?token)[\"']?[ \\t]{0,2}(?:=[ "
-	    "\\t]{0,2}(?:[\"']\\K(?![$<{%])[^\"'\\r\\n]{1,256}|\\K" VALUE
-	    ")|:[ "
+	    "\\t]{0,2}(?:[\"']\\K(?![$<{%])[^\"'\\r\\n]{1,256}|\\K" VALUE ")|:[ "
 	    "\\t]{0,2}(?:[\"']\\K(?![$<{%])[^\"'\\r\\n]{1,256}|\\K(?=[^\\s\"']{0,63}[0-9])[^\\s\"',"
 	    ";()]"
 	    "{8,256}))" },
