@@ -54,7 +54,7 @@ unload() {
 
 # victim: sets pid and what, of those that run.
 victim() {
-	draw 7
+	draw 8
 	case $drawn in
 	0) what=recorder pid=$(role_pid recorder) ;;
 	1) what=policy pid=$(role_pid policy) ;;
@@ -69,6 +69,7 @@ victim() {
 		wait_for 2 reader_there
 		;;
 	6) what=bastiond pid=$bastion_pid ;;
+	7) what=indexer pid=$(role_pid indexer) ;;
 	esac
 }
 
