@@ -51,6 +51,7 @@ struct screen {
 	uint8_t cells[SCREEN_ROWS][SCREEN_COLS];
 };
 
+/* An empty screen of that size; and another size of it. 0: not known. */
 void screen_init(struct screen *s, uint32_t cols, uint32_t rows);
 void screen_resize(struct screen *s, uint32_t cols, uint32_t rows);
 /* The next token of n > 0 bytes, without effect. Returns bytes taken, at least 1. */
