@@ -29,7 +29,7 @@ static const struct mask_rule rules[] = {
 	{ "authorization", "(?i)(?<![a-z])authorization[\"']?\\s{0,4}[:=]\\s{0,4}[\"']?(?:bearer|"
 			   "basic|token)\\s{1,4}\\K"
 			   "[A-Za-z0-9+/=._~-]{4,4096}" },
-	{ "url-password", "(?i)(?<![a-z0-9])[a-z][a-z0-9+.-]{1,20}://[^\\s/"
+	{ "url-password", "://[^\\s/"
 			  ":@\"'<>]{0,128}:\\K[^\\s/@\"'<>]{1,256}"
 			  "(?=@)" },
 	{ "assignment",

@@ -59,6 +59,8 @@ screen_is_bullet(uint32_t cp)
 	static const uint32_t bullets[] = { '*', 0xb7, 0x2022, 0x2219, 0x22c5, 0x25a0, 0x25aa,
 		0x25cb, 0x25cf, 0x25e6, 0x2b24, 0x30fb, 0xff0a };
 
+	if (cp < 0x80)
+		return cp == '*';
 	for (size_t i = 0; i < sizeof(bullets) / sizeof(bullets[0]); i++)
 		if (bullets[i] == cp)
 			return true;
