@@ -49,8 +49,9 @@ struct verify {
 	size_t n_olds, size_olds;
 	struct verify_known *known; /* sorted by sid once the log was read */
 	size_t n_known, size_known;
-	uint64_t txn;  /* of the snapshot that the log was read from */
-	bool no_slots; /* it was said that session.keys is not there */
+	size_t *map, map_size; /* while the log is read: places in known, plus 1, by sid */
+	uint64_t txn;	       /* of the snapshot that the log was read from */
+	bool no_slots;	       /* it was said that session.keys is not there */
 };
 
 /* Report a finding. sid: NULL when it is about the log. place and fmt: short; text is cut. */
