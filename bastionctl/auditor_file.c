@@ -19,8 +19,7 @@
 #define AT_SALT 13u
 #define AT_NONCE (AT_SALT + crypto_pwhash_SALTBYTES)
 #define AT_SEALED (AT_NONCE + crypto_aead_xchacha20poly1305_ietf_NPUBBYTES)
-#define PROTECTED_LEN                                                                              \
-	(AT_SEALED + AUDITOR_KEY_LEN + crypto_aead_xchacha20poly1305_ietf_ABYTES)
+#define PROTECTED_LEN (AT_SEALED + AUDITOR_KEY_LEN + crypto_aead_xchacha20poly1305_ietf_ABYTES)
 #define PLAIN_LEN (1u + AUDITOR_KEY_LEN)
 #define MEM_MAX (1ull << 30) /* bytes; a changed file may not make us use more */
 #define OPS_MAX 16u
@@ -86,9 +85,9 @@ phrase_key(const uint8_t *blob, const struct secret *phrase, struct secret **ret
 
 	if (key == NULL)
 		return -ENOMEM;
-	if (crypto_pwhash(secret_ptr(key), secret_len(key), text,
-		strnlen(text, secret_len(phrase)), blob + AT_SALT, get_be(blob + AT_OPS, 4),
-		(size_t)get_be(blob + AT_MEM, 8), crypto_pwhash_ALG_ARGON2ID13) != 0) {
+	if (crypto_pwhash(secret_ptr(key), secret_len(key), text, strnlen(text, secret_len(phrase)),
+		blob + AT_SALT, get_be(blob + AT_OPS, 4), (size_t)get_be(blob + AT_MEM, 8),
+		crypto_pwhash_ALG_ARGON2ID13) != 0) {
 		secret_free(key);
 		return -ENOMEM;
 	}
@@ -147,8 +146,8 @@ auditor_key_text(const struct secret *key, const char *name, const struct secret
 	if (phrase != NULL && (r = protect(&f, key, phrase)) != 0)
 		goto out;
 	sodium_bin2base64(b64, sizeof(b64), f.blob, f.len, sodium_base64_VARIANT_ORIGINAL);
-	r = str_format((char *)secret_ptr(text), AUDITOR_FILE_MAX, WORD "%c %s %s\n", FILE_VERSION, b64,
-	    name);
+	r = str_format(
+	    (char *)secret_ptr(text), AUDITOR_FILE_MAX, WORD "%c %s %s\n", FILE_VERSION, b64, name);
 	if (r == 0) {
 		*ret_text = text;
 		text = NULL;

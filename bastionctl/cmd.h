@@ -72,9 +72,9 @@ struct cmd_ctx {
 	char conf_file[PATH_MAX]; /* from CMD_CONFIG on */
 	char state[PATH_MAX];
 	char policy[PATH_MAX];
-	char revoked[PATH_MAX]; /* login.revoked; "": none */
-	char unlock[PATH_MAX];	/* how the vault is opened (vault.unlock); "": its default */
-	int broker_fd;		/* -1 without CMD_BROKER; see ctl_client.h */
+	char revoked[PATH_MAX];	    /* login.revoked; "": none */
+	char unlock[PATH_MAX];	    /* how the vault is opened (vault.unlock); "": its default */
+	int broker_fd;		    /* -1 without CMD_BROKER; see ctl_client.h */
 	struct secret *auditor_key; /* NULL until it is asked for; see auditor_key.h */
 };
 

@@ -72,15 +72,15 @@ auditor_key_given(struct cmd_ctx *c, const struct secret **ret_key)
 
 /* The secret key into a file that is not there yet. */
 static int
-auditor_write(const char *file, const struct secret *key, const char *name,
-    const struct secret *phrase)
+auditor_write(
+    const char *file, const struct secret *key, const char *name, const struct secret *phrase)
 {
 	struct secret *text = NULL;
 	int r = auditor_key_text(key, name, phrase, &text);
 
 	if (r == 0)
-		r = file_create(file, 0600, secret_cptr(text),
-		    strlen((const char *)secret_cptr(text)));
+		r = file_create(
+		    file, 0600, secret_cptr(text), strlen((const char *)secret_cptr(text)));
 	secret_free(text);
 	if (r == ERR_EXISTS)
 		return cmd_fail(CMD_UNSURE, "%s: it is there already and is not overwritten", file);
@@ -114,8 +114,8 @@ auditor_new_run(struct cmd_ctx *c, int n_args, const char *const *args)
 
 	(void)n_args;
 	if (auditor_check_name(args[0]) != 0)
-		return cmd_fail(CMD_USAGE,
-		    "an auditor's name has 1 to %u letters, digits and ._@-", AUDITOR_NAME_MAX);
+		return cmd_fail(CMD_USAGE, "an auditor's name has 1 to %u letters, digits and ._@-",
+		    AUDITOR_NAME_MAX);
 	if (str_format(file, sizeof(file), given != NULL ? "%s" : "%s.auditor",
 		given != NULL ? given : args[0]) != 0)
 		return cmd_fail(CMD_USAGE, "the path is too long");
@@ -157,7 +157,8 @@ auditor_public_run(struct cmd_ctx *c, int n_args, const char *const *args)
 
 static const struct cmd_opt new_opts[] = {
 	{ "--output", 'o', "FILE", "where the secret key goes; without it NAME.auditor" },
-	{ "--no-passphrase", 0, NULL, "do not protect the file, for programs that open recordings" },
+	{ "--no-passphrase", 0, NULL,
+	    "do not protect the file, for programs that open recordings" },
 	{ NULL, 0, NULL, NULL }
 };
 

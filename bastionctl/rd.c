@@ -146,8 +146,8 @@ rd_find(struct cmd_ctx *c, struct rd_place *ret_place)
 }
 
 static int
-rd_spawn_with(const struct rd_place *place, const char *const *args, int exec_fd, int edge,
-    int key_fd)
+rd_spawn_with(
+    const struct rd_place *place, const char *const *args, int exec_fd, int edge, int key_fd)
 {
 	const int fds[] = { edge, key_fd };
 	const char *argv[RD_ARGS_MAX + 5] = { place->bundle ? "--bundle" : "--store",

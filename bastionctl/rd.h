@@ -18,8 +18,7 @@
 /* For the table of options of every command that reads recordings. */
 #define RD_OPT_STORE                                                                               \
 	{ "--store", 0, "DIR", "read this copy of a store instead of the running bastion's" },     \
-	{ "--bundle", 0, "FILE",                                                                   \
-		"read the session in this bundle (export --format bundle)" },                      \
+	    { "--bundle", 0, "FILE", "read the session in this bundle (export --format bundle)" }, \
 	{                                                                                          \
 		"--auditor-key", 0, "FILE",                                                        \
 		    "open what is sealed with this secret key of an auditor"                       \

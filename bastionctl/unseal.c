@@ -76,8 +76,8 @@ say_who(struct unseal *u, const struct auditors *to)
 	int n = snprintf(u->why, sizeof(u->why), "the recording is sealed to");
 
 	for (size_t i = 0; i < to->n && n > 0 && (size_t)n < sizeof(u->why); i++)
-		n += snprintf(u->why + n, sizeof(u->why) - (size_t)n, "%s %s",
-		    i > 0 ? "," : "", to->a[i].name);
+		n += snprintf(u->why + n, sizeof(u->why) - (size_t)n, "%s %s", i > 0 ? "," : "",
+		    to->a[i].name);
 	if (n > 0 && (size_t)n < sizeof(u->why))
 		(void)snprintf(u->why + n, sizeof(u->why) - (size_t)n, ": %s",
 		    u->auditor != NULL ? "this key is none of theirs"
@@ -179,8 +179,7 @@ skip_known(const struct unseal *u, const struct block_hdr *hdr, struct unseal_ev
 	struct event ev;
 	int r = 0;
 
-	event_reader_init(
-	    &reader, buf_ptr(u->raw), buf_len(u->raw), hdr->first_seq, hdr->base_ns);
+	event_reader_init(&reader, buf_ptr(u->raw), buf_len(u->raw), hdr->first_seq, hdr->base_ns);
 	while (r == 0 && reader.next_seq < u->next_seq)
 		r = event_next(&reader, &ev);
 	if (r != 0 && r != ERR_NOT_FOUND)

@@ -10,8 +10,8 @@
 
 #define KEY_TEXT_LEN 44u /* base64 of a key */
 
-_Static_assert(AUDITOR_KEY_LEN == crypto_box_PUBLICKEYBYTES &&
-	AUDITOR_SEAL_LEN == crypto_box_SEALBYTES &&
+_Static_assert(
+    AUDITOR_KEY_LEN == crypto_box_PUBLICKEYBYTES && AUDITOR_SEAL_LEN == crypto_box_SEALBYTES &&
 	sizeof(AUDITOR_WORD) + KEY_TEXT_LEN + 1 + AUDITOR_NAME_MAX + 1 <= AUDITOR_LINE_SIZE,
     "the sizes are the algorithms'");
 
@@ -74,8 +74,7 @@ auditor_text(char dst[AUDITOR_LINE_SIZE], const struct auditor *a)
 {
 	char b64[KEY_TEXT_LEN + 1];
 
-	sodium_bin2base64(
-	    b64, sizeof(b64), a->key, sizeof(a->key), sodium_base64_VARIANT_ORIGINAL);
+	sodium_bin2base64(b64, sizeof(b64), a->key, sizeof(a->key), sodium_base64_VARIANT_ORIGINAL);
 	(void)snprintf(dst, AUDITOR_LINE_SIZE, AUDITOR_WORD " %s %s", b64, a->name);
 	return dst;
 }

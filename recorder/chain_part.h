@@ -6,13 +6,13 @@
 
 #include "lib/hash.h"
 #include "recorder/block.h"
-#include "recorder/crypt.h"
 #include "recorder/chain.h"
+#include "recorder/crypt.h"
 #include "recorder/growing.h"
 #include "recorder/head.h"
 #include "recorder/journal.h"
-#include "recorder/seskey.h"
 #include "recorder/mlog_write.h"
+#include "recorder/seskey.h"
 #include "recorder/sess.h"
 #include "recorder/summary.h"
 #include "recorder/tree.h"
@@ -60,8 +60,8 @@ struct chain {
 	enum store_durability durability;
 	struct mlog log;
 	struct block_codec_ctx *codec;
-	struct buf *stored;  /* a block as it is stored, while it is written */
-	struct buf *journal; /* the record that is being made */
+	struct buf *stored;   /* a block as it is stored, while it is written */
+	struct buf *journal;  /* the record that is being made */
 	struct buf *envelope; /* a fragment as it is encrypted */
 	struct hash *peek;
 	struct auditors auditors; /* of new sessions */

@@ -14,10 +14,11 @@
 #define RING_CHUNKS 1024u
 
 _Static_assert(CRYPT_KEY_LEN == crypto_aead_xchacha20poly1305_ietf_KEYBYTES &&
-	CRYPT_KEY_LEN == crypto_kdf_KEYBYTES && CRYPT_KEY_LEN <= crypto_generichash_KEYBYTES_MAX &&
-	CRYPT_TAG_LEN == crypto_aead_xchacha20poly1305_ietf_ABYTES &&
-	CRYPT_NONCE_LEN == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES &&
-	sizeof(KDF_CONTEXT) == crypto_kdf_CONTEXTBYTES + 1,
+		   CRYPT_KEY_LEN == crypto_kdf_KEYBYTES &&
+		   CRYPT_KEY_LEN <= crypto_generichash_KEYBYTES_MAX &&
+		   CRYPT_TAG_LEN == crypto_aead_xchacha20poly1305_ietf_ABYTES &&
+		   CRYPT_NONCE_LEN == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES &&
+		   sizeof(KDF_CONTEXT) == crypto_kdf_CONTEXTBYTES + 1,
     "the sizes are the algorithms'");
 
 int

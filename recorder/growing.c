@@ -33,8 +33,8 @@ growing_done(struct growing *g)
 }
 
 void
-growing_begin(struct growing *g, const uint8_t sid[REC_SID_LEN], uint32_t block,
-    const uint8_t *key, uint32_t mark)
+growing_begin(struct growing *g, const uint8_t sid[REC_SID_LEN], uint32_t block, const uint8_t *key,
+    uint32_t mark)
 {
 	g->hdr = (struct block_hdr){ .block = block };
 	memcpy(g->hdr.sid, sid, REC_SID_LEN);
@@ -135,6 +135,6 @@ growing_finish(struct growing *g)
 int
 growing_covers(const struct growing *g, const struct head *h, const struct tree *sealed)
 {
-	return head_covers(h, sealed, g->marked ? g->mark_content : NULL,
-	    g->marked ? g->mark_envelopes : NULL);
+	return head_covers(
+	    h, sealed, g->marked ? g->mark_content : NULL, g->marked ? g->mark_envelopes : NULL);
 }

@@ -10,7 +10,8 @@
 #define MAGIC "bastiond-head-v2"
 #define MAGIC_LEN 16u
 
-_Static_assert(HEAD_BODY_LEN == MAGIC_LEN + REC_SID_LEN + 1 + 4 + 8 + 8 + HASH_LEN + 4 + 2 * HASH_LEN,
+_Static_assert(
+    HEAD_BODY_LEN == MAGIC_LEN + REC_SID_LEN + 1 + 4 + 8 + 8 + HASH_LEN + 4 + 2 * HASH_LEN,
     "the fields of a head");
 
 static void
@@ -103,8 +104,8 @@ head_verify(const uint8_t *data, size_t len, const uint8_t key[NOTE_KEY_LEN], st
 }
 
 int
-head_covers(const struct head *h, const struct tree *sealed, const uint8_t *content,
-    const uint8_t *stored)
+head_covers(
+    const struct head *h, const struct tree *sealed, const uint8_t *content, const uint8_t *stored)
 {
 	static const uint8_t none[HASH_LEN];
 	uint8_t root[HASH_LEN];

@@ -45,7 +45,7 @@ struct fragment {
 };
 /* Bytes that an envelope is longer than its events. */
 #define FRAGMENT_EXTRA(flags)                                                                      \
-	(CRYPT_TAG_LEN + (((flags) & FRAGMENT_FIRST) != 0 ? BLOCK_SALT_LEN : 0u))
+	(CRYPT_TAG_LEN + (((flags)&FRAGMENT_FIRST) != 0 ? BLOCK_SALT_LEN : 0u))
 
 /* The key under which the record of this commit is stored; keys sort as commits do. */
 void journal_key(uint64_t commit, uint8_t ret_key[JOURNAL_KEY_LEN]);

@@ -17,23 +17,24 @@
 #define READER_ITEM_MAX (64u << 20)  /* bytes of one JSON text */
 #define READER_FILES_MAX (32u << 20) /* bytes of text about files of one session */
 #define READER_NOTES_MAX (64u << 20) /* bytes of checkpoints to compare with */
-#define READER_BUNDLE_LOG_MAX (UINT64_C(1) << 28) /* leaves of a log that a bundle is of, looked for */
-#define READER_FINDINGS_MAX 1000u    /* findings that are told one by one; the rest is counted */
+#define READER_BUNDLE_LOG_MAX                                                                      \
+	(UINT64_C(1) << 28)	  /* leaves of a log that a bundle is of, looked for */
+#define READER_FINDINGS_MAX 1000u /* findings that are told one by one; the rest is counted */
 #define READER_CONTEXT 4u /* blocks before a wanted moment that most screens are made of: 512 KiB */
 #define READER_NEAR 8u	  /* a moment in the first of these blocks is rendered from the start */
 #define READER_NEAR_NOW 64u /* the same for the present of a session that is watched */
 #define READER_POLL_MS 20   /* how often a watcher's reader looks for a new commit */
 
 struct reader {
-	int fd; /* edge to bastionctl */
+	int fd;	     /* edge to bastionctl */
 	bool bundle; /* a bundle is read, no store */
 	struct store *store;
 	struct derived *derived; /* NULL: there is none, or it cannot be read */
 	struct store_snap *snap; /* held only while nothing is waited for */
-	bool sealed;		 /* the session that is read is closed to us: its blocks go as they are */
-	uint32_t credit;	 /* messages that bastionctl takes */
-	uint32_t n_seeks;	 /* RD_SEEK received so far */
-	bool seek;		 /* one waits to be served */
+	bool sealed;	  /* the session that is read is closed to us: its blocks go as they are */
+	uint32_t credit;  /* messages that bastionctl takes */
+	uint32_t n_seeks; /* RD_SEEK received so far */
+	bool seek;	  /* one waits to be served */
 	uint64_t seek_ns;
 	uint32_t seek_channel;	 /* whose screen is wanted; 0: none */
 	uint8_t *space;		 /* for received messages */

@@ -307,8 +307,7 @@ send_key(struct bundling *x)
 		return r;
 	r = seskey_portable(x->rd->snap, x->sid, b);
 	if (r == 0)
-		r = send_entry(
-		    x, STORE_KEY, x->sid, sizeof(x->sid), buf_ptr(b), buf_len(b));
+		r = send_entry(x, STORE_KEY, x->sid, sizeof(x->sid), buf_ptr(b), buf_len(b));
 	if (r == ERR_KEYS)
 		reader_say(x->rd, "%s", store_keys_why(x->rd->store));
 	buf_free(b);

@@ -173,7 +173,8 @@ reader_session_json(const struct sess *s, bool detail)
 	json_put_time(j, "started_at", s->opened_wall_ns);
 	reader_put_end(j, s);
 	for (uint32_t i = 0; i < s->n_channels; i++)
-		json_put(channels, NULL, reader_channel(&s->channels[i], s->closed_to_us != 0, detail));
+		json_put(
+		    channels, NULL, reader_channel(&s->channels[i], s->closed_to_us != 0, detail));
 	json_put(j, "channels", channels);
 	json_put(j, "files", reader_files(s));
 	json_put_u64(j, "files_total", s->files_total);

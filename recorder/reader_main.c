@@ -155,8 +155,8 @@ reader_take_key(struct reader *rd, const char *whose)
 		return -ENOMEM;
 	r = fd_wait(fd, POLLIN, clock_boot_ns() + READER_KEY_WAIT_NS);
 	if (r == 0 && recv(fd, secret_ptr(key), CRYPT_KEY_LEN, 0) == CRYPT_KEY_LEN)
-		r = (strcmp(whose, "live") == 0 ? store_set_live
-						: store_set_auditor)(rd->store, secret_cptr(key));
+		r = (strcmp(whose, "live") == 0 ? store_set_live : store_set_auditor)(
+		    rd->store, secret_cptr(key));
 	secret_free(key);
 	fd_close(&fd);
 	return r == -ENOMEM ? r : 0;

@@ -173,8 +173,7 @@ load_events(struct session *s, const struct block_hdr *hdr, const struct buf *st
 	}
 	if ((raw = buf_new(BLOCK_RAW_MAX)) == NULL)
 		return -ENOMEM;
-	r = block_open(
-	    s->chain->codec, s->key, hdr, buf_ptr(stored), buf_len(stored), salt, raw);
+	r = block_open(s->chain->codec, s->key, hdr, buf_ptr(stored), buf_len(stored), salt, raw);
 	if (r == 0)
 		r = replay(s, buf_ptr(raw), buf_len(raw), hdr->first_seq, hdr->base_ns);
 	buf_free(raw);

@@ -23,7 +23,7 @@
 struct slots {
 	int fd;
 	bool write;
-	int failed; /* a sync did: what is on disk is not known any more */
+	int failed;    /* a sync did: what is on disk is not known any more */
 	uint64_t n;    /* slots in the file */
 	uint64_t next; /* the first that was not given out */
 };

@@ -9,10 +9,10 @@
 #include "recorder/store.h"
 
 struct store_keys {
-	char *dir;	     /* of the store; owned; NULL: there is none */
-	struct slots *slots; /* NULL: not opened yet, or see slots_err */
-	bool slots_borrowed; /* they are the writer's */
-	int slots_err;	     /* of the last attempt to open them, or of reading a slot */
+	char *dir;		       /* of the store; owned; NULL: there is none */
+	struct slots *slots;	       /* NULL: not opened yet, or see slots_err */
+	bool slots_borrowed;	       /* they are the writer's */
+	int slots_err;		       /* of the last attempt to open them, or of reading a slot */
 	struct secret *auditor, *live; /* 32 bytes each, or NULL */
 };
 

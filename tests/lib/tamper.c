@@ -177,8 +177,7 @@ tamper_seal_again(struct tamper *t, struct block_codec_ctx *codec, const uint8_t
 		return r;
 	hdr->raw_len = (uint32_t)buf_len(raw);
 	block_content(salt, buf_ptr(raw), buf_len(raw), hdr->content);
-	r = block_seal(
-	    codec, key, t->sid, hdr->block, salt, buf_ptr(raw), buf_len(raw), stored);
+	r = block_seal(codec, key, t->sid, hdr->block, salt, buf_ptr(raw), buf_len(raw), stored);
 	if (r == 0)
 		r = tamper_store_block(t, hdr, stored);
 	buf_free(stored);

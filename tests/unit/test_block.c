@@ -146,13 +146,11 @@ test_every_changed_and_every_cut_byte_of_a_stored_block_is_seen(void **state)
 	memcpy(bytes, buf_ptr(stored), len);
 	for (size_t i = 0; i < len; i++) {
 		bytes[i] ^= 0x10;
-		assert_int_not_equal(
-		    block_unseal(c, session_secret, &h, bytes, len, got, out), 0);
+		assert_int_not_equal(block_unseal(c, session_secret, &h, bytes, len, got, out), 0);
 		bytes[i] ^= 0x10;
 	}
 	for (size_t cut = 0; cut < len; cut++)
-		assert_int_not_equal(
-		    block_unseal(c, session_secret, &h, bytes, cut, got, out), 0);
+		assert_int_not_equal(block_unseal(c, session_secret, &h, bytes, cut, got, out), 0);
 	h.raw_len--;
 	assert_int_equal(block_unseal(c, session_secret, &h, bytes, len, got, out), ERR_FORMAT);
 	h.raw_len += 2;
@@ -484,15 +482,15 @@ test_fragments_become_a_block_as_they_are(void **state)
 	assert_int_equal(g.hdr.last_ns, 12);
 	assert_int_equal(buf_len(g.raw), 0);
 	/* With it, the block that this makes opens. */
-	assert_int_equal(block_open(c, session_secret, &g.hdr, buf_ptr(g.stored),
-			     buf_len(g.stored), got, out),
+	assert_int_equal(
+	    block_open(c, session_secret, &g.hdr, buf_ptr(g.stored), buf_len(g.stored), got, out),
 	    0);
 	assert_int_equal(buf_len(out), 11);
 	assert_memory_equal(buf_ptr(out), "onetwothree", 11);
 	assert_memory_equal(got, salt, sizeof(salt));
 	g.hdr.raw_len++;
-	assert_int_equal(block_unseal(c, session_secret, &g.hdr, buf_ptr(g.stored),
-			     buf_len(g.stored), got, out),
+	assert_int_equal(
+	    block_unseal(c, session_secret, &g.hdr, buf_ptr(g.stored), buf_len(g.stored), got, out),
 	    ERR_FORMAT);
 	growing_done(&g);
 	buf_free(out);
@@ -523,7 +521,8 @@ test_a_fragment_that_was_changed_is_not_taken(void **state)
 		if (i == 3)
 			p.f[1].content[0] ^= 1;
 		if (i == 4) {
-			growing_begin(&g, sid, 7, (const uint8_t *)"a wrong key of thirty-two bytes.", 0);
+			growing_begin(
+			    &g, sid, 7, (const uint8_t *)"a wrong key of thirty-two bytes.", 0);
 			assert_int_equal(growing_add(&g, &p.f[0]), ERR_CHAIN);
 			continue;
 		}

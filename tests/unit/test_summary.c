@@ -307,8 +307,8 @@ test_a_record_comes_back(void **state)
 	assert_int_equal(s.n_files, 0);
 	assert_string_equal(s.channels[0].command, "");
 	assert_int_equal(s.closed_to_us, ERR_SEALED);
-	assert_int_equal(sess_open_private(&s, (const uint8_t *)"another key of thirty-two bytes.."),
-	    ERR_CHAIN);
+	assert_int_equal(
+	    sess_open_private(&s, (const uint8_t *)"another key of thirty-two bytes.."), ERR_CHAIN);
 	assert_int_equal(s.closed_to_us, ERR_SEALED);
 	s.sid[0] ^= 1;
 	assert_int_equal(sess_open_private(&s, session_secret), ERR_CHAIN);

@@ -15,10 +15,10 @@
 
 #include "lib/buf.h"
 #include "recorder/block.h"
-#include "recorder/seskey.h"
 #include "recorder/head.h"
 #include "recorder/journal.h"
 #include "recorder/mlog.h"
+#include "recorder/seskey.h"
 #include "recorder/sess.h"
 #include "recorder/tree.h"
 #include "tests/unit/store_rig.h"
