@@ -105,7 +105,7 @@ echo_is_idle(const struct echo *e)
 void
 echo_resize(struct echo *e, uint32_t cols, uint32_t rows)
 {
-	screen_resize(&e->screen, cols, rows);
+	screen_set_size(&e->screen, cols, rows);
 }
 
 /* What was typed. */

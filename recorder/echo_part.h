@@ -53,7 +53,7 @@ struct screen {
 
 /* An empty screen of that size; and another size of it. 0: not known. */
 void screen_init(struct screen *s, uint32_t cols, uint32_t rows);
-void screen_resize(struct screen *s, uint32_t cols, uint32_t rows);
+void screen_set_size(struct screen *s, uint32_t cols, uint32_t rows);
 /* The next token of n > 0 bytes, without effect. Returns bytes taken, at least 1. */
 size_t screen_token(struct screen *s, const uint8_t *p, size_t n, struct token *ret);
 /* What the token does. */

@@ -11,7 +11,7 @@ enum { GROUND, ESCAPE, ESCAPE_INTER, CSI, CSI_IGNORE, STRING, STRING_ESCAPE };
 #define PASTE_MODE 2004u
 
 void
-screen_resize(struct screen *s, uint32_t cols, uint32_t rows)
+screen_set_size(struct screen *s, uint32_t cols, uint32_t rows)
 {
 	s->cols = cols == 0 ? 80 : cols < SCREEN_COLS ? cols : SCREEN_COLS;
 	s->rows = rows == 0 || rows > ROWS_MAX ? 24 : rows;
@@ -25,7 +25,7 @@ void
 screen_init(struct screen *s, uint32_t cols, uint32_t rows)
 {
 	memset(s, 0, sizeof(*s));
-	screen_resize(s, cols, rows);
+	screen_set_size(s, cols, rows);
 }
 
 static uint8_t *
