@@ -259,7 +259,8 @@ out:
 
 static const struct cmd_opt checkpoint_opts[] = {
 	{ "--output", 'o', "FILE", "write to FILE instead of standard output" },
-	{ "--vkey", 0, NULL, "the key that signs now, once the trusted one was seen to lead to it" },
+	{ "--vkey", 0, NULL,
+	    "the key that signs now, once the trusted one was seen to lead to it" },
 	{ "--public-key", 0, "FILE", "with --vkey: trust this key instead of STATE/recorder.pub" },
 	{ "--proof", 0, "ID", "proof that this session's leaf is under the checkpoint" },
 	{ "--from", 0, "SIZE", "proof that the log extends what it was with SIZE leaves" },
