@@ -19,7 +19,7 @@ must(int condition)
 static void
 check(const struct mask_set *set, const struct mask_piece *piece)
 {
-	struct buf *b = buf_new(1u << 20);
+	struct buf *b = buf_new(1u << 16);
 	size_t at = 0;
 
 	for (size_t i = 0; i < piece->n_hits; i++) {
