@@ -141,10 +141,13 @@ serve(struct main *m)
 static int
 run_once(struct main *m, bool rebuild)
 {
+	static char out[1024];
 	const struct derived_counts *c = indexer_counted(m->ix);
 	bool more = true;
 	int r;
 
+	/* What it is need not be asked then, which the sandbox would not let it: of a device that would be an ioctl. */
+	(void)setvbuf(stdout, out, _IOFBF, sizeof(out));
 	if ((r = enter_sandbox(m)) == 0 && rebuild)
 		r = indexer_forget(m->ix);
 	while (r == 0 && more)
