@@ -9,8 +9,8 @@
 #include "bastionctl/cmd.h"
 #include "bastionctl/ctl_client.h"
 #include "lib/file.h"
-#include "lib/secret.h"
 #include "lib/log.h"
+#include "lib/secret.h"
 
 static int
 main_acquire(struct cmd_ctx *c)

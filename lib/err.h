@@ -22,7 +22,7 @@ enum err {
 	ERR_CRYPTO = -5011,    /* a library refused to compute */
 	ERR_SEALED = -5012,    /* a recording that only an auditor's key opens */
 	ERR_ERASED = -5013,    /* erased on purpose; its digests stay */
-	ERR_KEYS = -5014       /* session.keys, which opens recordings, is missing or another store's */
+	ERR_KEYS = -5014 /* session.keys, which opens recordings, is missing or another store's */
 };
 
 /* Text for any number above, without a trailing full stop. Borrowed, static; for errno until the next call. */

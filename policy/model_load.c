@@ -91,7 +91,8 @@ static const struct load_field last_fields[] = {
 };
 
 static const struct conf_key top_keys[] = { { "compat", false }, { "certificates", false },
-	{ "users", false }, { "hosts", false }, { "masks", false }, { "rules", false }, { "audit", false } };
+	{ "users", false }, { "hosts", false }, { "masks", false }, { "rules", false },
+	{ "audit", false } };
 
 static int
 read_fields(

@@ -97,8 +97,10 @@ enum rec_meta {
 	    17,		     /* that PAM named, with commas between; what is too much is left out */
 	REC_META_MASKS = 18, /* names of the mask rules that act, with commas between */
 	REC_META_MASKS_HASH = 19, /* hex SHA-256 over the rules' texts */
-	REC_META_TYPED = 20, /* "keep": typed bytes are kept although the target does not show them */
-	REC_META_MASK_TEXTS = 21 /* JSON object {"NAME": "PATTERN"}: of the mask rules that are not among the defaults */
+	REC_META_TYPED =
+	    20, /* "keep": typed bytes are kept although the target does not show them */
+	REC_META_MASK_TEXTS =
+	    21 /* JSON object {"NAME": "PATTERN"}: of the mask rules that are not among the defaults */
 };
 
 /*

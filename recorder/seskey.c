@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "recorder/seskey.h"
-#include "recorder/store_keys.h"
 
 #define RECORD_VERSION 1u
 #define HASHED "bastiond-seskey-v1"
@@ -174,9 +173,8 @@ open_sealed(const struct seskey *k, const uint8_t *own, uint8_t ret_secret[CRYPT
 	return ERR_SEALED;
 }
 
-/* Whether this is the key that the record was made with. */
-static bool
-is_key(const struct seskey *k, const uint8_t key[CRYPT_KEY_LEN])
+bool
+seskey_is(const struct seskey *k, const uint8_t key[CRYPT_KEY_LEN])
 {
 	uint8_t check[CRYPT_CHECK_LEN];
 
@@ -200,102 +198,10 @@ seskey_open(const struct seskey *k, const uint8_t sid[REC_SID_LEN], const uint8_
 	else
 		r = open_sealed(k, secret, value);
 	if (r == 0 && (r = crypt_derive(sid, k->half, value, key)) == 0)
-		r = is_key(k, key) ? 0 : ERR_CHAIN;
+		r = seskey_is(k, key) ? 0 : ERR_CHAIN;
 	if (r == 0)
 		memcpy(ret_key, key, sizeof(key));
 	sodium_memzero(value, sizeof(value));
 	sodium_memzero(key, sizeof(key));
-	return r;
-}
-
-int
-seskey_find(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct seskey *ret_k)
-{
-	const uint8_t *data;
-	size_t len;
-	int r;
-
-	if ((r = store_get(snap, STORE_KEY, sid, REC_SID_LEN, &data, &len)) != 0)
-		return r;
-	return seskey_parse(data, len, ret_k);
-}
-
-/* Opened once, and again while it is not there: a copy may still be under way. */
-static int
-open_slots(struct store_snap *snap, struct store_keys *keys)
-{
-	const uint8_t *uuid;
-	size_t len;
-	int r;
-
-	if (keys->dir == NULL)
-		return -ENOENT;
-	r = store_get(snap, STORE_META, STORE_META_UUID, strlen(STORE_META_UUID), &uuid, &len);
-	if (r != 0)
-		return r;
-	return len != SLOTS_UUID_LEN ? ERR_FORMAT : slots_open_read(keys->dir, uuid, &keys->slots);
-}
-
-int
-seskey_fetch(struct store_snap *snap, struct seskey *k)
-{
-	struct store_keys *keys = store_snap_keys(snap);
-	int r = 0;
-
-	if (k->half_is == SESKEY_HERE)
-		return 0;
-	if (keys->slots == NULL)
-		r = open_slots(snap, keys);
-	if (r == 0)
-		r = slots_read(keys->slots, k->slot, k->half);
-	if (r == 0)
-		k->half_is = SESKEY_HERE;
-	if (r == 0 || r == ERR_ERASED || r == -ENOMEM)
-		return r;
-	keys->slots_err = r;
-	return ERR_KEYS;
-}
-
-/* The key of a session that runs, when the record is that session's. */
-static bool
-take_live(const struct store_keys *keys, const struct seskey *k, uint8_t ret_key[CRYPT_KEY_LEN])
-{
-	if (keys->live == NULL || k->kind != SESKEY_SEALED || !is_key(k, secret_cptr(keys->live)))
-		return false;
-	memcpy(ret_key, secret_cptr(keys->live), CRYPT_KEY_LEN);
-	return true;
-}
-
-int
-seskey_get(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], uint8_t ret_key[CRYPT_KEY_LEN])
-{
-	const struct store_keys *keys = store_snap_keys(snap);
-	struct seskey k;
-	int r;
-
-	if ((r = seskey_find(snap, sid, &k)) != 0)
-		return r;
-	if (k.kind == SESKEY_ERASED)
-		r = ERR_ERASED;
-	else if (k.kind == SESKEY_SEALED && keys->auditor == NULL)
-		r = take_live(keys, &k, ret_key) ? 0 : ERR_SEALED;
-	else if ((r = seskey_fetch(snap, &k)) == 0)
-		r = seskey_open(
-		    &k, sid, keys->auditor != NULL ? secret_cptr(keys->auditor) : NULL, ret_key);
-	seskey_done(&k);
-	return r;
-}
-
-int
-seskey_portable(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct buf *out)
-{
-	struct seskey k;
-	int r;
-
-	if ((r = seskey_find(snap, sid, &k)) != 0)
-		return r;
-	if (k.kind == SESKEY_ERASED || (r = seskey_fetch(snap, &k)) == 0)
-		r = seskey_put(out, &k);
-	seskey_done(&k);
 	return r;
 }

@@ -64,6 +64,9 @@ int seskey_make(struct seskey *ret_k, const uint8_t sid[REC_SID_LEN], uint64_t s
 int seskey_open(const struct seskey *k, const uint8_t sid[REC_SID_LEN], const uint8_t *secret,
     uint8_t ret_key[CRYPT_KEY_LEN]) MUST_CHECK;
 
+/* Whether key is the one that the record is about. */
+bool seskey_is(const struct seskey *k, const uint8_t key[CRYPT_KEY_LEN]);
+
 /*
  * What the session's opening says of its key (sess.h), so that neither half nor auditors can be exchanged unseen: SHA-256
  * over "bastiond-seskey-v1", NUL, kind, half, check, and of a sealed one what it is sealed to, as in the record. Not for

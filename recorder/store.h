@@ -55,7 +55,7 @@ enum store_db {
 #define STORE_META_RANGE "range"     /* compact range of the log's tree (tree.h) */
 #define STORE_META_WIPE                                                                            \
 	"wipe" /* u64 slots of session.keys whose sessions are erased and that may not be overwritten yet */
-#define STORE_META_EPOCH "epoch"     /* u64 index of the KEY leaf of the key in force */
+#define STORE_META_EPOCH "epoch" /* u64 index of the KEY leaf of the key in force */
 
 struct store;	   /* an open environment */
 struct store_snap; /* a read snapshot: what was committed at one moment */
