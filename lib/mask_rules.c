@@ -10,10 +10,22 @@
 #define WORD "(?:'[^'\\r\\n]{1,256}'|\"[^\"\\r\\n]{1,256}\"|[^\\s'\";|&]{1,256})"
 /* A value that is written out: no variable, no placeholder, no call. */
 #define VALUE "(?![$<{%*(\\[])[^\\s\"'&;,()<>]{1,256}+(?!\\()"
+/*
+ * The lines of a key: all but the last are long words, so that not everything behind the words BEGIN PRIVATE KEY is taken for
+ * one, which would be a way to keep commands and their output out of the record. Newlines can be written out as \n; a margin
+ * is what cat -n, grep -n or diff put before a line.
+ */
+#define GAP "(?:\\s|\\\\[nrt]){0,64}+"
+#define MARGIN "(?:[0-9]{1,6}[:\\t ] ?|[-+>|] ?)?"
+#define KEY_CHAR "[A-Za-z0-9+/=]"
 
 static const struct mask_rule rules[] = {
 	{ "private-key", "-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----\\K"
-			 "(?:[\\sA-Za-z0-9+/=:,.\\\\]++|-(?!----))++" },
+			 "(?:" GAP "(?:Proc-Type|DEK-Info|Version|Comment|Charset|Hash): "
+			 "[^\\r\\n\\\\]{1,80}){0,4}+"
+			 "(?:" GAP MARGIN KEY_CHAR "{40,}+)*+"
+			 "(?:" GAP MARGIN KEY_CHAR "{1,39}+)?+"
+			 "(?:" GAP MARGIN "=[A-Za-z0-9+/]{0,4}+)?+" GAP },
 	{ "aws-access-key", "(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])" },
 	{ "aws-secret",
 	    "(?i)aws.{0,20}?(?:secret|private).{0,24}?[=:]\\s{0,4}[\"']?\\K[A-Za-z0-9/+]{40}"

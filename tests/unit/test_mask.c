@@ -48,6 +48,8 @@ feed(struct mask_set *set, const char *text, size_t len, size_t n, struct buf *r
 
 /* Put together, so that no scanner of repositories takes them for real ones. */
 #define A10 "abcDEF1234"
+#define A40 A10 A10 A10 A10
+#define KEY_END "-----END OPENSSH PRIVATE KEY-----\r\n$ "
 #define KEY_BEGIN                                                                                  \
 	"-----BEGIN OPENSSH "                                                                      \
 	"PRIVATE KEY-----"
@@ -85,8 +87,20 @@ static const struct {
 	{ "mysqldump -h x -p'a b' db", "mysqldump -h x -p[masked command-password] db" },
 	{ "sshpass -p hunter2 ssh x", "sshpass -p [masked command-password] ssh x" },
 	{ "curl -u bob:hunter2 http://x", "curl -u bob:[masked command-password] http://x" },
-	{ KEY_BEGIN "\r\nb3BlbnNzaC1r\r\nAAAA==\r\n-----END OPENSSH PRIVATE KEY-----\r\n$ ",
-	    KEY_BEGIN "[masked private-key]-----END OPENSSH PRIVATE KEY-----\r\n$ " },
+	{ KEY_BEGIN "\r\n" A40 A10 "\r\n" A40 "\r\nAAAA==\r\n" KEY_END,
+	    KEY_BEGIN "[masked private-key]" KEY_END },
+	{ KEY_BEGIN "\nAAAA==\n=AbC1\n" KEY_END, KEY_BEGIN "[masked private-key]" KEY_END },
+	{ KEY_BEGIN "\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00FF\n\n" A40 "\nAA\n" KEY_END,
+	    KEY_BEGIN "[masked private-key]" KEY_END },
+	{ "k: \"" KEY_BEGIN "\\n" A40 "\\n" A40 "\\nA=\\n" KEY_END,
+	    "k: \"" KEY_BEGIN "[masked private-key]" KEY_END },
+	{ KEY_BEGIN " " A40 " " A40 " A= " KEY_END, KEY_BEGIN "[masked private-key]" KEY_END },
+	{ KEY_BEGIN "\r\n     2\t" A40 "\r\n     3\tA=\r\n     4\t" KEY_END,
+	    KEY_BEGIN "[masked private-key]4\t" KEY_END },
+	/* Words that only stand behind it are not a key. */
+	{ KEY_BEGIN "\r\nls /data\r\nrm /data/payroll\r\n",
+	    KEY_BEGIN "[masked private-key]/data\r\nrm /data/payroll\r\n" },
+	{ KEY_BEGIN "\r\n" A40 "\r\nls\r\na\r\nb\r\n", KEY_BEGIN "[masked private-key]a\r\nb\r\n" },
 	/* Nothing of it. */
 	{ "Password: \r\n[sudo] password for bob: \r\n", NULL },
 	{ "password=$PASS ./x; password=${X}; password=$(pass x)", NULL },
