@@ -19,6 +19,8 @@
 #define PROMPT_MAX 200u	   /* cells before the cursor in which a prompt is looked for */
 #define PAGE_MIN 16u	   /* characters of a page */
 #define TRIES_MAX 16u	   /* comparisons in vain in one chunk of output */
+#define FEEDBACK_KEY 64u   /* bytes of output that may stand for one hidden key, */
+#define FEEDBACK_MAX 4096u /* and for all of them */
 
 struct run {
 	uint32_t number;
@@ -42,15 +44,16 @@ struct echo {
 	bool foreign;  /* output came since the last typed byte and showed nothing of it */
 	bool answered; /* a line feed came after the end of the first line */
 
-	bool hiding;		     /* what is typed is hidden until the line ends */
-	bool marked;		     /* and the record says so */
-	bool asked;		     /* the same, until the bastion's shell says otherwise */
-	bool armed;		     /* the cursor stands behind a question for a secret */
-	bool wary;		     /* it did, and other output came: only an echo shows */
-	bool again;		     /* the last line was hidden */
-	bool bullets;		     /* keys of a hidden line may still come back as asterisks */
-	bool trust;		     /* all that was typed in this line was echoed */
-	uint32_t kept;		     /* a character that was kept and not echoed yet; 0: none */
+	bool hiding;	 /* what is typed is hidden until the line ends */
+	bool marked;	 /* and the record says so */
+	bool asked;	 /* the same, until the bastion's shell says otherwise */
+	bool armed;	 /* the cursor stands behind a question for a secret */
+	bool wary;	 /* it did, and other output came: only an echo shows */
+	bool again;	 /* the last line was hidden */
+	bool bullets;	 /* keys of a hidden line may still come back as asterisks */
+	size_t feedback; /* bytes of output that may still be left out for hidden keys */
+	bool trust;	 /* all that was typed in this line was echoed */
+	uint32_t kept;	 /* a character that was kept and not echoed yet; 0: none */
 	uint64_t typed_ns, noise_ns; /* of the last typed byte; until when output is noise */
 	uint64_t now_ns;
 };
@@ -204,10 +207,32 @@ show_runs(struct echo *e, uint32_t n)
 	return r;
 }
 
+/* What comes back for keys is left out, but not pictures that are drawn with asterisks and colours. */
+static void
+let_feedback(struct echo *e, size_t keys)
+{
+	size_t more = keys < FEEDBACK_MAX / FEEDBACK_KEY ? keys * FEEDBACK_KEY : FEEDBACK_MAX;
+
+	e->bullets = true;
+	e->feedback = more < FEEDBACK_MAX - e->feedback ? e->feedback + more : FEEDBACK_MAX;
+}
+
+/* Typed bytes of the first n runs. */
+static size_t
+runs_bytes(const struct echo *e, uint32_t n)
+{
+	size_t all = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		all += e->runs[i].all;
+	return all;
+}
+
 /* Once for a line: what is typed of it from here on needs no second mark. */
 static int
 hide_runs(struct echo *e, uint32_t n, enum veil_why why)
 {
+	size_t typed = runs_bytes(e, n);
 	bool ends;
 	int r;
 
@@ -220,7 +245,7 @@ hide_runs(struct echo *e, uint32_t n, enum veil_why why)
 	if (why == VEIL_SILENT)
 		return r;
 	e->again = true;
-	e->bullets = true;
+	let_feedback(e, typed);
 	if (!ends && e->n_runs == 0)
 		e->hiding = e->marked = true;
 	return r;
@@ -296,7 +321,7 @@ hide_typed(struct echo *e, const uint8_t *p, size_t n, enum veil_why why)
 		r = e->sink->hidden(e->arg, 0, why);
 	}
 	e->hiding = true;
-	e->bullets = true;
+	let_feedback(e, n);
 	e->trust = false;
 	if (is_end(p[n - 1])) {
 		e->hiding = false;
@@ -735,8 +760,10 @@ echo_output(struct echo *e, uint64_t now_ns, const uint8_t *p, size_t n, size_t 
 	could = could || (e->bullets && e->n_runs < hidden);
 	if ((r = judge_prompt(e, &c)) != 0 || (r = judge_reaction(e, &c)) != 0)
 		return r;
-	if (could && c.has_feedback)
+	if (could && c.has_feedback && c.feedback <= e->feedback) {
+		e->feedback -= c.feedback;
 		*ret_feedback = c.feedback;
+	}
 	judge_leaving(e, &c);
 	settle_chunk(e, &c);
 	return 0;

@@ -412,6 +412,42 @@ test_more_than_memory(void **state)
 	echo_free(g.e);
 }
 
+/* What comes back for keys is left out of the record; a picture made of asterisks, or of coloured spaces, is not. */
+static void
+test_pictures_of_asterisks_are_kept(void **state)
+{
+	static const char *const dots[] = { "\x1b[2;3H*", "\x1b[41m " };
+	static char picture[3000];
+	size_t n, feedback, left_out;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(dots) / sizeof(dots[0]); i++) {
+		struct rig g = { .fail = 0 };
+
+		g.e = echo_new(&sink, &g, 80, 24);
+		assert_non_null(g.e);
+		n = (size_t)snprintf(picture, sizeof(picture), "*\b");
+		while (n + strlen(dots[i]) < sizeof(picture))
+			n += (size_t)snprintf(picture + n, sizeof(picture) - n, "%s", dots[i]);
+		assert_int_equal(
+		    echo_output(g.e, 1, (const uint8_t *)"Password: ", 10, &feedback), 0);
+		echo_lend(g.e, g.memory);
+		assert_int_equal(echo_input(g.e, 2, (const uint8_t *)"xyz", 3), 0);
+		assert_int_equal(echo_output(g.e, 3, (const uint8_t *)picture, n, &feedback), 0);
+		assert_int_equal(feedback, 0);
+		/* Nor is one in small pieces. */
+		left_out = 0;
+		for (uint64_t at = 4; at < 104; at++) {
+			assert_int_equal(
+			    echo_output(g.e, at, (const uint8_t *)picture, 30, &feedback), 0);
+			left_out += feedback;
+		}
+		assert_true(left_out > 0 && left_out <= 3 * 64);
+		assert_string_equal(g.record, "#");
+		echo_free(g.e);
+	}
+}
+
 static void
 test_sink_errors_come_back(void **state)
 {
@@ -501,6 +537,7 @@ main(void)
 		cmocka_unit_test(test_conversations),
 		cmocka_unit_test(test_without_memory_it_is_hidden),
 		cmocka_unit_test(test_more_than_memory),
+		cmocka_unit_test(test_pictures_of_asterisks_are_kept),
 		cmocka_unit_test(test_sink_errors_come_back),
 		cmocka_unit_test(test_prompt_at_every_cut),
 		cmocka_unit_test(test_prompt_behind_much_output),
