@@ -19,7 +19,7 @@ struct masked {
 	struct end *from;
 	uint32_t channel;
 	bool ext;
-	uint8_t code[CODE_LEN]; /* of the data type, with ext */
+	uint8_t code[CODE_LEN]; /* of the data type, with ext: of what is held back */
 	struct mask_stream *stream;
 };
 
@@ -114,22 +114,22 @@ masked_begin(struct leg *leg, const char *names, const char *texts)
 	return r;
 }
 
+/* All data types are one stream: a target can make up 2^32 of them. */
 static struct masked *
-find(struct end *from, uint32_t channel, const uint8_t *code)
+find(struct end *from, uint32_t channel, bool ext)
 {
 	struct masked *m;
 
 	LIST_FOREACH (m, &from->leg->masked, link)
-		if (m->from == from && m->channel == channel && m->ext == (code != NULL) &&
-		    (code == NULL || memcmp(m->code, code, CODE_LEN) == 0))
+		if (m->from == from && m->channel == channel && m->ext == ext)
 			return m;
 	return NULL;
 }
 
 static struct masked *
-find_or_make(struct end *from, uint32_t channel, const uint8_t *code)
+find_or_make(struct end *from, uint32_t channel, bool ext)
 {
-	struct masked *m = find(from, channel, code);
+	struct masked *m = find(from, channel, ext);
 
 	if (m != NULL || (m = calloc(1, sizeof(*m))) == NULL)
 		return m;
@@ -139,9 +139,7 @@ find_or_make(struct end *from, uint32_t channel, const uint8_t *code)
 	}
 	m->from = from;
 	m->channel = channel;
-	m->ext = code != NULL;
-	if (code != NULL)
-		memcpy(m->code, code, CODE_LEN);
+	m->ext = ext;
 	LIST_INSERT_HEAD(&from->leg->masked, m, link);
 	return m;
 }
@@ -250,7 +248,7 @@ int
 masked_data(struct end *from, const struct ipc_msg *msg, bool cross)
 {
 	size_t head = msg->type == LINK_DATA_EXT ? CODE_LEN : 0;
-	struct masked *m = find_or_make(from, msg->id, head > 0 ? msg->data : NULL), *other;
+	struct masked *m = find_or_make(from, msg->id, head > 0), *other;
 	struct mask_piece piece;
 	int r = -ENOMEM;
 
@@ -261,6 +259,11 @@ masked_data(struct end *from, const struct ipc_msg *msg, bool cross)
 		if (other != m && other->from == from && other->channel == msg->id &&
 		    (r = flush(other)) != 0)
 			return r;
+	if (memcmp(m->code, msg->data, head) != 0) {
+		if ((r = flush(m)) != 0)
+			return r;
+		memcpy(m->code, msg->data, head);
+	}
 	if ((r = mask_feed(m->stream, msg->data + head, msg->len - head, !cross, &piece)) != 0 ||
 	    (r = deliver(m, &piece, cross)) != 0)
 		return r;
@@ -278,7 +281,7 @@ masked_typed(
 	*ret_piece = (struct mask_piece){ .data = p, .len = n };
 	if (leg->masks == NULL)
 		return 0;
-	if ((m = find_or_make(&leg->ends[LEDGER_FRONT], channel, NULL)) == NULL)
+	if ((m = find_or_make(&leg->ends[LEDGER_FRONT], channel, false)) == NULL)
 		return -ENOMEM;
 	return mask_feed(m->stream, p, n, true, ret_piece);
 }

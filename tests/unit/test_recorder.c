@@ -271,10 +271,9 @@ hang_up(struct world *w, enum peer peer)
 }
 
 static void
-ask_open(struct world *w, uint32_t leg)
+ask_open_as(struct world *w, uint32_t leg, const uint8_t *meta, size_t meta_len)
 {
-	uint8_t meta[256], payload[300];
-	size_t meta_len = rig_meta(meta);
+	uint8_t payload[400];
 	int theirs[2];
 
 	w->fds[FRONT] = edge(&theirs[0]);
@@ -290,6 +289,31 @@ ask_open(struct world *w, uint32_t leg)
 	    0);
 	close(theirs[0]);
 	close(theirs[1]);
+}
+
+static void
+ask_open(struct world *w, uint32_t leg)
+{
+	uint8_t meta[256];
+	size_t meta_len = rig_meta(meta);
+
+	ask_open_as(w, leg, meta, meta_len);
+}
+
+/* With the default masks. */
+static void
+open_masked_leg(struct world *w)
+{
+	static const char masks[] = "\0\0\0\10defaults";
+	uint8_t meta[300];
+	size_t meta_len = rig_meta(meta);
+
+	meta[meta_len++] = REC_META_MASKS;
+	memcpy(meta + meta_len, masks, sizeof(masks) - 1);
+	want(w, BROKER, REC_READY);
+	ask_open_as(w, 1, meta, meta_len + sizeof(masks) - 1);
+	want(w, BROKER, REC_OPENED);
+	memcpy(w->sid, w->msg.data, REC_SID_LEN);
 }
 
 static void
@@ -546,6 +570,27 @@ test_bad_metadata_is_refused(void **state)
 	close(theirs[1]);
 	want(w, BROKER, REC_REFUSED);
 	assert_int_equal(chain_failed(w->rig->chain), 0);
+}
+
+/* A target can make up as many data types as there are numbers: masks see one stream, and keep no memory for each. */
+static void
+test_masks_see_all_data_types_as_one(void **state)
+{
+	struct world *w = *state;
+	const struct event *ev;
+
+	open_masked_leg(w);
+	open_channel(w);
+	send_to(w, BACK, LINK_DATA_EXT, 1, "\0\0\0\1glpat-abcDEF1234", 20);
+	want_data(w, FRONT, LINK_DATA_EXT, 1, "\0\0\0\1glpat-abcDEF1234", 20);
+	send_to(w, BACK, LINK_DATA_EXT, 1, "\0\0\0\2abcDEF1234\n", 15);
+	want_data(w, FRONT, LINK_DATA_EXT, 1, "\0\0\0\2abcDEF1234\n", 15);
+	see(w, &seen);
+	ev = find_event(&seen, EVENT_BACK, EVENT_MASKED);
+	assert_non_null(ev);
+	assert_int_equal(ev[1].type, LINK_DATA_EXT);
+	assert_int_equal(ev[1].len, 4 + sizeof("[masked gitlab-token]\n") - 1);
+	assert_memory_equal(ev[1].data, "\0\0\0\2[masked gitlab-token]\n", ev[1].len);
 }
 
 /* What stands at the end of REC_OPEN. */
@@ -1957,6 +2002,7 @@ main(void)
 		T(test_a_failed_commit_releases_nothing_and_is_not_tried_again),
 		T(test_a_second_session_is_refused_while_the_store_has_failed),
 		T(test_bad_metadata_is_refused),
+		T(test_masks_see_all_data_types_as_one),
 		T(test_lists_of_variables_that_are_not_taken),
 		T(test_an_allowed_request_crosses_after_the_answer),
 		T(test_variables_cross_without_being_asked_about_or_not_at_all),
