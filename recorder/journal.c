@@ -156,24 +156,44 @@ journal_each_in(struct buf *record, uint64_t commit, fragment_fn fn, void *arg)
 	return r;
 }
 
+/* The number of the first record from commit on: a store that was edited can have wide gaps. ERR_NOT_FOUND. */
+static int
+journal_next(struct store_snap *snap, uint64_t commit, uint64_t *ret_commit)
+{
+	uint8_t key[JOURNAL_KEY_LEN];
+	struct store_iter *it;
+	struct store_item item;
+	int r;
+
+	journal_key(commit, key);
+	if ((r = store_iter_new(snap, STORE_JOURNAL, key, sizeof(key), false, &it)) != 0)
+		return r;
+	if ((r = store_iter_next(it, &item)) == 0)
+		r = journal_key_parse(item.key, item.key_len, ret_commit);
+	store_iter_free(it);
+	return r;
+}
+
 int
 journal_each(struct store_snap *snap, uint64_t first, uint64_t last, fragment_fn fn, void *arg)
 {
 	struct buf *record = buf_new(JOURNAL_RECORD_MAX);
+	uint64_t commit = first, found;
 	uint8_t key[JOURNAL_KEY_LEN];
 	int r = 0;
 
 	if (record == NULL)
 		return -ENOMEM;
-	for (uint64_t commit = first; r == 0 && commit <= last; commit++) {
+	while (commit <= last && (r = journal_next(snap, commit, &found)) == 0 && found <= last) {
 		buf_reset(record);
-		journal_key(commit, key);
+		journal_key(found, key);
 		r = store_get_pieces(snap, STORE_JOURNAL, key, sizeof(key), record);
 		if (r == 0)
-			r = journal_each_in(record, commit, fn, arg);
-		else if (r == ERR_NOT_FOUND)
-			r = 0; /* a commit that had nothing for the journal */
+			r = journal_each_in(record, found, fn, arg);
+		if (r != 0 || found == UINT64_MAX)
+			break;
+		commit = found + 1;
 	}
 	buf_free(record);
-	return r;
+	return r == ERR_NOT_FOUND ? 0 : r;
 }

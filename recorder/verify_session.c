@@ -379,9 +379,9 @@ exam_is_clean(const struct exam *e)
 	return e->v->result.n_findings == e->n_findings;
 }
 
-/* Number of sealed blocks by the last header's key. */
+/* Number of sealed blocks by the last header's key: up to 2^32. */
 static int
-count_blocks(struct exam *e, uint32_t *ret_n)
+count_blocks(struct exam *e, uint64_t *ret_n)
 {
 	uint8_t key[BLOCK_KEY_LEN];
 	struct store_item item;
@@ -396,7 +396,7 @@ count_blocks(struct exam *e, uint32_t *ret_n)
 		const uint8_t *p = item.key + REC_SID_LEN;
 
 		*ret_n =
-		    ((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]) + 1;
+		    ((uint64_t)p[0] << 24 | (uint64_t)p[1] << 16 | (uint64_t)p[2] << 8 | p[3]) + 1;
 	} else if (r == 0 || r == ERR_NOT_FOUND) {
 		*ret_n = 0;
 		r = 0;
@@ -409,14 +409,14 @@ static int
 check_extra_blocks(struct exam *e, uint32_t n_signed)
 {
 	char place[64];
-	uint32_t n;
+	uint64_t n;
 	int r;
 
 	if ((r = count_blocks(e, &n)) != 0)
 		return r;
 	if (n > n_signed)
 		verify_found(e->v, VERIFY_EXTRA, e->sid, block_place(place, "block ", n_signed),
-		    "%" PRIu32 " blocks stand behind the signed end", n - n_signed);
+		    "%" PRIu64 " blocks stand behind the signed end", n - n_signed);
 	return 0;
 }
 
@@ -517,15 +517,14 @@ check_growing(struct exam *e)
 	return 0;
 }
 
+/* A block is under a signed head from the commit on that it came with. */
 static int
 check_open(struct exam *e)
 {
-	uint32_t n;
 	int r;
 
-	if ((r = count_blocks(e, &n)) != 0)
-		return r;
-	if ((r = check_blocks(e, n > e->head.n_blocks ? n : e->head.n_blocks)) != 0)
+	if ((r = check_blocks(e, e->head.n_blocks)) != 0 ||
+	    (r = check_extra_blocks(e, e->head.n_blocks)) != 0)
 		return r;
 	if (!exam_is_clean(e))
 		return 0;

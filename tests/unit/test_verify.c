@@ -619,6 +619,83 @@ test_data_behind_the_signed_end_is_named(void **state)
 	assert_true(rig_found(rig, VERIFY_EXTRA, "block 1"));
 }
 
+/* Put a copy of the first header of a session under another number. */
+static void
+add_header(struct rig *rig, const uint8_t *sid, uint32_t block)
+{
+	uint8_t from[BLOCK_KEY_LEN], to[BLOCK_KEY_LEN], copy[BLOCK_HDR_LEN];
+	struct store *store = rig_touch(rig);
+	const uint8_t *data;
+	size_t len;
+
+	block_key(sid, 0, from);
+	block_key(sid, block, to);
+	assert_int_equal(
+	    store_get(store_pending(store), STORE_HDR, from, sizeof(from), &data, &len), 0);
+	memcpy(copy, data, len);
+	assert_int_equal(store_put(store, STORE_HDR, to, sizeof(to), copy, len), 0);
+	rig_untouch(store);
+}
+
+/* Also under the highest number that there is, which no count of 32 bits reaches. */
+static void
+test_a_block_of_the_highest_number_is_named(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN];
+
+	rig_closed(rig, 3, 12, sid);
+	rig_crash(rig);
+	add_header(rig, sid, UINT32_MAX);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_EXTRA, "block 1"));
+}
+
+/* One finding, not one for each number below. */
+static void
+test_a_block_far_behind_an_open_session_is_named_once(void **state)
+{
+	struct rig *rig = *state;
+	struct session *s = rig_session(rig);
+	uint8_t sid[REC_SID_LEN];
+
+	memcpy(sid, session_sid(s), REC_SID_LEN);
+	rig_data(s, 30, 9000);
+	rig_crash(rig);
+	assert_int_equal(rig_verify(rig), 0);
+	add_header(rig, sid, 1u << 20);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_int_equal(rig->result.n_findings, 1);
+	assert_true(rig_found(rig, VERIFY_EXTRA, "block "));
+}
+
+/* Its records are read, not every number between them. */
+static void
+test_a_journal_with_a_wide_gap_is_read_to_its_end(void **state)
+{
+	struct rig *rig = *state;
+	struct session *s = rig_session(rig);
+	uint8_t key[JOURNAL_KEY_LEN + 2] = { 0 }, copy[4096];
+	struct store *store;
+	const uint8_t *data;
+	size_t len;
+
+	rig_data(s, 2, 50);
+	assert_int_equal(chain_commit(rig->chain, true), 0);
+	rig_close(rig);
+	store = rig_touch(rig);
+	key[7] = 1;
+	assert_int_equal(
+	    store_get(store_pending(store), STORE_JOURNAL, key, sizeof(key), &data, &len), 0);
+	assert_true(len <= sizeof(copy));
+	memcpy(copy, data, len);
+	memset(key, 0xff, JOURNAL_KEY_LEN);
+	assert_int_equal(store_put(store, STORE_JOURNAL, key, sizeof(key), copy, len), 0);
+	rig_untouch(store);
+	/* What stands there a second time is passed over as what a sealed block had. */
+	assert_int_equal(rig_verify(rig), 0);
+}
+
 static void
 test_an_edited_audit_event_is_named(void **state)
 {
@@ -754,6 +831,9 @@ main(void)
 		T(test_a_re_signed_checkpoint_is_named),
 		T(test_a_foreign_session_is_named),
 		T(test_data_behind_the_signed_end_is_named),
+		T(test_a_block_of_the_highest_number_is_named),
+		T(test_a_block_far_behind_an_open_session_is_named_once),
+		T(test_a_journal_with_a_wide_gap_is_read_to_its_end),
 		T(test_an_edited_audit_event_is_named),
 		T(test_an_open_session_cannot_be_cut_below_its_head),
 		T(test_a_flipped_byte_in_the_journal_is_named),
