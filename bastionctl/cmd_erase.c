@@ -34,7 +34,7 @@ static int
 order(struct cmd_ctx *c, const char *session, int hold)
 {
 	struct buf *b = buf_new(4096);
-	const char *why;
+	const char *why = NULL;
 	char id[64];
 	int code = order_why(c, &why);
 

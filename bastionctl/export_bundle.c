@@ -169,7 +169,7 @@ bundle_write(struct rd *rd, const char *file)
 int
 export_bundle(struct cmd_ctx *c, const char *id)
 {
-	const char *ask[] = { "bundle", id, NULL }, *file;
+	const char *ask[] = { "bundle", id, NULL }, *file = NULL;
 	struct rd_place place;
 	struct rd *rd = NULL;
 	int code;

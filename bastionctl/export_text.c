@@ -100,6 +100,7 @@ text_pop(struct export *x)
 	size_t at = 0, child;
 
 	l->heap[0] = l->heap[--l->n_heap];
+	l->heap[l->n_heap].text = NULL;
 	while ((child = 2 * at + 1) < l->n_heap) {
 		child +=
 		    child + 1 < l->n_heap && text_is_before(&l->heap[child + 1], &l->heap[child]);
@@ -588,12 +589,14 @@ text_end(struct export *x)
 void
 export_lines_free(struct export_lines *lines)
 {
-	struct text_stream *t;
+	struct text_stream *t, *next;
 
 	if (lines == NULL)
 		return;
-	while ((t = TAILQ_FIRST(&lines->list)) != NULL)
+	for (t = TAILQ_FIRST(&lines->list); t != NULL; t = next) {
+		next = TAILQ_NEXT(t, link);
 		text_stream_free(lines, t);
+	}
 	for (size_t i = 0; i < lines->n_heap; i++)
 		free(lines->heap[i].text);
 	free(lines->heap);

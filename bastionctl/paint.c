@@ -81,7 +81,7 @@ paint_size(struct paint *p, uint32_t cols, uint32_t rows)
 
 	paint_forget(p);
 	paint_begin(p);
-	if ((p->shown = calloc(paint_side(rows), sizeof(*p->shown))) == NULL)
+	if ((p->shown = calloc(paint_side(rows), sizeof(struct buf *))) == NULL)
 		return -ENOMEM;
 	p->cols = paint_side(cols);
 	p->rows = paint_side(rows);

@@ -321,6 +321,7 @@ find_session(struct finder *f, const uint8_t sid[REC_SID_LEN])
 			r = reader_send_json(f->rd, RD_ITEM, reader_session_json(&s, false));
 		}
 	}
+	f->s = NULL;
 	sess_done(&s);
 	return r;
 }

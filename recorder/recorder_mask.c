@@ -36,10 +36,12 @@ masked_free(struct masked *m)
 void
 masked_free_all(struct leg *leg)
 {
-	struct masked *m;
+	struct masked *m, *next;
 
-	while ((m = LIST_FIRST(&leg->masked)) != NULL)
+	for (m = LIST_FIRST(&leg->masked); m != NULL; m = next) {
+		next = LIST_NEXT(m, link);
 		masked_free(m);
+	}
 	loop_timer_free(leg->mask_timer);
 	leg->mask_timer = NULL;
 	buf_free(leg->mask_space);

@@ -302,10 +302,11 @@ typed_end(struct typed *t)
 int
 typed_end_all(struct leg *leg)
 {
-	struct typed *t;
+	struct typed *t, *next;
 	int r = 0, e;
 
-	while ((t = LIST_FIRST(&leg->typed)) != NULL) {
+	for (t = LIST_FIRST(&leg->typed); t != NULL; t = next) {
+		next = LIST_NEXT(t, link);
 		e = typed_end(t);
 		r = r != 0 ? r : e;
 	}

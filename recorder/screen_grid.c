@@ -369,7 +369,7 @@ rows_rotate(struct screen_row **rows, uint32_t n, uint32_t by)
 	if (by == 1) {
 		struct screen_row *row = rows[0];
 
-		memmove(rows, rows + 1, (n - 1) * sizeof(rows[0]));
+		memmove(rows, rows + 1, (n - 1) * sizeof(struct screen_row *));
 		rows[n - 1] = row;
 		return;
 	}
@@ -479,7 +479,7 @@ screen_grid_free(struct screen_grid *g, uint32_t rows)
 int
 screen_grid_new(const struct screen *s, struct screen_grid *ret_grid)
 {
-	struct screen_grid g = { calloc(s->rows, sizeof(*g.rows)) };
+	struct screen_grid g = { calloc(s->rows, sizeof(struct screen_row *)) };
 
 	for (uint32_t r = 0; g.rows != NULL && r < s->rows; r++)
 		if ((g.rows[r] = row_new(s->cols)) == NULL)

@@ -145,7 +145,7 @@ slot_read(int fd, unsigned slot, struct pair *ret_pair, bool *ret_empty)
 {
 	char line[KEY_LINE_MAX + 1];
 	struct pair pair = { 0 };
-	ssize_t n = pread(fd, line, KEY_LINE_MAX, (off_t)(slot * SIGNER_SLOT_LEN));
+	ssize_t n = pread(fd, line, KEY_LINE_MAX, (off_t)slot * SIGNER_SLOT_LEN);
 	int r;
 
 	if (n < 0)

@@ -108,10 +108,12 @@ order_done(struct wiring *w, uint32_t id, uint8_t code, const char *text)
 void
 order_recorder_down(struct wiring *w)
 {
-	struct order *o;
+	struct order *o, *next;
 
-	while ((o = LIST_FIRST(&w->orders)) != NULL)
+	for (o = LIST_FIRST(&w->orders); o != NULL; o = next) {
+		next = LIST_NEXT(o, link);
 		order_finish(w, o, 3,
 		    "the recorder stopped before it answered: see bastionctl sessions show, then "
 		    "try again");
+	}
 }

@@ -758,6 +758,17 @@ settings_same_auditors(const struct auditors *a, const struct auditors *b)
 	return a->n == b->n;
 }
 
+static bool
+settings_same_checkpoints(const struct settings *a, const struct settings *b)
+{
+	if (a->n_checkpoints != b->n_checkpoints)
+		return false;
+	for (size_t i = 0; i < a->n_checkpoints; i++)
+		if (!settings_push_same(&a->checkpoints[i], &b->checkpoints[i]))
+			return false;
+	return true;
+}
+
 const char *
 settings_needs_restart(const struct settings *a, const struct settings *b)
 {
@@ -774,8 +785,7 @@ settings_needs_restart(const struct settings *a, const struct settings *b)
 	if (a->checkpoint_every_ns != b->checkpoint_every_ns)
 		return "recording.checkpoint_every";
 	/* What the broker's sandbox lets them reach is said once, at the start. */
-	if (a->n_checkpoints != b->n_checkpoints ||
-	    memcmp(a->checkpoints, b->checkpoints, sizeof(a->checkpoints)) != 0)
+	if (!settings_same_checkpoints(a, b))
 		return "recording.checkpoints";
 	if (strcmp(a->unlock, b->unlock) != 0)
 		return "vault.unlock";

@@ -187,3 +187,16 @@ settings_push_take(const char *file, const struct conf_node *n, struct settings_
 		return r;
 	return take_beside(file, n, ret_push, ret_err);
 }
+
+bool
+settings_push_same(const struct settings_push *a, const struct settings_push *b)
+{
+	if (a->kind != b->kind || a->n_args != b->n_args || strcmp(a->to, b->to) != 0 ||
+	    strcmp(a->ca, b->ca) != 0 || strcmp(a->token, b->token) != 0 ||
+	    strcmp(a->socket, b->socket) != 0)
+		return false;
+	for (size_t i = 0; i < a->n_args; i++)
+		if (strcmp(a->args[i], b->args[i]) != 0)
+			return false;
+	return true;
+}

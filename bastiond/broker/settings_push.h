@@ -3,6 +3,7 @@
 #define BASTION_BROKER_SETTINGS_PUSH_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/conf.h"
@@ -29,5 +30,7 @@ const char *settings_push_kind(enum settings_push_kind kind);
 /* One entry of the list, {KIND: ...}. file: that it stands in. 0; ERR_FORMAT with *ret_err filled. */
 int settings_push_take(const char *file, const struct conf_node *n, struct settings_push *ret_push,
     struct conf_err *ret_err) MUST_CHECK;
+/* Whether two entries say the same. */
+bool settings_push_same(const struct settings_push *a, const struct settings_push *b);
 
 #endif
