@@ -3,7 +3,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/summary.sh"
 
-plan 17
+plan 18
 dir=$(mktemp -d "${TMPDIR:-/tmp}/bastion-test.XXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
 mkdir -p "$dir/tests/unit" "$dir/tests/integration" "$dir/tests/interop"
@@ -84,6 +84,9 @@ like 'how many, and where the reasons are' "$(cat "$dir/skipped")" "^SKIP tests/
 like 'one of a program' "$(cat "$dir/skipped")" "^SKIP tests/unit/test_a: 1 skipped: $dir/tests/unit/test_a.log$"
 like 'one that has no log of its own' "$(cat "$dir/skipped")" "^SKIP tests/unprivileged: 1 skipped: $dir/step.log$"
 unlike 'no reasons' "$(cat "$dir/skipped")" 'why|needs'
+echo '# took 3 s' >>"$dir/tests/unit/test_a.log"
+echo '# took 40 s' >>"$dir/tests/integration/99-b.log"
+is 'the longest first' "$(summary_slowest "$dir/step.log" "$dir" 1)" '40 tests/integration/99-b'
 printf '# TOTAL: 3\n# PASS: 2\n# SKIP: 1\n# FAIL: 0\n' >"$dir/step.log"
 is 'the summary of tests/unprivileged' "$(summary_count "$dir/step.log" PASS)" 2
 : >"$dir/step.log"

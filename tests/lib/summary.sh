@@ -59,3 +59,12 @@ summary_skipped() {
 			echo "SKIP $summary_script: $summary_n skipped: $(summary_log "$1" "$2" "$summary_script")"
 		done
 }
+
+# summary_slowest STEPLOG DIR N: the scripts of a step that took longest, with their seconds.
+summary_slowest() {
+	sed -nE 's/^[A-Z]+: (tests\/[^ ]+) .*/\1/p' "$1" | sed 's/\.sh$//' | sort -u | while read -r summary_script; do
+		if [ -f "$2/$summary_script.log" ]; then
+			sed -nE "s|^# took ([0-9]+) s$|\1 $summary_script|p" "$2/$summary_script.log"
+		fi
+	done | sort -rn | head -n "$3"
+}
