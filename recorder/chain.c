@@ -126,7 +126,12 @@ chain_open(
 
 	if (c == NULL)
 		return -ENOMEM;
-	if ((r = store_open_write(&conf->store, &c->store)) != 0 || (r = chain_txn(c)) != 0 ||
+	/*
+	 * The recorder before us may have been killed before it synced what it had written. Keys
+	 * that the store has as gone are wiped below, which no power cut takes back.
+	 */
+	if ((r = store_open_write(&conf->store, &c->store)) != 0 ||
+	    (r = store_sync(c->store)) != 0 || (r = chain_txn(c)) != 0 ||
 	    (r = mlog_start(&c->log, c->store, c->signer, conf->origin)) != 0 ||
 	    (r = keys_start(c, conf->store.dir)) != 0 || (r = recovery_run(c, &recovery)) != 0 ||
 	    (r = chain_commit(c, true)) != 0 || (r = chain_sync(c)) != 0 ||

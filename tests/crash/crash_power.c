@@ -1,12 +1,19 @@
 /*
- * Power cuts. Every write to the store's file is kept on a tape while a chain writes sessions; then the power "fails" at
- * random places: what was synced is there, of the pages written since any may be missing or torn. What must hold after
- * each cut, before recovery and after it:
+ * Power cuts. Every write to the store's files (data.mdb, session.keys, sign.key) is kept on one tape while a chain writes
+ * sessions, erases some and goes on to another signing key now and then; then the power "fails" at random places, and at
+ * every place around a few erasures and changes of the key: what was synced is there, of the pages written since any may be
+ * missing or torn. What must hold after each cut, before recovery and after it:
  *
  *   The store opens and verifies, also against the newest checkpoint that was promised to survive. It is what it was
  *   after one commit, for all sessions the same one, byte for byte: with strict the last that returned (or the one under
  *   way), with process that or the one before it, and never one before the last sync or start. Recovery ends what was
  *   open then, as truncated, and finds no damage.
+ *
+ *   A session is whole, or it is erased and has its leaf. One whose erasure was confirmed has no half of a key any more; of
+ *   the others that the store has as erased none is left once the recorder has started.
+ *
+ *   There is the signing key that is in force. None is there that a confirmed change has retired, and there is no other
+ *   one once the recorder has started.
  *
  * Before the first start has returned nothing is promised: the store may be refused, and nothing else. Last come two
  * controls: a disk that lies about syncs, and process held to strict's promise, must both be noticed.
@@ -28,14 +35,19 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/file.h"
 #include "lib/hash.h"
 #include "lib/secret.h"
+#include "lib/str.h"
 #include "recorder/chain.h"
 #include "recorder/erase.h"
 #include "recorder/fate.h"
 #include "recorder/mlog.h"
 #include "recorder/recording.h"
+#include "recorder/seskey.h"
 #include "recorder/sess.h"
+#include "recorder/slots.h"
+#include "recorder/store_write.h"
 #include "recorder/verify.h"
 #include "tests/crash/power_tape.h"
 
@@ -47,6 +59,11 @@
 #define NOTE_SIZE 1024
 #define EARLY_CUTS 40
 #define CONTROL_CUTS 40
+#define EPOCHS 64
+#define AROUND 3 /* erasures, and changes of the key, that are cut at every place */
+
+/* The files on the tape. */
+enum { FILE_STORE, FILE_SIGN, FILE_KEYS };
 
 /* The store as of one commit. */
 struct state {
@@ -54,13 +71,17 @@ struct state {
 	uint64_t events[SIDS];
 	char note[NOTE_SIZE]; /* its checkpoint */
 	size_t note_len;
+	unsigned epoch; /* of the signing key in force */
 };
 
 /* What one chain did. */
 static struct {
 	enum store_durability durability;
 	struct signer signer;
+	struct note_key epochs[EPOCHS]; /* the log's signing keys, in their order */
+	unsigned n_epochs;
 	uint8_t sids[SIDS][REC_SID_LEN];
+	uint64_t slots[SIDS]; /* of their halves */
 	unsigned n_sids;
 	uint64_t sums[SIDS][COMMITS + 1]; /* over the payloads of so many events */
 	struct state states[STATES];
@@ -158,12 +179,12 @@ remove_all(const char *dir)
 }
 
 static int
-open_chain(const char *dir, enum store_durability durability, struct chain **ret_chain,
-    struct chain_recovery *ret_recovery)
+open_chain(const char *dir, enum store_durability durability, struct signer *signer,
+    struct chain **ret_chain, struct chain_recovery *ret_recovery)
 {
 	struct chain_conf conf = {
 		.store = { .dir = dir, .map_size = 64u << 20, .durability = durability },
-		.signer = &scene.signer,
+		.signer = signer,
 		.journal_keep = 300000,
 	};
 
@@ -181,6 +202,11 @@ promise(struct chain *c, const struct state *now)
 
 	must(scene.n_states < STATES, "too many states");
 	*s = *now;
+	if (memcmp(scene.epochs[scene.n_epochs - 1].key, scene.signer.key.key, NOTE_KEY_LEN) != 0) {
+		must(scene.n_epochs < EPOCHS, "too many epochs");
+		scene.epochs[scene.n_epochs++] = scene.signer.key;
+	}
+	s->epoch = scene.n_epochs - 1;
 	must(store_snap_new(chain_store(c), &snap) == 0 &&
 		 mlog_checkpoint_get(snap, &note, &s->note_len) == 0 && s->note_len < NOTE_SIZE,
 	    "checkpoint");
@@ -193,9 +219,13 @@ static unsigned
 begin_session(struct chain *c, struct state *now, struct session **ret_session)
 {
 	unsigned sid = scene.n_sids++;
+	struct seskey k;
 
 	must(session_open(c, 1, 1, "", 0, ret_session) == 0, "session");
 	memcpy(scene.sids[sid], session_sid(*ret_session), REC_SID_LEN);
+	must(seskey_find(store_pending(chain_store(c)), scene.sids[sid], &k) == 0, "key");
+	scene.slots[sid] = k.slot;
+	seskey_done(&k);
 	scene.sums[sid][0] = 1;
 	now->state[sid] = SESS_OPEN;
 	return sid;
@@ -247,7 +277,7 @@ erase_some(struct eraser *e, struct state *now)
 	}
 }
 
-/* What happens between two commits: events, now and then an end and another session, an audit event, an erasure. */
+/* What happens between two commits: events, now and then an end and another session, an audit event, an erasure, a key. */
 static void
 act(struct chain *c, struct eraser *e, struct live live[LIVE], struct state *now)
 {
@@ -266,6 +296,8 @@ act(struct chain *c, struct eraser *e, struct live live[LIVE], struct state *now
 		erase_some(e, now);
 	if (draw(2) == 0)
 		must(eraser_step(e) == 0, "erase a slice");
+	if (draw(15) == 0)
+		must(chain_rotate(c) == 0, "another signing key");
 }
 
 static void
@@ -285,7 +317,8 @@ write_tape(const char *dir)
 	struct chain *c;
 	char keys[400];
 
-	must(open_chain(dir, scene.durability, &c, &recovery) == 0, "open");
+	must(open_chain(dir, scene.durability, &scene.signer, &c, &recovery) == 0, "open");
+	scene.epochs[scene.n_epochs++] = scene.signer.key;
 	(void)snprintf(keys, sizeof(keys), "%s/session.keys", dir);
 	tape_follow(keys);
 	must(eraser_new(c, &e) == 0, "eraser");
@@ -360,6 +393,21 @@ take_fate(struct store_snap *snap, unsigned sid, const struct sess *s, bool *ret
 	return *ret_erased == (s->closed_to_us == ERR_ERASED);
 }
 
+/* Whose key signed the checkpoint. */
+static bool
+take_epoch(struct store_snap *snap, unsigned *ret_epoch)
+{
+	const char *note;
+	size_t len, text_len;
+
+	if (mlog_checkpoint_get(snap, &note, &len) != 0)
+		return false;
+	for (*ret_epoch = 0; *ret_epoch < scene.n_epochs; (*ret_epoch)++)
+		if (note_verify(note, len, &scene.epochs[*ret_epoch], &text_len) == 0)
+			return true;
+	return false;
+}
+
 static bool
 take_state(struct store_snap *snap, struct state *ret_state)
 {
@@ -367,6 +415,8 @@ take_state(struct store_snap *snap, struct state *ret_state)
 	bool erased, good;
 
 	memset(ret_state, 0, sizeof(*ret_state));
+	if (!take_epoch(snap, &ret_state->epoch))
+		return false;
 	for (unsigned i = 0; i < scene.n_sids; i++) {
 		int r = sess_get(snap, scene.sids[i], &sess);
 
@@ -389,7 +439,7 @@ take_state(struct store_snap *snap, struct state *ret_state)
 static bool
 look(const struct state *lo, struct state *ret_state)
 {
-	struct verify_conf conf = { .key = &scene.signer.key, .found = print_finding };
+	struct verify_conf conf = { .key = &scene.epochs[0], .found = print_finding };
 	struct verify_result verified;
 	struct store_snap *snap = NULL;
 	struct store *store = NULL;
@@ -450,21 +500,92 @@ static bool
 recover_image(unsigned n_open)
 {
 	struct chain_recovery recovery;
+	struct signer signer;
 	struct chain *c;
+	char path[400];
 	bool good;
 
-	if (open_chain(image_dir, STORE_STRICT, &c, &recovery) != 0)
+	(void)snprintf(path, sizeof(path), "%s/sign.key", image_dir);
+	if (signer_load(path, "power", &signer) != 0)
 		return false;
-	good = recovery.n_damaged == 0 && recovery.n_truncated == n_open;
-	chain_close(c);
+	good = open_chain(image_dir, STORE_STRICT, &signer, &c, &recovery) == 0;
+	if (good) {
+		good = recovery.n_damaged == 0 && recovery.n_truncated == n_open;
+		chain_close(c);
+	}
+	signer_done(&signer);
 	return good;
 }
 
-/* What is wrong with the image; NULL: nothing. */
-static const char *
-wrong_with(struct span span)
+/* One of the image's files, as text. Owned by caller. */
+static char *
+image_file(const char *name, size_t *ret_len)
 {
+	char path[400], *text;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", image_dir, name);
+	must(file_read(path, 1u << 20, &text, ret_len) == 0, path);
+	return text;
+}
+
+/* Whether sign.key holds this epoch's key. */
+static bool
+holds_key(const char *text, unsigned epoch)
+{
+	const struct note_key *key = &scene.epochs[epoch];
+	char hex[9], part[16];
+
+	(void)snprintf(part, sizeof(part), "+%s+", str_hex(hex, key->id, sizeof(key->id)));
+	return strstr(text, part) != NULL;
+}
+
+static const char *
+wrong_with_signer(unsigned epoch, bool started)
+{
+	size_t len, n = 0;
+	char *text = image_file("sign.key", &len);
+	bool old = false, own = holds_key(text, epoch);
+
+	for (unsigned i = 0; i < epoch; i++)
+		old = old || holds_key(text, i);
+	for (const char *p = text; (p = strstr(p, "PRIVATE+KEY+")) != NULL; p++)
+		n++;
+	free(text);
+	if (old)
+		return "has a signing key that was retired";
+	if (started && (!own || n != 1))
+		return "has not just the one signing key, once it has started";
+	return NULL;
+}
+
+/* Of every session that the state has as erased the half must be gone. */
+static const char *
+wrong_with_slots(const struct state *s)
+{
+	static const char zero[CRYPT_KEY_LEN];
+	const char *wrong = NULL;
+	size_t len;
+	char *text = image_file("session.keys", &len);
+
+	for (unsigned i = 0; i < scene.n_sids; i++) {
+		size_t at = SLOTS_HEAD + scene.slots[i] * CRYPT_KEY_LEN;
+
+		if (s->state[i] != 0 && at + CRYPT_KEY_LEN > len)
+			wrong = "has no slot for a session";
+		else if (s->state[i] == STATE_ERASED && memcmp(text + at, zero, sizeof(zero)) != 0)
+			wrong = "has the key of a session that was erased";
+	}
+	free(text);
+	return wrong;
+}
+
+/* What is wrong with the image; NULL: nothing. confirmed: the last state that somebody was told of. */
+static const char *
+wrong_with(struct span span, unsigned confirmed)
+{
+	const struct state *told = &scene.states[confirmed];
 	struct state before, after;
+	const char *wrong;
 	unsigned k = span.lo;
 
 	if (!look(&scene.states[span.lo], &before))
@@ -473,11 +594,18 @@ wrong_with(struct span span)
 		k++;
 	if (k > span.hi)
 		return "is not the store of a commit that was promised";
+	if ((wrong = wrong_with_slots(told)) != NULL ||
+	    (wrong = wrong_with_signer(told->epoch, false)) != NULL)
+		return wrong;
 	if (!recover_image(end_open(&before)))
 		return "does not recover";
 	if (!look(&scene.states[span.lo], &after))
 		return "does not verify after recovery";
-	return is_same(&before, &after) ? NULL : "recovered to something else";
+	if (!is_same(&before, &after))
+		return "recovered to something else";
+	if ((wrong = wrong_with_slots(&after)) != NULL)
+		return wrong;
+	return wrong_with_signer(before.epoch, true);
 }
 
 static void
@@ -487,11 +615,13 @@ make_image(size_t n, enum tape_disk disk)
 
 	must(mkdir(image_dir, 0700) == 0, "mkdir");
 	(void)snprintf(path, sizeof(path), "%s/data.mdb", image_dir);
-	tape_image(path, 0, n, disk);
+	tape_image(path, FILE_STORE, n, disk);
+	(void)snprintf(path, sizeof(path), "%s/sign.key", image_dir);
+	tape_image(path, FILE_SIGN, n, disk);
 	if (n <= scene.first)
 		return;
 	(void)snprintf(path, sizeof(path), "%s/session.keys", image_dir);
-	tape_image(path, 1, n, disk);
+	tape_image(path, FILE_KEYS, n, disk);
 }
 
 static bool
@@ -501,7 +631,7 @@ cut(size_t n, enum store_durability rule, enum tape_disk disk)
 	const char *wrong;
 
 	make_image(n, disk);
-	wrong = wrong_with(span);
+	wrong = wrong_with(span, promised_at(n, STORE_STRICT).lo);
 	remove_all(image_dir);
 	if (wrong != NULL)
 		printf("# cut at %zu of %zu, states %u to %u: %s\n", n, tape_len(), span.lo,
@@ -527,20 +657,62 @@ check_cuts(int cuts)
 	    "%d of %d cuts left a store that is not what was promised", bad, cuts);
 }
 
+static bool
+is_erasing(const struct tape_op *op)
+{
+	return op->what == TAPE_WROTE && op->file == FILE_KEYS && op->len == CRYPT_KEY_LEN;
+}
+
+static bool
+is_changing_key(const struct tape_op *op)
+{
+	return op->what == TAPE_WROTE && op->file == FILE_SIGN;
+}
+
+/* Cut at every place from the promise before such a write to the one after it, a few times over. */
+static void
+check_around(bool (*is)(const struct tape_op *op), const char *what)
+{
+	size_t from = scene.first + 1, n_cuts = 0, bad = 0;
+	int n = 0;
+	bool met = false;
+
+	for (size_t i = from; i < tape_len() && n < AROUND; i++) {
+		const struct tape_op *op = tape_at(i);
+
+		met = met || is(op);
+		if (op->what != TAPE_PROMISED)
+			continue;
+		for (size_t at = from; met && at <= i + 1; at++, n_cuts++)
+			bad += !cut(at, scene.durability, TAPE_HONEST);
+		n += met;
+		met = false;
+		from = i + 1;
+	}
+	result(bad == 0 && n == AROUND, durability_name(),
+	    "%zu of %zu cuts around %d %s left a store that is not what was promised", bad, n_cuts,
+	    n, what);
+}
+
 /* Nothing was promised: a store that starts and has no session, or a refusal. */
 static bool
 cut_early(size_t n, int *ret_refused)
 {
 	struct chain_recovery recovery;
 	struct state none = { 0 }, found;
+	struct signer signer;
 	struct chain *c;
+	char path[400];
 	bool good;
 	int r;
 
 	make_image(n, TAPE_HONEST);
-	r = open_chain(image_dir, scene.durability, &c, &recovery);
+	(void)snprintf(path, sizeof(path), "%s/sign.key", image_dir);
+	must(signer_load(path, "power", &signer) == 0, path);
+	r = open_chain(image_dir, scene.durability, &signer, &c, &recovery);
 	if (r == 0)
 		chain_close(c);
+	signer_done(&signer);
 	good = r == 0 ? look(NULL, &found) && is_same(&found, &none) : r == ERR_FORMAT;
 	*ret_refused += r != 0;
 	remove_all(image_dir);
@@ -616,10 +788,13 @@ run(const char *base, enum store_durability durability, int cuts)
 	(void)snprintf(path, sizeof(path), "%s/data.mdb", dir);
 	must(mkdir(dir, 0700) == 0 && signer_load(key, "power", &scene.signer) == 0, "store");
 	tape_start(dir, path);
+	tape_follow(key);
 	write_tape(dir);
 	check_dir_sync();
 	check_early_cuts();
 	check_cuts(cuts);
+	check_around(is_erasing, "erasures");
+	check_around(is_changing_key, "changes of the signing key");
 	if (durability == STORE_PROCESS) {
 		control(STORE_PROCESS, TAPE_LYING, CONTROL_CUTS / 2, "a disk that lies");
 		control(STORE_STRICT, TAPE_HONEST, 1, "a lost commit");
@@ -636,7 +811,7 @@ main(int argc, char **argv)
 	const char *tmp = getenv("TMPDIR");
 	char base[200];
 
-	printf("# seed %llu\n1..8\n", (unsigned long long)seed);
+	printf("# seed %llu\n1..12\n", (unsigned long long)seed);
 	seed_all(seed);
 	(void)snprintf(
 	    base, sizeof(base), "%.100s/bastion-power.XXXXXX", tmp != NULL ? tmp : "/tmp");

@@ -1,4 +1,4 @@
-/* The tape of two files. LMDB is a shared library: the definitions here stand before the C library's for it too. */
+/* The tape of a few files. LMDB is a shared library: the definitions here stand before the C library's for it too. */
 #include "config.h"
 
 #include <sys/stat.h>
@@ -21,13 +21,20 @@ struct file_id {
 	ino_t ino;
 };
 
+struct followed {
+	struct file_id id;
+	uint8_t *base; /* what it held when it was first followed */
+	size_t base_len;
+	unsigned die_at; /* writes to go; 0: it may be written */
+};
+
 static struct {
 	bool armed;
 	struct tape_op *ops;
 	size_t n, size;
-	struct file_id file[TAPE_FILES], dir;
-	uint8_t *base; /* what the second file held when it was first followed */
-	size_t base_len;
+	struct followed file[TAPE_FILES];
+	unsigned n_files;
+	struct file_id dir;
 } tape;
 
 static uint64_t seed;
@@ -80,17 +87,20 @@ which(int fd)
 {
 	unsigned i = 0;
 
-	while (i < TAPE_FILES && !is(fd, &tape.file[i]))
+	while (i < tape.n_files && !is(fd, &tape.file[i].id))
 		i++;
-	return i;
+	return i < tape.n_files ? i : TAPE_FILES;
 }
 
 static void
 tape_write(int fd, const void *data, size_t len, uint64_t off)
 {
+	unsigned file = which(fd);
 	struct tape_op *op = tape_add(TAPE_WROTE);
 
-	op->file = which(fd);
+	if (tape.file[file].die_at > 0 && --tape.file[file].die_at == 0)
+		_exit(0);
+	op->file = file;
 	op->durable = (fcntl(fd, F_GETFL) & O_DSYNC) != 0;
 	op->off = off;
 	op->len = len;
@@ -153,34 +163,44 @@ fsync(int fd)
 	return (int)syscall(SYS_fsync, fd);
 }
 
+static void
+follow(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC, 0600);
+	struct followed *f = &tape.file[tape.n_files];
+	struct stat st;
+
+	must(tape.n_files < TAPE_FILES && fd >= 0 && fstat(fd, &st) == 0, path);
+	*f = (struct followed){ .id = { st.st_dev, st.st_ino }, .base_len = (size_t)st.st_size };
+	must((f->base = malloc(f->base_len + 1)) != NULL, "out of memory");
+	must(read(fd, f->base, f->base_len) == st.st_size, path);
+	tape.n_files++;
+	(void)close(fd);
+}
+
 void
 tape_start(const char *dir, const char *file)
 {
-	int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	struct stat st;
 
 	/* The file must be there for its writes to be known by it. */
 	tape_free();
-	must(fd >= 0 && fstat(fd, &st) == 0, file);
-	tape.file[0] = (struct file_id){ st.st_dev, st.st_ino };
-	(void)close(fd);
 	must(stat(dir, &st) == 0, dir);
 	tape.dir = (struct file_id){ st.st_dev, st.st_ino };
+	follow(file, O_RDWR | O_CREAT);
 	tape.armed = true;
 }
 
 void
 tape_follow(const char *file)
 {
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	struct stat st;
+	follow(file, O_RDONLY);
+}
 
-	must(fd >= 0 && fstat(fd, &st) == 0, file);
-	tape.base_len = (size_t)st.st_size;
-	must((tape.base = malloc(tape.base_len + 1)) != NULL, "out of memory");
-	must(read(fd, tape.base, tape.base_len) == st.st_size, file);
-	tape.file[1] = (struct file_id){ st.st_dev, st.st_ino };
-	(void)close(fd);
+void
+tape_die_at(unsigned file, unsigned n)
+{
+	tape.file[file].die_at = n;
 }
 
 void
@@ -195,7 +215,8 @@ tape_free(void)
 	for (size_t i = 0; i < tape.n; i++)
 		free(tape.ops[i].data);
 	free(tape.ops);
-	free(tape.base);
+	for (unsigned i = 0; i < tape.n_files; i++)
+		free(tape.file[i].base);
 	memset(&tape, 0, sizeof(tape));
 }
 
@@ -215,6 +236,22 @@ const struct tape_op *
 tape_at(size_t i)
 {
 	return &tape.ops[i];
+}
+
+bool
+tape_is_synced(unsigned file, size_t n)
+{
+	bool synced = true;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct tape_op *op = &tape.ops[i];
+
+		if (op->what == TAPE_SYNCED && op->file == file)
+			synced = true;
+		else if (op->what == TAPE_WROTE && op->file == file && !op->durable)
+			synced = false;
+	}
+	return synced;
 }
 
 static void
@@ -248,11 +285,11 @@ void
 tape_image(const char *path, unsigned file, size_t n, enum tape_disk disk)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	const struct followed *f = &tape.file[file];
 	size_t synced = 0;
 
 	must(fd >= 0, path);
-	if (file == 1)
-		must(write(fd, tape.base, tape.base_len) == (ssize_t)tape.base_len, path);
+	must(write(fd, f->base, f->base_len) == (ssize_t)f->base_len, path);
 	for (size_t i = 0; i < n && disk == TAPE_HONEST; i++)
 		if (tape.ops[i].what == TAPE_SYNCED && tape.ops[i].file == file)
 			synced = i;

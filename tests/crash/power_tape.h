@@ -1,5 +1,5 @@
 /*
- * Every write and sync of two files and their folder, in order, and the images of those files that a power cut may leave.
+ * Every write and sync of a few files and their folder, in order, and the images of those files that a power cut may leave.
  * The program's own write(2), pwrite(2), writev(2), fsync(2) and fdatasync(2) are these, LMDB's calls too.
  */
 #ifndef BASTION_TESTS_POWER_TAPE_H
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TAPE_FILES 2u
+#define TAPE_FILES 3u
 
 enum tape_what {
 	TAPE_WROTE,
@@ -26,7 +26,7 @@ enum tape_disk {
 
 struct tape_op {
 	enum tape_what what;
-	unsigned file; /* WROTE, SYNCED: 0, or 1 for the one that was followed later */
+	unsigned file; /* WROTE, SYNCED: 0 the first one, then as they were followed */
 	bool durable;  /* WROTE: through a descriptor that syncs by itself */
 	uint64_t off;
 	size_t len;
@@ -40,15 +40,19 @@ void must(bool good, const char *what);
 void draw_seed(uint64_t seed);
 uint64_t draw(uint64_t below);
 
-/* Begin anew with this file, which is made if need be, in this folder. */
+/* Begin anew with this file, which is made if need be, in this folder; what it holds now is on the disk. */
 void tape_start(const char *dir, const char *file);
-/* A second file, from here on; what it holds now is on the disk. */
+/* Another file, from here on; what it holds now is on the disk. */
 void tape_follow(const char *file);
+/* From here on the n-th write to that file, from 1, ends the process before it is done, with status 0. */
+void tape_die_at(unsigned file, unsigned n);
 void tape_stop(void);
 void tape_free(void);
 void tape_note(enum tape_what what, unsigned state);
 size_t tape_len(void);
 const struct tape_op *tape_at(size_t i);
+/* Whether every write to that file before op n was synced before op n. */
+bool tape_is_synced(unsigned file, size_t n);
 
 /*
  * Make path that file as a cut before op n may leave it: what was synced, and of each page written since whatever draw()
