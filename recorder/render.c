@@ -169,6 +169,17 @@ on_screen_line(void *arg, const struct screen_line *sl)
 	return ch->rn->fn(ch->rn->arg, &line);
 }
 
+/* What output goes to is a screen, and not lines only. */
+static bool
+has_picture(const struct channel *ch)
+{
+	uint32_t cols = 0, rows;
+
+	if (ch->out != NULL)
+		screen_size(ch->out, &cols, &rows);
+	return cols != 0;
+}
+
 /* One more terminal: in the place of one that is over, if need be. */
 static bool
 terminal_room(struct render *rn)
@@ -178,7 +189,7 @@ terminal_room(struct render *rn)
 	if (rn->n_terminals < RENDER_TERMINALS_MAX)
 		return true;
 	TAILQ_FOREACH (ch, &rn->channels, link)
-		if (ch->closed && ch->pty) {
+		if (ch->closed && has_picture(ch)) {
 			channel_free(rn, ch);
 			return true;
 		}
@@ -488,7 +499,7 @@ on_close(struct render *rn, struct channel *ch, const struct event *ev, struct b
 	ch->closed = true;
 	r = channel_flush(ch);
 	/* The last picture of a terminal stays; of others nothing does. */
-	if (!ch->pty)
+	if (!has_picture(ch))
 		channel_free(rn, ch);
 	return r;
 }
@@ -563,12 +574,8 @@ struct screen *
 render_screen(struct render *rn, uint32_t channel)
 {
 	struct channel *ch = channel_find(rn, channel);
-	uint32_t cols = 0, rows;
 
-	if (ch == NULL || ch->out == NULL)
-		return NULL;
-	screen_size(ch->out, &cols, &rows);
-	return cols != 0 ? ch->out : NULL;
+	return ch != NULL && has_picture(ch) ? ch->out : NULL;
 }
 
 struct screen *
