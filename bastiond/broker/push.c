@@ -19,10 +19,10 @@
 
 struct place {
 	struct push *push;
-	const struct settings_push *conf;
-	char name[256]; /* "url https://..."; escaped, cut */
-	char *note;	/* waits; NULL: nothing does */
-	char *sent;	/* the running program has it */
+	struct settings_push conf; /* a copy: the settings go with a reload */
+	char name[256];		   /* "url https://..."; escaped, cut */
+	char *note;		   /* waits; NULL: nothing does */
+	char *sent;		   /* the running program has it */
 	size_t len, sent_len;
 	struct process *process;  /* NULL: none runs */
 	int why_fd;		  /* what it says on failure; -1: none runs */
@@ -170,7 +170,7 @@ place_spawn(struct place *at)
 	int note[2] = { -1, -1 }, why[2] = { -1, -1 }, fds[2], r = 0;
 	struct proc_spec spec = { .argv = argv, .fds = fds, .n_fds = 2, .group = true };
 
-	place_arguments(at->conf, argv);
+	place_arguments(&at->conf, argv);
 	if (pipe2(note, O_CLOEXEC) != 0 || pipe2(why, O_CLOEXEC) != 0)
 		r = -errno;
 	if (r == 0)
@@ -226,13 +226,14 @@ push_new(const struct push_conf *conf, struct push **ret_push)
 	if (p == NULL)
 		return -ENOMEM;
 	p->conf = *conf;
+	p->conf.to = NULL;
 	if (conf->n > 0 && (p->places = calloc(conf->n, sizeof(*p->places))) == NULL)
 		r = -ENOMEM;
 	for (size_t i = 0; r == 0 && i < conf->n; i++) {
 		struct place *at = &p->places[i];
 		char name[sizeof(at->name) / 2];
 
-		*at = (struct place){ .push = p, .conf = &conf->to[i], .why_fd = -1 };
+		*at = (struct place){ .push = p, .conf = conf->to[i], .why_fd = -1 };
 		(void)snprintf(name, sizeof(name), "%s %.110s",
 		    settings_push_kind(conf->to[i].kind), conf->to[i].to);
 		str_escape(at->name, sizeof(at->name), name, strlen(name));

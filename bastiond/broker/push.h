@@ -27,7 +27,7 @@ struct push_conf {
 	struct loop *loop;
 	const struct process_ops *ops;
 	const struct programs *programs;
-	const struct settings_push *to; /* borrowed, n of them */
+	const struct settings_push *to; /* n of them; copied */
 	size_t n;
 	uint64_t deadline_ns, pause_ns; /* of one try; before the second one */
 	uint64_t alarm_ns;		/* failing for so long is worth an alarm */

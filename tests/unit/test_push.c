@@ -189,6 +189,18 @@ test_each_place_gets_the_note(void **state)
 	assert_int_equal(t.n_alarms + t.n_works + t.n_idle, 0);
 }
 
+/* A reload puts other settings in force and frees those that were. */
+static void
+test_the_places_outlive_the_settings(void **state)
+{
+	(void)state;
+	open_push(2, CLOCK_NS_PER_S, MS, MS);
+	memset(t.to, 'z', sizeof(t.to));
+	assert_int_equal(push_take(t.push, "one", 3), 0);
+	assert_string_equal(t.fakes[0].argv, "url https://x/ /ca  ");
+	assert_string_equal(t.fakes[1].argv, "file /f ");
+}
+
 static void
 test_what_no_pipe_holds_is_refused(void **state)
 {
@@ -380,6 +392,7 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_each_place_gets_the_note),
+		T(test_the_places_outlive_the_settings),
 		T(test_what_no_pipe_holds_is_refused),
 		T(test_one_at_a_time_and_the_newest_next),
 		T(test_what_failed_is_tried_again_unless_something_newer_came),
