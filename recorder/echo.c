@@ -56,6 +56,7 @@ struct echo {
 	uint32_t kept;	 /* a character that was kept and not echoed yet; 0: none */
 	uint64_t typed_ns, noise_ns; /* of the last typed byte; until when output is noise */
 	uint64_t now_ns;
+	bool plainly; /* read token by token, for comparisons */
 };
 
 /* What one chunk of output was. */
@@ -68,6 +69,7 @@ struct chunk {
 	uint32_t row, col, n_modes;
 	size_t feedback; /* bytes at its start */
 	bool in_feedback, has_feedback;
+	bool counts; /* what its first tokens are is looked at */
 };
 
 struct echo *
@@ -91,6 +93,12 @@ echo_free(struct echo *e)
 	if (e->memory != NULL)
 		sodium_memzero(e->memory, ECHO_MEMORY);
 	free(e);
+}
+
+void
+echo_read_plainly(struct echo *e)
+{
+	e->plainly = true;
 }
 
 void
@@ -629,6 +637,21 @@ output_token(struct echo *e, const struct token *t, size_t len, struct chunk *c)
 	return r;
 }
 
+/* Text in which no character needs a look of its own. Returns bytes taken. */
+static size_t
+output_text(struct echo *e, const uint8_t *p, size_t n, struct chunk *c)
+{
+	size_t bullets, len;
+
+	if (e->plainly || c->in_feedback || (c->counts && c->second.kind == TOKEN_NONE))
+		return 0;
+	len = screen_text(&e->screen, p, n, &bullets);
+	c->n_print += len;
+	c->n_since += len;
+	c->n_bullets += bullets;
+	return len;
+}
+
 /* Keys came back as asterisks: as many as there are keys, or fewer. */
 static int
 judge_bullets(struct echo *e, const struct chunk *c)
@@ -739,7 +762,7 @@ echo_output(struct echo *e, uint64_t now_ns, const uint8_t *p, size_t n, size_t 
 	struct chunk c = { .row = e->screen.row,
 		.col = e->screen.col,
 		.n_modes = e->screen.n_modes,
-		.in_feedback = true };
+		.counts = e->n_runs > 0 };
 	bool could = e->hiding || e->bullets;
 	uint32_t hidden = e->n_runs;
 	struct token t;
@@ -750,7 +773,10 @@ echo_output(struct echo *e, uint64_t now_ns, const uint8_t *p, size_t n, size_t 
 	if ((r = hide_old(e)) != 0)
 		return r;
 	e->screen.touched = 0;
+	c.in_feedback = could || c.counts;
 	for (size_t i = skip(e, p, n), len; r == 0 && i < n; i += len) {
+		if ((len = output_text(e, p + i, n - i, &c)) > 0)
+			continue;
 		len = screen_token(&e->screen, p + i, n - i, &t);
 		if (t.kind != TOKEN_NONE)
 			r = output_token(e, &t, len, &c);

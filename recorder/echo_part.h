@@ -17,6 +17,8 @@
 #define CELL_EMPTY 0u
 #define CELL_WIDE 1u /* the right half of a wide character */
 
+struct echo;
+
 enum token_kind {
 	TOKEN_NONE,    /* not whole yet */
 	TOKEN_PRINT,   /* a character */
@@ -58,6 +60,11 @@ void screen_set_size(struct screen *s, uint32_t cols, uint32_t rows);
 size_t screen_token(struct screen *s, const uint8_t *p, size_t n, struct token *ret);
 /* What the token does. */
 void screen_apply(struct screen *s, const struct token *t);
+/*
+ * What n bytes up to the first one that is not printable ASCII do, outside of escape sequences: the same as screen_token() and
+ * screen_apply() for each, many at a time. *ret_bullets: asterisks among them. Returns bytes taken, 0: the next one is a token.
+ */
+size_t screen_text(struct screen *s, const uint8_t *p, size_t n, size_t *ret_bullets);
 /* Whether it leads away from the place behind the last character, so that the row should be looked at before. */
 bool screen_leaves(const struct screen *s, const struct token *t);
 /* Forget what is shown, for output that is not read whole; modes set in n bytes are taken. */
@@ -74,6 +81,9 @@ bool screen_is_bullet(uint32_t cp);
 
 /* The cells end in a question for a secret. again: one was just typed, so that "Repeat:" is one, too. */
 bool prompt_is_secret(const uint8_t *cells, size_t n, bool again);
+
+/* From now on output is read token by token, without screen_text(): the plain way, which the fast one is compared with. */
+void echo_read_plainly(struct echo *e);
 
 /* One character of n > 0 bytes of UTF-8: its bytes, and *ret_cp; what is not UTF-8 is one byte and U+FFFD. */
 size_t echo_utf8(const uint8_t *p, size_t n, uint32_t *ret_cp);

@@ -125,6 +125,13 @@ is_question(uint8_t c)
 	return c == ':' || c == '?' || c == screen_fold(0xff1a) || c == screen_fold(0xff1f);
 }
 
+/* What is passed over at the end of a question, with the halves of wide characters. */
+static bool
+is_blank(uint8_t cell)
+{
+	return cell == CELL_EMPTY || cell == CELL_WIDE || cell == ' ' || cell == screen_fold(0xa0);
+}
+
 /* What stands before the cursor, without halves of wide characters; places where nothing was written are spaces. */
 static size_t
 get_text(const uint8_t *cells, size_t n, uint8_t dst[TEXT_MAX])
@@ -134,8 +141,6 @@ get_text(const uint8_t *cells, size_t n, uint8_t dst[TEXT_MAX])
 	for (size_t i = from; i < n; i++)
 		if (cells[i] != CELL_WIDE)
 			dst[k++] = cells[i] == CELL_EMPTY ? ' ' : cells[i];
-	while (k > 0 && (dst[k - 1] == ' ' || dst[k - 1] == screen_fold(0xa0)))
-		k--;
 	return k;
 }
 
@@ -143,10 +148,13 @@ bool
 prompt_is_secret(const uint8_t *cells, size_t n, bool again)
 {
 	uint8_t text[TEXT_MAX];
-	size_t len = get_text(cells, n, text);
+	size_t len;
 
-	if (len == 0 || !is_question(text[len - 1]))
+	while (n > 0 && is_blank(cells[n - 1]))
+		n--;
+	if (n == 0 || !is_question(cells[n - 1]))
 		return false;
+	len = get_text(cells, n, text);
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (((words[i].flags & AGAIN) == 0 || again) && has_word(text, len, &words[i]))
 			return true;

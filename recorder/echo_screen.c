@@ -294,21 +294,97 @@ line_feed(struct screen *s)
 	s->wrapped[(s->base + s->row) % SCREEN_ROWS] = false;
 }
 
+/* The cursor goes to where the next character stands. */
 static void
-print(struct screen *s, uint32_t cp)
+begin_print(struct screen *s)
 {
-	uint8_t *row;
-
 	if (s->col >= s->cols) {
 		s->col = 0;
 		line_feed(s);
 		s->wrapped[(s->base + s->row) % SCREEN_ROWS] = true;
 	}
-	row = row_at(s, s->row);
 	touch(s, s->row);
+}
+
+static void
+print(struct screen *s, uint32_t cp)
+{
+	uint8_t *row;
+
+	begin_print(s);
+	row = row_at(s, s->row);
 	row[s->col++] = screen_fold(cp);
 	if (screen_is_wide(cp) && s->col < s->cols)
 		row[s->col++] = CELL_WIDE;
+}
+
+/* Eight bytes at a time, each in its place of a word. */
+#define EACH(byte) (0x0101010101010101ull * (byte))
+#define HIGH EACH(0x80u)
+
+/* Whether all of them are from 0x20 to 0x7e: sums carry only where a high bit is set, which is a no by itself. */
+static bool
+all_printable(uint64_t v)
+{
+	return ((v | (v + EACH(0x01u)) | ~(v + EACH(0x60u))) & HIGH) == 0;
+}
+
+/* Capitals get the bit that makes small letters of them. */
+static uint64_t
+all_small(uint64_t v)
+{
+	uint64_t capital = (v + EACH(0x80u - 'A')) & ~(v + EACH(0x80u - 'Z' - 1)) & HIGH;
+
+	return v | capital >> 2;
+}
+
+static size_t
+count_asterisks(uint64_t v)
+{
+	uint64_t none = ((v ^ EACH('*')) + EACH(0x7fu)) & HIGH;
+
+	return (size_t)(((none ^ HIGH) >> 7) * EACH(1u) >> 56);
+}
+
+/* Cells of printable ASCII at the beginning of n bytes. */
+static size_t
+put_cells(uint8_t *dst, const uint8_t *p, size_t n, size_t *bullets)
+{
+	size_t i = 0;
+	uint64_t v;
+
+	for (; n - i >= sizeof(v); i += sizeof(v)) {
+		memcpy(&v, p + i, sizeof(v));
+		if (!all_printable(v))
+			break;
+		*bullets += count_asterisks(v);
+		v = all_small(v);
+		memcpy(dst + i, &v, sizeof(v));
+	}
+	for (; i < n && p[i] >= 0x20 && p[i] < 0x7f; i++) {
+		*bullets += p[i] == '*';
+		dst[i] = screen_fold(p[i]);
+	}
+	return i;
+}
+
+size_t
+screen_text(struct screen *s, const uint8_t *p, size_t n, size_t *ret_bullets)
+{
+	size_t i = 0, len;
+
+	*ret_bullets = 0;
+	if (s->state != GROUND)
+		return 0;
+	while (i < n && p[i] >= 0x20 && p[i] < 0x7f) {
+		s->utf8_left = 0;
+		begin_print(s);
+		len = n - i < s->cols - s->col ? n - i : s->cols - s->col;
+		len = put_cells(row_at(s, s->row) + s->col, p + i, len, ret_bullets);
+		s->col += (uint32_t)len;
+		i += len;
+	}
+	return i;
 }
 
 static void
@@ -580,26 +656,20 @@ size_t
 screen_left(const struct screen *s, uint8_t *dst, size_t max)
 {
 	uint32_t row = s->row, col = s->col, seen = 0;
-	size_t n = 0;
+	size_t n = 0, len;
 
-	/* Backwards, and then turned round. */
+	/* From the end of dst backwards, and then to its beginning. */
 	while (n < max) {
 		uint32_t place = (s->base + row) % SCREEN_ROWS;
 
-		if (col > 0) {
-			dst[n++] = s->cells[place][--col];
-			continue;
-		}
+		len = col < max - n ? col : max - n;
+		memcpy(dst + max - n - len, s->cells[place] + col - len, len);
+		n += len;
 		if (!s->wrapped[place] || row == 0 || ++seen == SCREEN_ROWS)
 			break;
 		row--;
 		col = s->cols;
 	}
-	for (size_t i = 0; i < n / 2; i++) {
-		uint8_t c = dst[i];
-
-		dst[i] = dst[n - 1 - i];
-		dst[n - 1 - i] = c;
-	}
+	memmove(dst, dst + max - n, n);
 	return n;
 }
