@@ -231,7 +231,9 @@ fold_wide(uint8_t *dst, const uint8_t *p, size_t len, size_t *ret_n)
 	size_t need = p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : 1;
 	uint32_t cp;
 
-	if (need == 1 || need > len) {
+	/* A newline is one, also inside of what is no character. */
+	if (need == 1 || need > len || (p[1] & 0xc0) != 0x80 ||
+	    (need == 3 && (p[2] & 0xc0) != 0x80)) {
 		dst[0] = p[0];
 		*ret_n = 1;
 		return 1;

@@ -19,7 +19,8 @@
 #define IN_DIGITS_MAX 4u  /* of a number; more are dropped, so that no sum of them overflows */
 #define IN_PARAMS_MAX 16u /* of a sequence, that are looked at */
 #define IN_STRING_MAX                                                                              \
-	(1u << 20) /* bytes of a control string before it is given up and text again */
+	(1u << 20)	/* bytes of a control string before it is given up and text again */
+#define FILL_WHOLE 4ull /* how much slower libvterm fills cells one by one (screen_may_fill()) */
 #define IN_TEXT_MAX                                                                                \
 	256u /* bytes of text that libvterm gets at once; it keeps arrays of that many on the stack */
 
@@ -87,10 +88,16 @@ on_putglyph(VTermGlyphInfo *info, VTermPos pos, void *user)
 	/* What combines with nothing stands on a blank. */
 	if (info->width <= 0)
 		cp[n++] = ' ';
-	for (size_t i = 0; n < SCREEN_CHARS && info->chars[i] != 0; i++)
-		cp[n++] = info->chars[i];
+	s->crowded = false;
+	for (size_t i = 0; !s->crowded && info->chars[i] != 0; i++)
+		if (n < SCREEN_CHARS)
+			cp[n++] = info->chars[i];
+		else
+			s->crowded = true;
 	if (n == 0)
 		cp[0] = ' ';
+	s->crowd = (struct screen_at){ (uint32_t)pos.row, (uint32_t)pos.col };
+	s->crowd_stays = info->width <= 0;
 	screen_put(s, (struct screen_at){ (uint32_t)pos.row, (uint32_t)pos.col }, cp, width);
 	s->wrap_pending = !s->no_wrap && (uint32_t)pos.col + width == s->cols;
 	s->wrap_row = (uint32_t)pos.row;
@@ -328,6 +335,45 @@ in_catch_up(struct screen *s)
 	s->again = false;
 }
 
+/* Move the cursor, whatever the origin. */
+static void
+cursor_to(struct screen *s, struct screen_at at)
+{
+	char move[48];
+	uint32_t row = at.row - (s->origin && at.row >= s->top ? s->top : 0);
+
+	(void)snprintf(move, sizeof(move), "\033[%u;%uH", row + 1, at.col + 1);
+	vt_say(s, move);
+}
+
+/*
+ * libvterm keeps all that ever combined with the last character, and goes over it again for each that follows. It forgets
+ * them over the character itself, written once more with what a cell has room for.
+ */
+static void
+in_uncrowd(struct screen *s)
+{
+	const struct screen_cell *cell = &s->grid[s->shown].rows[s->crowd.row]->cells[s->crowd.col];
+	struct screen_at at = s->crowd;
+	uint8_t bytes[4 * SCREEN_CHARS];
+	bool stays = s->crowd_stays;
+	size_t n = 0;
+
+	for (size_t i = 0; i < SCREEN_CHARS && cell->cp[i] != 0; i++)
+		n += screen_utf8(bytes + n, cell->cp[i]);
+	if (s->insert)
+		vt_say(s, "\033[4l");
+	s->wrap_pending = false;
+	cursor_to(s, at);
+	s->again = true;
+	vt_write(s, bytes, n);
+	s->again = s->crowded = false;
+	if (stays)
+		cursor_to(s, at);
+	if (s->insert)
+		vt_say(s, "\033[4h");
+}
+
 static void
 in_flush_text(struct screen *s)
 {
@@ -338,6 +384,8 @@ in_flush_text(struct screen *s)
 	in_catch_up(s);
 	vt_write(s, in->text, in->text_len);
 	in->text_len = 0;
+	if (s->crowded)
+		in_uncrowd(s);
 }
 
 /* Everything is where libvterm thinks it is. */
@@ -525,17 +573,6 @@ csi_restore(struct screen *s, const struct csi *q)
 {
 	if (q->n == 0)
 		cursor_restore(s);
-}
-
-/* Move the cursor, whatever the origin. */
-static void
-cursor_to(struct screen *s, struct screen_at at)
-{
-	char move[48];
-	uint32_t row = at.row - (s->origin && at.row >= s->top ? s->top : 0);
-
-	(void)snprintf(move, sizeof(move), "\033[%u;%uH", row + 1, at.col + 1);
-	vt_say(s, move);
 }
 
 /* What moves the cursor down takes it from where it waits to wrap, also when it scrolls and stays: libvterm forgets that. */
@@ -759,7 +796,8 @@ esc_inter_run(struct screen *s, char inter, char final)
 
 	in_settle(s);
 	if (inter == '#' && final == '8') {
-		vt_say(s, text);
+		if (screen_may_fill(s, FILL_WHOLE * s->cols * s->rows))
+			vt_say(s, text);
 		return;
 	}
 	if (inter != '(' && inter != ')')
@@ -977,6 +1015,9 @@ lines_add(struct screen *s, const uint8_t *p, size_t len)
 		size_t n =
 		    SCREEN_LINE_MAX - s->text.len < len ? SCREEN_LINE_MAX - s->text.len : len;
 
+		/* A character stays whole. */
+		if (n < len && p[n] >= 0x80)
+			n = len;
 		memcpy(s->text.p + s->text.len, p, n);
 		s->text.len += n;
 		p += n;
@@ -1092,6 +1133,7 @@ screen_feed(struct screen *s, uint64_t at_ns, const void *data, size_t len)
 	int r;
 
 	s->now_ns = at_ns;
+	s->fed += len;
 	if (s->cols == 0)
 		lines_feed(s, data, len);
 	else
@@ -1112,7 +1154,8 @@ screen_resize(struct screen *s, uint64_t at_ns, uint32_t cols, uint32_t rows)
 		return 0;
 	cols = cols == 0 ? 1 : cols > SCREEN_COLS_MAX ? SCREEN_COLS_MAX : cols;
 	rows = rows == 0 ? 1 : rows > SCREEN_ROWS_MAX ? SCREEN_ROWS_MAX : rows;
-	if (cols == s->cols && rows == s->rows)
+	if ((cols == s->cols && rows == s->rows) ||
+	    !screen_may_fill(s, (uint64_t)cols * rows + (uint64_t)s->cols * s->rows))
 		return 0;
 	s->now_ns = at_ns;
 	/* The scroll region ends, as terminals do it, and libvterm must not keep one that is larger than the screen. */

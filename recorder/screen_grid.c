@@ -11,6 +11,8 @@
 #define SPAN_SPREAD 4u	/* cells of a part for each that was written, at most */
 #define SPAN_WORD 32u	/* cells that a part grows by on each side, to whole words */
 #define WHOLE_SHARE 8u	/* a line is told whole when at least this part of it was written */
+#define FILL_FREE (128ull << 20) /* cells that screen_may_fill() gives away */
+#define FILL_PER_BYTE 64u	 /* and for each byte that was fed */
 
 size_t
 screen_utf8(uint8_t dst[4], uint32_t cp)
@@ -268,6 +270,15 @@ screen_put_ascii(struct screen *s, struct screen_at at, const uint8_t *p, uint32
 	row_changed(s, row, at.col, at.col + n);
 }
 
+bool
+screen_may_fill(struct screen *s, uint64_t cells)
+{
+	if (s->filled + cells > FILL_FREE + s->fed * FILL_PER_BYTE)
+		return false;
+	s->filled += cells;
+	return true;
+}
+
 /* What is blank at the end of a row needs no looking at. */
 static void
 row_trim(struct screen_row *row)
@@ -290,8 +301,10 @@ static void
 row_erase(struct screen *s, uint32_t r, uint32_t c0, uint32_t c1)
 {
 	struct screen_row **rows = s->grid[s->shown].rows, *row = rows[r];
-	const struct screen_cell blank = { .pen = { .bg = s->pen.bg } };
+	struct screen_cell blank = { .pen = { .bg = s->pen.bg } };
 
+	if (blank.pen.bg != 0 && !screen_may_fill(s, c1 - c0))
+		blank.pen.bg = 0;
 	if (cells_any(row, c0, c1))
 		row_leave(s, r, !cells_any(row, 0, c0) && !cells_any(row, c1, row->used));
 	if (c0 == 0 && c1 == s->cols) {
@@ -302,7 +315,7 @@ row_erase(struct screen *s, uint32_t r, uint32_t c0, uint32_t c1)
 	}
 	if (c1 == s->cols && r + 1 < s->rows)
 		rows[r + 1]->wrapped = false;
-	if (s->pen.bg == 0 && c1 > row->used)
+	if (blank.pen.bg == 0 && c1 > row->used)
 		c1 = row->used;
 	if (c0 >= c1)
 		return;

@@ -76,7 +76,11 @@ struct screen {
 	bool
 	    wrap_pending; /* the last column of wrap_row was written, and the cursor still stands there */
 	uint32_t wrap_row;
-	bool again;		    /* the character that comes is on the screen already */
+	bool again;   /* the character that comes is on the screen already */
+	bool crowded; /* more stands at crowd than a cell has room for */
+	struct screen_at crowd;
+	bool crowd_stays;	    /* it did not move the cursor */
+	uint64_t fed, filled;	    /* bytes; cells for which no byte came (screen_may_fill()) */
 	struct screen_text text;    /* scratch of a line that is told */
 	struct screen_text leaving; /* a wrapped line of which the first rows have scrolled off */
 
@@ -107,6 +111,11 @@ void screen_erase(struct screen *s, uint32_t r0, uint32_t r1, uint32_t c0, uint3
 void screen_scroll(struct screen *s, uint32_t r0, uint32_t r1, int n);
 /* Columns from c0 to c1 of one row move left by n; negative: right. */
 void screen_shift(struct screen *s, uint32_t r, uint32_t c0, uint32_t c1, int n);
+/*
+ * Whether so many cells may change for a few bytes: large screens are cleared, filled and made anew by some, and a recording
+ * is not to cost hours that was made in minutes. Then they count.
+ */
+bool screen_may_fill(struct screen *s, uint64_t cells);
 /* Tell what was not told of a grid. */
 void screen_tell_all(struct screen *s, unsigned which);
 

@@ -65,6 +65,27 @@ test_a_chunk_comes_back(void **state)
 	chunk_done(&back);
 }
 
+/* What is no character is folded byte by byte: a newline in it is one, or lines would be counted wrong. */
+static void
+test_broken_characters_keep_their_newlines(void **state)
+{
+	static const char *const texts[] = { "\xe2\n\x82", "\xc3\nA", "\xe0\n\n", "\xe2\x82\n",
+		"\xc3" };
+	uint8_t folded[16];
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(texts); i++) {
+		size_t len = strlen(texts[i]), n, lines = 0, want = 0;
+
+		n = chunk_fold(folded, (const uint8_t *)texts[i], len);
+		for (size_t k = 0; k < n; k++)
+			lines += folded[k] == '\n';
+		for (size_t k = 0; k < len; k++)
+			want += texts[i][k] == '\n';
+		assert_int_equal(lines, want);
+	}
+}
+
 static void
 test_a_full_chunk_takes_no_more(void **state)
 {
@@ -294,6 +315,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_chunk_comes_back),
+		cmocka_unit_test(test_broken_characters_keep_their_newlines),
 		cmocka_unit_test(test_a_full_chunk_takes_no_more),
 		cmocka_unit_test(test_folding_joins_what_differs_in_case),
 		cmocka_unit_test(test_folding_any_bytes),

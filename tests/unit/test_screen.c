@@ -1,6 +1,8 @@
 /* A screen shows what a terminal would show, tells every line that stood on it, and its picture is the screen again. */
 #include "config.h"
 
+#include <time.h>
+
 #include "lib/buf.h"
 #include "recorder/screen.h"
 #include "tests/lib/test.h"
@@ -421,6 +423,98 @@ test_fast_text_is_exact(void **state)
 	}
 }
 
+/* Seconds of this processor. */
+static double
+busy(void)
+{
+	struct timespec t;
+
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* However the bytes are chosen, a screen takes time for bytes, not for the cells that a few of them can name. */
+static void
+test_no_bytes_take_hours(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned n;
+	} rows[] = {
+		{ "\033#8\033[2J", 4000 },
+		{ "\033[41m\033[2J\033[42m\033[2J", 20000 },
+		{ "\033[41m\033[999S\033[42m\033[999T", 20000 },
+		{ "\xcc\x81\xcc\x81\xcc\x81\xcc\x81\xcc\x81\xcc\x81\xcc\x81\xcc\x81", 200000 },
+	};
+	struct screen *s;
+	double from;
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(rows); i++) {
+		s = made(SCREEN_COLS_MAX, SCREEN_ROWS_MAX, NULL);
+		from = busy();
+		for (unsigned n = 0; n < rows[i].n; n++)
+			say(s, 1, rows[i].text);
+		assert_true(busy() - from < 20);
+		say(s, 1, "\033[m\033[H\033[2Jstill here");
+		assert_string_equal(shows(s), "still here");
+		screen_free(s);
+	}
+	s = made(80, 24, NULL);
+	from = busy();
+	for (unsigned n = 0; n < 4000; n++)
+		assert_int_equal(screen_resize(s, 1, n % 2 == 0 ? SCREEN_COLS_MAX : 1,
+				     n % 2 == 0 ? SCREEN_ROWS_MAX : 1),
+		    0);
+	assert_true(busy() - from < 20);
+	say(s, 1, "\033[H\033[2J!");
+	assert_true(strchr(shows(s), '!') != NULL);
+	screen_free(s);
+}
+
+/* What combines is kept as far as a cell has room, and what comes behind it stands where it would. */
+static void
+test_many_that_combine_stand_on_one(void **state)
+{
+	static const char acute[] = "\xcc\x81";
+	struct screen *s = made(10, 3, NULL);
+
+	(void)state;
+	for (unsigned round = 0; round < 3; round++) {
+		say(s, 1, round == 0 ? "\033[H\033[2Ja" : "\033[4h\033[H\033[2Jba\033[Da");
+		for (unsigned i = 0; i < 500; i++)
+			say(s, 1, acute);
+		say(s, 1, "z");
+		assert_true(shows(s)[strlen(shows(s)) - 1] == (round == 0 ? 'z' : 'a'));
+	}
+	screen_free(s);
+	/* In the last column, too: the next one wraps. */
+	s = made(3, 3, NULL);
+	say(s, 1, "xya");
+	for (unsigned i = 0; i < 500; i++)
+		say(s, 1, acute);
+	say(s, 1, "z");
+	assert_memory_equal(shows(s), "xya", 3);
+	assert_non_null(strstr(shows(s), "\nz"));
+	screen_free(s);
+}
+
+/* A line without a terminal that is told in parts is cut between characters. */
+static void
+test_parts_of_a_line_are_whole_characters(void **state)
+{
+	struct told t;
+	struct screen *s = made(0, 0, &t);
+
+	(void)state;
+	for (size_t i = 0; i < SCREEN_LINE_MAX - 1; i++)
+		say(s, 1, "x");
+	say(s, 1, "\xe2\x82\xac!\n");
+	assert_int_equal(t.n, 2);
+	assert_string_equal(t.text + t.len - 6, "\xe2\x82\xac\n!\n");
+	screen_free(s);
+}
+
 int
 main(void)
 {
@@ -437,6 +531,9 @@ main(void)
 		cmocka_unit_test(test_answer_of_the_line_ends_the_feed),
 		cmocka_unit_test(test_whole_between_sequences_only),
 		cmocka_unit_test(test_fast_text_is_exact),
+		cmocka_unit_test(test_no_bytes_take_hours),
+		cmocka_unit_test(test_many_that_combine_stand_on_one),
+		cmocka_unit_test(test_parts_of_a_line_are_whole_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
