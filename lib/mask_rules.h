@@ -13,8 +13,11 @@
 #define MASK_RULES_MAX 48u	 /* rules of one session, with the defaults */
 
 struct mask_rule {
-	const char *name,
-	    *text; /* text: of lib/pattern.h; what is behind a \K is masked, else the whole match */
+	const char *name;
+	const char
+	    *text; /* of lib/pattern.h; what is behind a \K is masked, else the whole match */
+	const char *
+	    starts; /* every match begins with one of these words, however its letters are written; NULL: not known */
 };
 
 /* Private keys, tokens of well-known services, passwords in URLs, assignments and commands. Static; *ret_n of them. */

@@ -92,12 +92,17 @@ fail:
 	return r;
 }
 
-enum pattern_answer
-pattern_find(struct pattern *p, const uint8_t *data, size_t len, size_t start, bool more,
-    struct pattern_place *ret)
+struct subject {
+	const uint8_t *data;
+	size_t len, start;
+};
+
+static enum pattern_answer
+find(struct pattern *p, const struct subject *in, uint32_t options, struct pattern_place *ret)
 {
-	int e = pcre2_match(p->code, data, len, start,
-	    PCRE2_NOTEMPTY | (more ? PCRE2_PARTIAL_HARD : 0), p->match, p->context);
+	size_t len = in->len;
+	int e = pcre2_match(
+	    p->code, in->data, len, in->start, PCRE2_NOTEMPTY | options, p->match, p->context);
 	const PCRE2_SIZE *place = pcre2_get_ovector_pointer(p->match);
 
 	*ret = (struct pattern_place){ .begin = len, .from = len, .to = len };
@@ -116,4 +121,19 @@ pattern_find(struct pattern *p, const uint8_t *data, size_t len, size_t start, b
 	if (ret->from > ret->to)
 		ret->from = ret->to;
 	return PATTERN_YES;
+}
+
+enum pattern_answer
+pattern_find(struct pattern *p, const uint8_t *data, size_t len, size_t start, bool more,
+    struct pattern_place *ret)
+{
+	return find(p, &(struct subject){ data, len, start }, more ? PCRE2_PARTIAL_HARD : 0, ret);
+}
+
+enum pattern_answer
+pattern_find_at(struct pattern *p, const uint8_t *data, size_t len, size_t at, bool more,
+    struct pattern_place *ret)
+{
+	return find(p, &(struct subject){ data, len, at },
+	    PCRE2_ANCHORED | (more ? PCRE2_PARTIAL_HARD : 0), ret);
 }

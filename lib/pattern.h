@@ -45,5 +45,8 @@ struct pattern_place {
  */
 enum pattern_answer pattern_find(struct pattern *p, const uint8_t *data, size_t len, size_t start,
     bool more, struct pattern_place *ret);
+/* The same for one that begins at this place and nowhere else. */
+enum pattern_answer pattern_find_at(struct pattern *p, const uint8_t *data, size_t len, size_t at,
+    bool more, struct pattern_place *ret);
 
 #endif

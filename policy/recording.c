@@ -46,7 +46,7 @@ choose(struct choice *c, const struct model *m, uint64_t masks)
 	for (size_t i = 0; i < m->n_masks && c->n < MASK_RULES_MAX; i++) {
 		if ((masks & model_mask_bit(i)) == 0)
 			continue;
-		c->rules[c->n++] = (struct mask_rule){ m->masks[i].name, m->masks[i].text };
+		c->rules[c->n++] = (struct mask_rule){ m->masks[i].name, m->masks[i].text, NULL };
 		add_name(c, m->masks[i].name);
 		json_put_str(c->texts, m->masks[i].name, m->masks[i].text);
 		c->own = true;

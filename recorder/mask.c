@@ -9,6 +9,8 @@
 #include "lib/json.h"
 #include "lib/pattern.h"
 #include "recorder/mask.h"
+#include "recorder/mask_part.h"
+#include "recorder/mask_scan.h"
 
 #define BEHIND_MIN 512u	  /* bytes that were given out and are looked at again, */
 #define BEHIND_MAX 17408u /* or up to so many, from the beginning of a match that may go on */
@@ -23,6 +25,8 @@ struct rule {
 struct mask_set {
 	struct rule rules[MASK_RULES_MAX];
 	size_t n;
+	struct mask_scan *scan;
+	uint64_t known; /* rules of which it is known how they begin, a bit each */
 	uint64_t given_up;
 };
 
@@ -75,6 +79,7 @@ mask_set_free(struct mask_set *set)
 	for (size_t i = 0; i < set->n; i++)
 		if (set->rules[i].own)
 			pattern_free(set->rules[i].pattern);
+	mask_scan_free(set->scan);
 	free(set);
 }
 
@@ -103,8 +108,15 @@ add_defaults(struct mask_set *set)
 	const struct mask_rule *rules = mask_rules_defaults(&n);
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < n; i++)
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		size_t at = set->n;
+
 		r = add_rule(set, rules[i].name, rules[i].text, prepared[i]);
+		if (r != 0 || rules[i].starts == NULL)
+			continue;
+		set->known |= 1ull << at;
+		r = mask_scan_add(set->scan, at, rules[i].starts);
+	}
 	return r;
 }
 
@@ -146,7 +158,8 @@ mask_set_new(const char *names, const char *texts, struct mask_set **ret_set)
 
 	if (set == NULL)
 		return r;
-	if ((r = texts[0] != '\0' ? json_parse(texts, strlen(texts), &json) : 0) == 0)
+	if ((set->scan = mask_scan_new()) != NULL &&
+	    (r = texts[0] != '\0' ? json_parse(texts, strlen(texts), &json) : 0) == 0)
 		r = add_names(set, names, json);
 	json_node_free(json);
 	if (r != 0) {
@@ -161,6 +174,12 @@ const char *
 mask_rule_name(const struct mask_set *set, size_t rule)
 {
 	return rule < set->n ? set->rules[rule].name : "";
+}
+
+void
+mask_search_plainly(struct mask_set *set)
+{
+	set->known = 0;
 }
 
 uint64_t
@@ -243,13 +262,47 @@ append(struct mask_stream *s, const uint8_t *p, size_t n)
 	return 0;
 }
 
+/* A rule from the first place on where it may begin; the same as searching everywhere. */
+static enum pattern_answer
+look_at_starts(struct mask_stream *s, size_t rule, size_t start, bool more)
+{
+	const struct mask_set *set = s->set;
+	enum pattern_answer answer = PATTERN_NO;
+	size_t first[MASK_SCAN_RULES];
+
+	s->next[rule] = (struct pattern_place){ s->len, s->len, s->len };
+	for (size_t at = start; at < s->len && answer == PATTERN_NO; at++) {
+		if (at > start) {
+			mask_scan_first(set->scan, 1ull << rule, s->data, s->len, at, more, first);
+			at = first[rule];
+		}
+		if (at < s->len)
+			answer = pattern_find_at(
+			    set->rules[rule].pattern, s->data, s->len, at, more, &s->next[rule]);
+	}
+	return answer;
+}
+
 static void
 look(struct mask_stream *s, size_t rule, size_t start, bool more)
 {
-	s->answer[rule] =
-	    pattern_find(s->set->rules[rule].pattern, s->data, s->len, start, more, &s->next[rule]);
+	s->answer[rule] = (s->set->known >> rule & 1) != 0
+			      ? look_at_starts(s, rule, start, more)
+			      : pattern_find(s->set->rules[rule].pattern, s->data, s->len, start,
+				    more, &s->next[rule]);
 	if (s->answer[rule] == PATTERN_LIMIT)
 		s->set->given_up++;
+}
+
+/* All rules, from the beginning on. */
+static void
+look_all(struct mask_stream *s, bool more)
+{
+	size_t first[MASK_SCAN_RULES] = { 0 };
+
+	mask_scan_first(s->set->scan, s->set->known, s->data, s->len, 0, more, first);
+	for (size_t i = 0; i < s->set->n; i++)
+		look(s, i, first[i], more);
 }
 
 /* The rule whose match is the first from a place on; n: none. */
@@ -357,8 +410,7 @@ mask_feed(struct mask_stream *s, const uint8_t *p, size_t n, bool all, struct ma
 	s->open = s->len;
 	/* So much is not held back: then it is what it is. */
 	more = !all && s->len - s->given <= MASK_HELD_MAX;
-	for (size_t i = 0; i < s->set->n; i++)
-		look(s, i, 0, more);
+	look_all(s, more);
 	if ((r = collect(s, more, all, &end)) == 0)
 		give(s, end, ret_piece);
 	return r;

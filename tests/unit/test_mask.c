@@ -12,6 +12,8 @@
 #include "lib/clock.h"
 #include "lib/pattern.h"
 #include "recorder/mask.h"
+#include "recorder/mask_part.h"
+#include "recorder/mask_scan.h"
 
 #define TEXT_MAX 65536u
 
@@ -300,6 +302,127 @@ test_random_cuts_give_the_same_record(void **state)
 	mask_set_free(set);
 }
 
+/* Beginnings, middles and ends of what rules match, so that every way of half a match comes up. */
+static const char *const shards[] = { "-----BEGIN", " OPENSSH ", "PRIVATE KEY-----", "\r\n", A40,
+	"AKIA", "ABCDEFGHIJKLMNOP", "aws_", "secret", "AWS private = ", "ghp_", "GHP_", A10,
+	"glpat-", "xoxb-", "https://hooks.slack.com/services/", "eyJ", ".", "Authorization",
+	": Bearer ", "://", "bob:", "hunter2", "@host", "PassWord", "=", ":", " ", "'", "\"",
+	"api-key", "access_token", "auth", "mysql", "mysqldump", " -p", "sshpass ", "curl -u ", "p",
+	"pa", "a", "-", "--", "e", "eyJeyJ", "passwordpassword", "\xff", "\n", "passwd",
+	"secretsecret_key=", "curl", "curlcurl", "(", "$" };
+
+static unsigned seed;
+
+static unsigned
+any(unsigned below)
+{
+	seed = seed * 1103515245u + 12345u;
+	return (seed >> 12 & 0x7fffu) % below;
+}
+
+static size_t
+make_shards(char *text, size_t size)
+{
+	unsigned pieces = 1 + any(60);
+	size_t n = 0;
+
+	for (unsigned i = 0; i < pieces; i++) {
+		const char *piece = any(4) == 0 ? hits[any(sizeof(hits) / sizeof(hits[0]))].text
+						: shards[any(sizeof(shards) / sizeof(shards[0]))];
+
+		if (n + strlen(piece) > size)
+			break;
+		memcpy(text + n, piece, strlen(piece));
+		n += strlen(piece);
+	}
+	return n;
+}
+
+static void
+same_piece(const struct mask_piece *a, const struct mask_piece *b)
+{
+	assert_int_equal(a->len, b->len);
+	if (a->len > 0)
+		assert_memory_equal(a->data, b->data, a->len);
+	assert_int_equal(a->n_hits, b->n_hits);
+	for (size_t i = 0; i < a->n_hits; i++) {
+		assert_int_equal(a->hits[i].from, b->hits[i].from);
+		assert_int_equal(a->hits[i].to, b->hits[i].to);
+		assert_int_equal(a->hits[i].rule, b->hits[i].rule);
+		assert_int_equal(a->hits[i].goes_on, b->hits[i].goes_on);
+	}
+}
+
+/* Places, what is held back, and for how long: as if every pattern were tried at every byte. */
+static void
+test_starts_change_nothing(void **state)
+{
+	struct mask_set *sets[2] = { make_set("defaults,own", "{\"own\": \"[0-9]+@|ba\"}"),
+		make_set("defaults,own", "{\"own\": \"[0-9]+@|ba\"}") };
+	static char text[4096];
+	size_t n_hits = 0;
+
+	(void)state;
+	mask_search_plainly(sets[0]);
+	for (seed = 0; seed < 400u << 12; seed += 1u << 12) {
+		struct mask_stream *s[2] = { mask_stream_new(sets[0]), mask_stream_new(sets[1]) };
+		unsigned round = seed;
+		size_t len = make_shards(text, sizeof(text)), max = 1 + any(any(2) == 0 ? 8 : 600);
+
+		assert_true(s[0] != NULL && s[1] != NULL);
+		for (size_t i = 0, now; i < len; i += now) {
+			struct mask_piece piece[2];
+			bool all = any(8) == 0;
+
+			now = 1 + any((unsigned)max);
+			now = now < len - i ? now : len - i;
+			for (int k = 0; k < 2; k++)
+				assert_int_equal(
+				    mask_feed(s[k], (const uint8_t *)text + i, now, all, &piece[k]),
+				    0);
+			same_piece(&piece[0], &piece[1]);
+			assert_int_equal(mask_held(s[0]), mask_held(s[1]));
+			n_hits += piece[0].n_hits;
+		}
+		mask_stream_free(s[0]);
+		mask_stream_free(s[1]);
+		seed = round;
+	}
+	assert_true(n_hits > 1000);
+	mask_set_free(sets[0]);
+	mask_set_free(sets[1]);
+}
+
+/* What a scan finds is where the words are, also half a one at the end. */
+static void
+test_scan_finds_words(void **state)
+{
+	static const uint8_t text[] = "x PassWord pas secre";
+	const size_t n = sizeof(text) - 1;
+	struct mask_scan *m = mask_scan_new();
+	size_t first[MASK_SCAN_RULES];
+
+	(void)state;
+	assert_non_null(m);
+	assert_int_equal(mask_scan_add(m, 0, "password"), 0);
+	assert_int_equal(mask_scan_add(m, 5, "nothing secret"), 0);
+	assert_int_equal(mask_scan_add(m, 63, "rex"), 0);
+	assert_int_equal(mask_scan_add(m, 1, "ab"), ERR_FORMAT);
+	assert_int_equal(mask_scan_add(m, MASK_SCAN_RULES, "abc"), ERR_LIMIT);
+	mask_scan_first(m, UINT64_MAX, text, n, 0, true, first);
+	assert_int_equal(first[0], 2);
+	assert_int_equal(first[5], 15);
+	assert_int_equal(first[63], 18);
+	assert_int_equal(first[2], n);
+	mask_scan_first(m, UINT64_MAX, text, n, 3, false, first);
+	assert_int_equal(first[0], n);
+	assert_int_equal(first[5], n);
+	assert_int_equal(first[63], n);
+	mask_scan_first(m, 1ull << 63, text, n, n, true, first);
+	assert_int_equal(first[63], n);
+	mask_scan_free(m);
+}
+
 int
 main(void)
 {
@@ -312,6 +435,8 @@ main(void)
 		cmocka_unit_test(test_bad_sets_are_refused),
 		cmocka_unit_test(test_patterns_are_bounded),
 		cmocka_unit_test(test_random_cuts_give_the_same_record),
+		cmocka_unit_test(test_starts_change_nothing),
+		cmocka_unit_test(test_scan_finds_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
