@@ -18,6 +18,7 @@
 #include "recorder/store_write.h"
 
 #define DATA_NAME "data.mdb"
+#define LOCK_NAME "lock.mdb"
 
 static int
 path_of(char dst[PATH_MAX], const char *dir, const char *name)
@@ -132,6 +133,27 @@ file_bytes(const char *path, uint64_t *ret_bytes)
 	return 0;
 }
 
+/*
+ * What LMDB's lock file says of the newest transaction is believed before the store's own word as long as anybody has it
+ * open, and it is about the old file. Whoever has it keeps it; an empty one takes its place, owned like the store.
+ */
+static int
+forget_readers(const char *dir)
+{
+	char lock[PATH_MAX];
+	int fd, r;
+
+	if ((r = path_of(lock, dir, LOCK_NAME)) != 0)
+		return r;
+	if (unlink(lock) != 0 && errno != ENOENT)
+		return -errno;
+	fd = open(lock, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return errno == EEXIST ? 0 : -errno;
+	fd_close(&fd);
+	return 0;
+}
+
 /* With the store open, so that no recorder starts meanwhile. */
 static int
 replace(struct store *s, const char *dir, struct compact_result *ret_result)
@@ -152,9 +174,13 @@ replace(struct store *s, const char *dir, struct compact_result *ret_result)
 	if ((r = file_bytes(data, &result.before)) != 0 || (r = store_copy(s, copy)) != 0 ||
 	    (r = compare(s, folder)) != 0 || (r = file_bytes(copy, &result.after)) != 0)
 		return r;
+	/* Once more behind it: for a reader that came in between. */
+	if ((r = forget_readers(dir)) != 0)
+		return r;
 	if (rename(copy, data) != 0)
 		return -errno;
-	if ((r = sync_folder(folder)) == 0 && (r = sync_folder(dir)) == 0)
+	if ((r = forget_readers(dir)) == 0 && (r = sync_folder(folder)) == 0 &&
+	    (r = sync_folder(dir)) == 0)
 		*ret_result = result;
 	return r;
 }

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <errno.h>
 #include <sodium.h>
@@ -125,6 +126,66 @@ test_what_a_stop_left_behind_is_removed(void **state)
 	assert_int_equal(rig_verify(rig), 0);
 }
 
+/* Another process that has the store open, as a bastionctl with --store has it; ended by closing *ret_fd. */
+static pid_t
+start_reader(struct rig *rig, int *ret_fd)
+{
+	int ready[2], end[2];
+	struct store *s;
+	char byte = 'x';
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(end), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)close(end[1]);
+		if (store_open_read(rig->dir, &s) != 0 || write(ready[1], &byte, 1) != 1)
+			_exit(1);
+		_exit(read(end[0], &byte, 1) == 0 ? 0 : 1);
+	}
+	(void)close(ready[1]);
+	(void)close(end[0]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	(void)close(ready[0]);
+	*ret_fd = end[1];
+	return pid;
+}
+
+/* LMDB believes what its lock file says of the newest transaction as long as anybody has it open. */
+static void
+test_a_reader_that_stays_open_breaks_nothing(void **state)
+{
+	struct rig *rig = *state;
+	struct compact_result result;
+	uint8_t sid[REC_SID_LEN];
+	char *checkpoint;
+	int fd, status;
+	pid_t pid;
+
+	for (unsigned round = 0; round < 2; round++) {
+		fill(rig, 100000, sid);
+		for (unsigned i = 0; i < round; i++)
+			assert_int_equal(chain_audit(rig->chain, "{}", 2), 0);
+		rig_commit(rig);
+		rig_close(rig);
+		checkpoint = rig_checkpoint(rig);
+		pid = start_reader(rig, &fd);
+		assert_int_equal(compact_store(rig->dir, &result), 0);
+		rig_open(rig);
+		fill(rig, 100000, sid);
+		rig_close(rig);
+		(void)close(fd);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		assert_int_equal(rig_verify_with(rig, &rig->signer.key, checkpoint), 0);
+		assert_int_equal(rig->result.n_sessions, 2 * (round + 1));
+		free(checkpoint);
+		rig_open(rig);
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int
@@ -135,6 +196,7 @@ main(void)
 		T(test_a_store_in_use_is_left_alone),
 		T(test_free_space_is_given_back),
 		T(test_what_a_stop_left_behind_is_removed),
+		T(test_a_reader_that_stays_open_breaks_nothing),
 	};
 
 	return cmocka_run_group_tests_name("compact", tests, NULL, NULL);
