@@ -2,13 +2,14 @@
 #include "config.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/secret.h"
 #include "recorder/recording.h"
 #include "recorder/seskey.h"
 #include "recorder/sess.h"
+#include "recorder/store_keys.h"
 #include "recorder/summary.h"
 
 #define IX_TIME 0u	  /* tag of the index by time; others are enum rec_meta */
@@ -37,20 +38,20 @@ load_auditors(struct store_snap *snap, struct sess *s)
 static int
 load_private(struct store_snap *snap, struct sess *s)
 {
-	struct secret *key = secret_new(CRYPT_KEY_LEN);
+	uint8_t *key = store_keys_scratch(store_snap_keys(snap));
 	int r = -ENOMEM;
 
 	if (key == NULL)
 		return r;
 	if ((r = load_auditors(snap, s)) == 0)
-		r = seskey_get(snap, s->sid, secret_ptr(key));
+		r = seskey_get(snap, s->sid, key);
 	if (r == 0)
-		r = sess_open_private(s, secret_cptr(key));
+		r = sess_open_private(s, key);
 	if (r != 0 && r != -ENOMEM) {
 		s->closed_to_us = r;
 		r = 0;
 	}
-	secret_free(key);
+	sodium_memzero(key, CRYPT_KEY_LEN);
 	return r;
 }
 

@@ -15,8 +15,17 @@ store_keys_done(struct store_keys *k)
 		slots_close(k->slots);
 	secret_free(k->auditor);
 	secret_free(k->live);
+	secret_free(k->scratch);
 	free(k->dir);
 	*k = (struct store_keys){ 0 };
+}
+
+uint8_t *
+store_keys_scratch(struct store_keys *k)
+{
+	if (k->scratch == NULL)
+		k->scratch = secret_new(CRYPT_KEY_LEN);
+	return k->scratch != NULL ? secret_ptr(k->scratch) : NULL;
 }
 
 /* A copy in locked memory, in place of what was there. */

@@ -14,11 +14,14 @@ struct store_keys {
 	bool slots_borrowed;	       /* they are the writer's */
 	int slots_err;		       /* of the last attempt to open them, or of reading a slot */
 	struct secret *auditor, *live; /* 32 bytes each, or NULL */
+	struct secret *scratch;	       /* of store_keys_scratch(); NULL: not yet */
 };
 
 /* Those of the store that a snapshot is of. */
 struct store_keys *store_snap_keys(const struct store_snap *snap);
 struct store_keys *store_keys(struct store *s);
 void store_keys_done(struct store_keys *k);
+/* 32 locked bytes to open one session with: making them anew for each costs more than the rest. Borrowed; wipe them. NULL: -ENOMEM. */
+uint8_t *store_keys_scratch(struct store_keys *k);
 
 #endif

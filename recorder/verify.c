@@ -565,27 +565,47 @@ check_all_strangers(struct verify *v)
 	return r == 0 ? sess_each(v->snap, 0, check_time_entry, v) : r;
 }
 
-static int
-verify_start(struct verify *v, struct store_snap *snap, const struct verify_conf *conf)
+int
+verify_init(struct verify *v, struct store_snap *snap, const struct verify_conf *conf)
 {
 	*v = (struct verify){ .snap = snap, .conf = conf };
 	v->codec = block_codec_new();
 	v->raw = buf_new(BLOCK_RAW_MAX);
-	if (v->codec == NULL || v->raw == NULL)
+	v->stored = buf_new(BLOCK_STORED_MAX);
+	v->key = secret_new(CRYPT_KEY_LEN);
+	if (v->codec == NULL || v->raw == NULL || v->stored == NULL || v->key == NULL)
 		return -ENOMEM;
-	return verify_log(v);
+	return growing_init(&v->growing, false);
+}
+
+void
+verify_done(struct verify *v)
+{
+	free(v->known);
+	free(v->map);
+	free(v->epochs);
+	free(v->olds);
+	verify_journal_done(&v->journal);
+	growing_done(&v->growing);
+	secret_free(v->key);
+	buf_free(v->stored);
+	buf_free(v->raw);
+	block_codec_free(v->codec);
+}
+
+static int
+verify_start(struct verify *v, struct store_snap *snap, const struct verify_conf *conf)
+{
+	int r = verify_init(v, snap, conf);
+
+	return r != 0 ? r : verify_log(v);
 }
 
 static int
 verify_finish(struct verify *v, int r, struct verify_result *ret_result)
 {
 	*ret_result = v->result;
-	free(v->known);
-	free(v->map);
-	free(v->epochs);
-	free(v->olds);
-	buf_free(v->raw);
-	block_codec_free(v->codec);
+	verify_done(v);
 	if (r != 0)
 		return r;
 	return v->result.n_findings > 0 ? ERR_CHAIN : 0;

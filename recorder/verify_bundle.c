@@ -605,21 +605,17 @@ int
 verify_bundle(
     struct store_snap *snap, const struct verify_conf *conf, struct verify_result *ret_result)
 {
-	struct verify v = { .snap = snap, .conf = conf };
+	struct verify v;
 	struct look l = { .v = &v };
-	int r = -ENOMEM;
+	int r;
 
-	v.codec = block_codec_new();
-	v.raw = buf_new(BLOCK_RAW_MAX);
-	if (v.codec != NULL && v.raw != NULL && (r = look_at_file(&l)) == 0)
+	if ((r = verify_init(&v, snap, conf)) == 0 && (r = look_at_file(&l)) == 0)
 		r = look_at_all(&l);
 	/* A bundle that is not built well enough to go on with is one that does not verify. */
 	if (r == ERR_FORMAT || r == ERR_LIMIT)
 		verify_found(&v, VERIFY_FLIPPED, NULL, "file", "it cannot be read to its end");
 	*ret_result = v.result;
-	free(v.epochs);
-	buf_free(v.raw);
-	block_codec_free(v.codec);
+	verify_done(&v);
 	if (r != 0 && r != ERR_CHAIN && r != ERR_FORMAT && r != ERR_LIMIT)
 		return r;
 	return v.result.n_findings > 0 ? ERR_CHAIN : 0;

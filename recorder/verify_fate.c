@@ -167,20 +167,16 @@ find_key(struct verify *v, const struct sess *s, const struct verify_fate *fate)
 
 int
 verify_key(
-    struct verify *v, const struct sess *s, const struct verify_fate *fate, struct secret **ret_key)
+    struct verify *v, const struct sess *s, const struct verify_fate *fate, const uint8_t **ret_key)
 {
-	struct secret *key;
 	int r = find_key(v, s, fate);
 
 	if (r != 0)
 		return r == ERR_CHAIN ? 0 : r;
-	if ((key = secret_new(CRYPT_KEY_LEN)) == NULL)
-		return -ENOMEM;
-	if ((r = seskey_get(v->snap, s->sid, secret_ptr(key))) == 0) {
-		*ret_key = key;
+	if ((r = seskey_get(v->snap, s->sid, secret_ptr(v->key))) == 0) {
+		*ret_key = secret_cptr(v->key);
 		return 0;
 	}
-	secret_free(key);
 	if (r == ERR_CHAIN || r == ERR_FORMAT || r == ERR_VERSION)
 		verify_found(v, VERIFY_FLIPPED, s->sid, "key", "the record of its key was changed");
 	return r == -ENOMEM ? r : 0;

@@ -1,11 +1,15 @@
-/* What verify.c (the log), verify_keys.c (its keys and
- * checkpoints), verify_fate.c (what was erased) and verify_session.c (one session) share. */
+/*
+ * What verify.c (the log), verify_keys.c (its keys and checkpoints), verify_fate.c (what was erased), verify_session.c
+ * (one session) and verify_journal.c (what the journal has of those that are open) share.
+ */
 #ifndef BASTION_RECORDER_VERIFY_PART_H
 #define BASTION_RECORDER_VERIFY_PART_H
 
 #include "lib/secret.h"
 #include "recorder/block.h"
+#include "recorder/growing.h"
 #include "recorder/head.h"
+#include "recorder/journal.h"
 #include "recorder/mlog.h"
 #include "recorder/sess.h"
 #include "recorder/verify.h"
@@ -33,12 +37,29 @@ struct verify_old {
 	uint8_t root[HASH_LEN];
 };
 
+struct verify_fragment;
+
+/* The fragments of growing blocks that the journal of one commit has, by session. */
+struct verify_journal {
+	struct verify_fragment *all; /* owned */
+	size_t n, size;
+	struct buf *data; /* owned */
+	uint64_t txn;	  /* of the snapshot that they are from */
+	bool loaded;
+	bool too_long; /* nothing is kept */
+	int wrong;     /* how reading it ended: 0, or an error that is a finding */
+};
+
 struct verify {
 	struct store_snap *snap;
 	const struct verify_conf *conf;
 	struct verify_result result;
 	struct block_codec_ctx *codec;
-	struct buf *raw; /* one block's events */
+	struct buf *raw;	/* one block's events */
+	struct buf *stored;	/* and its stored bytes */
+	struct growing growing; /* the block that is not sealed, of a session that is open */
+	struct secret *key;	/* of the session that is looked at */
+	struct verify_journal journal;
 	/* the keys of the log in their order */
 	struct verify_epoch *epochs;
 	size_t n_epochs, size_epochs;
@@ -53,6 +74,11 @@ struct verify {
 	uint64_t txn;	       /* of the snapshot that the log was read from */
 	bool no_slots;	       /* it was said that session.keys is not there */
 };
+
+/* Make what looking at sessions takes. 0, also on error then verify_done(); -ENOMEM. */
+int verify_init(
+    struct verify *v, struct store_snap *snap, const struct verify_conf *conf) MUST_CHECK;
+void verify_done(struct verify *v);
 
 /* Report a finding. sid: NULL when it is about the log. place and fmt: short; text is cut. */
 void verify_found(struct verify *v, enum verify_kind kind, const uint8_t *sid, const char *place,
@@ -98,10 +124,21 @@ int verify_fate(
     struct verify *v, const struct verify_known *known, struct verify_fate *ret_fate) MUST_CHECK;
 /*
  * The session's key: that it is the one that it was opened with, and, if we may have it, itself.
- * *ret_key: untouched when we may not; owned by caller. 0, findings reported; -ENOMEM; -errno.
+ * *ret_key: untouched when we may not; v's, until the next call. 0, findings reported; -ENOMEM; -errno.
  */
 int verify_key(struct verify *v, const struct sess *s, const struct verify_fate *fate,
-    struct secret **ret_key) MUST_CHECK;
+    const uint8_t **ret_key) MUST_CHECK;
+
+/*
+ * The journal's fragments of the block of sid that its last head has not in a sealed one, in order, and maybe others. fn: 0
+ * goes on, anything else ends the walk and is returned. 0; ERR_FORMAT, ERR_VERSION or ERR_LIMIT the journal is not readable
+ * to its end; -ENOMEM; -errno.
+ */
+typedef int (*verify_fragment_fn)(
+    void *arg, uint64_t commit, uint64_t wall_ns, const struct fragment *f);
+int verify_journal_each(
+    struct verify *v, const uint8_t sid[REC_SID_LEN], verify_fragment_fn fn, void *arg) MUST_CHECK;
+void verify_journal_done(struct verify_journal *j);
 /* All of one session that the log knows. 0, findings reported; -ENOMEM; -errno. */
 int verify_known_session(struct verify *v, const struct verify_known *known) MUST_CHECK;
 

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/secret.h"
 #include "lib/str.h"
 #include "recorder/event.h"
 #include "recorder/growing.h"
@@ -27,9 +26,8 @@ struct exam {
 	struct head head; /* end digest, or last head of an open session */
 	struct tree tree; /* over the headers seen */
 	uint64_t next_seq, last_ns;
-	uint64_t n_findings;	/* before this session */
-	struct secret *key;	/* NULL: not ours to have; then only what is stored is checked */
-	struct growing growing; /* the block that is not sealed, from the journal */
+	uint64_t n_findings; /* before this session */
+	const uint8_t *key;  /* NULL: not ours to have; then only what is stored is checked */
 	bool journal_bad;
 	bool erased; /* on purpose: only headers and record are left */
 	bool gap;    /* the block before this one is not there to be gone on with */
@@ -127,8 +125,8 @@ unpack(struct exam *e, const struct block_hdr *hdr, const struct buf *stored,
 	buf_reset(e->v->raw);
 	if (e->key == NULL)
 		return ERR_SEALED;
-	return block_unseal(e->v->codec, secret_cptr(e->key), hdr, buf_ptr(stored), buf_len(stored),
-	    ret_salt, e->v->raw);
+	return block_unseal(
+	    e->v->codec, e->key, hdr, buf_ptr(stored), buf_len(stored), ret_salt, e->v->raw);
 }
 
 /* Whether the content hash fits when the event from start to end, which stands there twice, is left out. */
@@ -180,8 +178,8 @@ blame_length(struct exam *e, const struct block_hdr *hdr, const struct buf *stor
 	uint64_t seq;
 
 	buf_reset(e->v->raw);
-	if (e->key == NULL || block_unseal_any(e->v->codec, secret_cptr(e->key), hdr,
-				  buf_ptr(stored), buf_len(stored), salt, e->v->raw) != 0)
+	if (e->key == NULL || block_unseal_any(e->v->codec, e->key, hdr, buf_ptr(stored),
+				  buf_len(stored), salt, e->v->raw) != 0)
 		return false;
 	if (find_double(hdr, salt, e->v->raw, &seq) == 0) {
 		(void)snprintf(place, sizeof(place), "event %" PRIu64, seq);
@@ -260,12 +258,11 @@ check_stored(struct exam *e, const struct block_hdr *hdr, const struct buf *stor
 static int
 check_data(struct exam *e, const struct block_hdr *hdr)
 {
-	struct buf *stored = buf_new(BLOCK_STORED_MAX);
+	struct buf *stored = e->v->stored;
 	char place[64];
 	int r;
 
-	if (stored == NULL)
-		return -ENOMEM;
+	buf_reset(stored);
 	block_place(place, "block ", hdr->block);
 	r = block_get_stored(e->v->snap, hdr, stored);
 	if (r == 0)
@@ -276,7 +273,6 @@ check_data(struct exam *e, const struct block_hdr *hdr)
 				   : "its events are not there");
 		r = 0;
 	}
-	buf_free(stored);
 	return r;
 }
 
@@ -450,35 +446,29 @@ static int
 take_fragment(void *arg, uint64_t commit, uint64_t wall_ns, const struct fragment *f)
 {
 	struct exam *e = arg;
+	struct growing *g = &e->v->growing;
 	int r;
 
 	(void)commit;
 	(void)wall_ns;
-	if (e->journal_bad || (r = growing_add(&e->growing, f)) == 0 || r == ERR_ORDER)
+	if (e->journal_bad || (r = growing_add(g, f)) == 0 || r == ERR_ORDER)
 		return 0;
 	if (r == -ENOMEM)
 		return r;
 	e->journal_bad = true;
 	verify_found(e->v, VERIFY_FLIPPED, e->sid, "journal",
 	    "events behind event %" PRIu64 " do not fit their digest",
-	    e->growing.hdr.first_seq + e->growing.hdr.n_events - f->n_events - 1);
+	    g->hdr.first_seq + g->hdr.n_events - f->n_events - 1);
 	return 0;
 }
 
 static int
 read_growing(struct exam *e)
 {
-	uint64_t first, last;
 	int r;
 
-	growing_begin(&e->growing, e->sid, (uint32_t)e->tree.n,
-	    e->key != NULL ? secret_cptr(e->key) : NULL, e->head.partial_len);
-	r = journal_bounds(e->v->snap, &first, &last);
-	if (r == ERR_NOT_FOUND)
-		return 0;
-	if (r != 0)
-		return r;
-	r = journal_each(e->v->snap, first, last, take_fragment, e);
+	growing_begin(&e->v->growing, e->sid, (uint32_t)e->tree.n, e->key, e->head.partial_len);
+	r = verify_journal_each(e->v, e->sid, take_fragment, e);
 	if (r == ERR_FORMAT || r == ERR_VERSION || r == ERR_LIMIT) {
 		verify_found(e->v, VERIFY_FLIPPED, e->sid, "journal", "the journal was changed");
 		e->journal_bad = true;
@@ -491,14 +481,15 @@ read_growing(struct exam *e)
 static int
 check_growing(struct exam *e)
 {
-	const struct block_hdr *hdr = &e->growing.hdr;
+	const struct growing *g = &e->v->growing;
+	const struct block_hdr *hdr = &g->hdr;
 	int r;
 
 	if ((r = read_growing(e)) != 0 || e->journal_bad)
 		return r;
 	if (hdr->n_events > 0) {
 		check_joint(e, hdr);
-		if (e->key != NULL && events_fit(hdr, buf_ptr(e->growing.raw), hdr->raw_len) != 0)
+		if (e->key != NULL && events_fit(hdr, buf_ptr(g->raw), hdr->raw_len) != 0)
 			verify_found(e->v, VERIFY_FLIPPED, e->sid, "journal",
 			    "it does not say what its events are");
 		e->v->result.n_events += hdr->n_events;
@@ -511,7 +502,7 @@ check_growing(struct exam *e)
 		verify_found(e->v, VERIFY_CUT, e->sid, "journal",
 		    "the recording ends at event %" PRIu64 "; signed were %" PRIu64,
 		    e->next_seq - 1, e->head.n_events);
-	else if (growing_covers(&e->growing, &e->head, &e->tree) != 0)
+	else if (growing_covers(g, &e->head, &e->tree) != 0)
 		verify_found(e->v, VERIFY_FLIPPED, e->sid, "journal",
 		    "its events are not the ones under the last signed head");
 	return 0;
@@ -723,13 +714,8 @@ verify_known_session(struct verify *v, const struct verify_known *known)
 	struct exam e = {
 		.v = v, .sid = known->sid, .next_seq = 1, .n_findings = v->result.n_findings
 	};
-	int r;
 
 	tree_init(&e.tree);
 	v->result.n_sessions++;
-	if ((r = growing_init(&e.growing, false)) == 0)
-		r = exam_run(&e, known);
-	growing_done(&e.growing);
-	secret_free(e.key);
-	return r;
+	return exam_run(&e, known);
 }
