@@ -573,6 +573,7 @@ verify_init(struct verify *v, struct store_snap *snap, const struct verify_conf 
 	v->raw = buf_new(BLOCK_RAW_MAX);
 	v->stored = buf_new(BLOCK_STORED_MAX);
 	v->key = secret_new(CRYPT_KEY_LEN);
+	v->journal_max = conf->journal_max != 0 ? conf->journal_max : VERIFY_JOURNAL_MAX;
 	if (v->codec == NULL || v->raw == NULL || v->stored == NULL || v->key == NULL)
 		return -ENOMEM;
 	return growing_init(&v->growing, false);

@@ -16,6 +16,8 @@
 #include "recorder/recorder_proto.h"
 #include "recorder/store.h"
 
+#define VERIFY_JOURNAL_MAX (256u << 20)
+
 enum verify_kind {
 	VERIFY_FLIPPED = 1, /* bytes that do not fit their digest */
 	VERIFY_CUT =
@@ -79,6 +81,11 @@ struct verify_conf {
 	 */
 	const char *checkpoint;
 	size_t checkpoint_len;
+	/*
+	 * Bytes of the journal that are kept in memory; 0: VERIFY_JOURNAL_MAX. Of a longer one each open
+	 * session reads its own.
+	 */
+	size_t journal_max;
 	/* Told of everything that is wrong, as it is found. */
 	void (*found)(void *arg, const struct verify_finding *finding);
 	/* Told of what was erased on purpose; may be NULL. */

@@ -10,10 +10,6 @@
 
 #include "recorder/verify_part.h"
 
-#define KEEP_MAX                                                                                   \
-	(256ull                                                                                    \
-	    << 20) /* bytes of fragments that are kept; of more than that each session reads its own */
-
 struct verify_fragment {
 	size_t n;   /* its number, as they stand in the journal */
 	size_t off; /* of its data in what is kept */
@@ -46,7 +42,7 @@ keep(void *arg, uint64_t commit, uint64_t wall_ns, const struct fragment *f)
 	(void)wall_ns;
 	if (r != 0 || !wanted)
 		return r;
-	if (f->len > buf_room(j->data) || j->n >= KEEP_MAX / sizeof(struct verify_fragment)) {
+	if (f->len > buf_room(j->data) || j->n >= v->journal_max / sizeof(struct verify_fragment)) {
 		j->too_long = true;
 		return ERR_LIMIT;
 	}
@@ -95,7 +91,7 @@ load(struct verify *v)
 	int r;
 
 	verify_journal_done(j);
-	if ((j->data = buf_new(KEEP_MAX)) == NULL)
+	if ((j->data = buf_new(v->journal_max)) == NULL)
 		return -ENOMEM;
 	r = walk(v, keep, v);
 	if (r == ERR_FORMAT || r == ERR_VERSION || r == ERR_LIMIT)

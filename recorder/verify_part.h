@@ -60,6 +60,7 @@ struct verify {
 	struct growing growing; /* the block that is not sealed, of a session that is open */
 	struct secret *key;	/* of the session that is looked at */
 	struct verify_journal journal;
+	size_t journal_max;
 	/* the keys of the log in their order */
 	struct verify_epoch *epochs;
 	size_t n_epochs, size_epochs;

@@ -1,7 +1,8 @@
 /*
  * A start after a crash looks at what was open, not at everything that was ever recorded. A store with many closed sessions
  * and some open ones is made, then opened again: it takes no longer than with a tenth of the closed ones, but for a little,
- * and never longer than CRASH_MANY_S; everything that was open has its signed end then.
+ * and never longer than CRASH_MANY_S; everything that was open has its signed end then. Before the last start, with all of
+ * them open, everything verifies too.
  *   crash_many [CLOSED [OPEN]]      TAP; 3000 and 60 unless said otherwise
  */
 #include "config.h"
@@ -193,7 +194,7 @@ main(int argc, char **argv)
 	uint64_t few_ms, many_ms;
 	char key[400];
 
-	printf("1..3\n");
+	printf("1..4\n");
 	(void)snprintf(
 	    p.dir, sizeof(p.dir), "%.100s/bastion-many.XXXXXX", tmp != NULL ? tmp : "/tmp");
 	must(mkdtemp(p.dir) != NULL && secret_init() == 0 && hash_init() == 0, "start");
@@ -202,6 +203,7 @@ main(int argc, char **argv)
 	grow(&p, n_closed / 10, n_open);
 	few_ms = start(&p, n_open);
 	grow(&p, n_closed - n_closed / 10, n_open);
+	ok(verifies(&p, n_closed + 2 * n_open), "everything verifies while many are open");
 	many_ms = start(&p, n_open);
 	printf(
 	    "# a start with %u closed sessions takes %llu ms, with %u %llu ms; %u open each time\n",

@@ -219,6 +219,7 @@ rig_verify_with(struct rig *rig, const struct note_key *key, const char *checkpo
 	struct verify_conf conf = { .key = key,
 		.checkpoint = checkpoint,
 		.checkpoint_len = checkpoint != NULL ? strlen(checkpoint) : 0,
+		.journal_max = rig->journal_max,
 		.found = keep_finding,
 		.arg = rig };
 	struct store_snap *snap;

@@ -23,6 +23,7 @@ struct rig {
 	enum store_durability durability; /* of the next rig_open(); strict at first */
 	const struct auditors *auditors;  /* of the next rig_open(); NULL: none */
 	const uint8_t *auditor; /* secret key that rig_verify() opens sessions with; NULL: none */
+	size_t journal_max;	/* of verify_conf, in rig_verify() */
 	/* of the last rig_verify() */
 	struct verify_result result;
 	struct verify_finding findings[RIG_FINDINGS];

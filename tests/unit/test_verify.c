@@ -756,6 +756,44 @@ test_a_flipped_byte_in_the_journal_is_named(void **state)
 	assert_true(rig_found(rig, VERIFY_FLIPPED, "journal"));
 }
 
+/* Three sessions are open, each with something in every record: what is wrong is said of the one that it is about. */
+static void
+test_open_sessions_are_told_apart_in_the_journal(void **state)
+{
+	static const size_t limits[] = { 0, 1 }; /* all of it in memory, nothing of it */
+	uint8_t key[JOURNAL_KEY_LEN + 2] = { 0 }, sid[3][REC_SID_LEN];
+	struct rig *rig = *state;
+	struct session *s[3];
+
+	for (size_t i = 0; i < 3; i++) {
+		s[i] = rig_session(rig);
+		memcpy(sid[i], session_sid(s[i]), REC_SID_LEN);
+	}
+	for (unsigned n = 0; n < 4; n++) {
+		for (size_t i = 0; i < 3; i++)
+			rig_data(s[i], 2, 50);
+		rig_commit(rig);
+	}
+	rig_crash(rig);
+	for (size_t i = 0; i < 2; i++) {
+		rig->journal_max = limits[i];
+		assert_int_equal(rig_verify(rig), 0);
+		assert_int_equal(rig->result.n_open, 3);
+		assert_int_equal(rig->result.n_events, 24);
+	}
+	/* The last fragment of the second record is the third session's: sessions are written in the order they got dirty. */
+	key[JOURNAL_KEY_LEN - 1] = 2;
+	rig_flip(rig, STORE_JOURNAL, key, sizeof(key), -10);
+	for (size_t i = 0; i < 2; i++) {
+		rig->journal_max = limits[i];
+		assert_int_equal(rig_verify(rig), ERR_CHAIN);
+		assert_true(rig_found(rig, VERIFY_FLIPPED, "journal"));
+		assert_int_equal(rig->n_findings, 1);
+		assert_memory_equal(rig->findings[0].sid, sid[2], REC_SID_LEN);
+		assert_int_equal(rig->result.n_good, 2);
+	}
+}
+
 static void
 test_an_open_session_without_head_is_named(void **state)
 {
@@ -837,6 +875,7 @@ main(void)
 		T(test_an_edited_audit_event_is_named),
 		T(test_an_open_session_cannot_be_cut_below_its_head),
 		T(test_a_flipped_byte_in_the_journal_is_named),
+		T(test_open_sessions_are_told_apart_in_the_journal),
 		T(test_an_open_session_without_head_is_named),
 		T(test_one_session_is_verified_alone),
 	};
