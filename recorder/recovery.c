@@ -27,6 +27,7 @@ struct lefts {
 	struct chain *chain;
 	struct left *all; /* by sid, as the store orders them */
 	size_t n, size;
+	struct buf *stored, *raw; /* one block */
 };
 
 static void
@@ -35,6 +36,8 @@ lefts_free(struct lefts *l)
 	for (size_t i = 0; i < l->n; i++)
 		session_free(l->all[i].session);
 	free(l->all);
+	buf_free(l->stored);
+	buf_free(l->raw);
 }
 
 static int
@@ -158,31 +161,28 @@ load_key(struct session *s, uint32_t mark)
 
 /* What a block says about the session: its events, or without the key its header. */
 static int
-load_events(struct session *s, const struct block_hdr *hdr, const struct buf *stored)
+load_events(struct lefts *l, struct session *s, const struct block_hdr *hdr)
 {
 	uint8_t hash[HASH_LEN], salt[BLOCK_SALT_LEN];
-	struct buf *raw;
 	int r;
 
 	if (s->key == NULL) {
-		hash_sha256(buf_ptr(stored), buf_len(stored), hash);
+		hash_sha256(buf_ptr(l->stored), buf_len(l->stored), hash);
 		s->n_events += hdr->n_events;
 		s->last_ns = hdr->last_ns;
 		s->raw_bytes += hdr->raw_len;
 		return memcmp(hash, hdr->stored, HASH_LEN) == 0 ? 0 : ERR_CHAIN;
 	}
-	if ((raw = buf_new(BLOCK_RAW_MAX)) == NULL)
-		return -ENOMEM;
-	r = block_open(s->chain->codec, s->key, hdr, buf_ptr(stored), buf_len(stored), salt, raw);
-	if (r == 0)
-		r = replay(s, buf_ptr(raw), buf_len(raw), hdr->first_seq, hdr->base_ns);
-	buf_free(raw);
-	return r;
+	buf_reset(l->raw);
+	r = block_open(
+	    s->chain->codec, s->key, hdr, buf_ptr(l->stored), buf_len(l->stored), salt, l->raw);
+	return r != 0 ? r
+		      : replay(s, buf_ptr(l->raw), buf_len(l->raw), hdr->first_seq, hdr->base_ns);
 }
 
 /* Sealed blocks, from the first: each must follow the one before it. ERR_NOT_FOUND at the end. */
 static int
-load_block(struct session *s, struct buf *stored)
+load_block(struct lefts *l, struct session *s)
 {
 	struct store_snap *snap = store_pending(s->chain->store);
 	uint8_t bytes[BLOCK_HDR_LEN], leaf[HASH_LEN];
@@ -193,29 +193,25 @@ load_block(struct session *s, struct buf *stored)
 		return r;
 	if (hdr.first_seq != s->n_events + 1 || hdr.base_ns != s->last_ns)
 		return ERR_CHAIN;
-	buf_reset(stored);
-	if ((r = block_get_stored(snap, &hdr, stored)) != 0)
+	buf_reset(l->stored);
+	if ((r = block_get_stored(snap, &hdr, l->stored)) != 0)
 		return r == ERR_NOT_FOUND ? ERR_CHAIN : r;
-	if ((r = load_events(s, &hdr, stored)) != 0)
+	if ((r = load_events(l, s, &hdr)) != 0)
 		return r;
-	s->stored_bytes += buf_len(stored);
+	s->stored_bytes += buf_len(l->stored);
 	block_hdr_encode(&hdr, bytes);
 	tree_leaf(bytes, sizeof(bytes), leaf);
 	return tree_add(&s->tree, leaf);
 }
 
 static int
-load_blocks(struct session *s)
+load_blocks(struct lefts *l, struct session *s)
 {
-	struct buf *stored = buf_new(BLOCK_STORED_MAX);
 	int r;
 
-	if (stored == NULL)
-		return -ENOMEM;
 	do
-		r = load_block(s, stored);
+		r = load_block(l, s);
 	while (r == 0);
-	buf_free(stored);
 	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
@@ -291,7 +287,7 @@ head_fits(const struct left *left)
 }
 
 static int
-load(struct left *left)
+load(struct lefts *l, struct left *left)
 {
 	struct session *s = left->session;
 	int r;
@@ -299,7 +295,7 @@ load(struct left *left)
 	if (left->damaged)
 		return 0;
 	if ((r = load_opening(s)) == 0 && (r = load_key(s, left->head.partial_len)) == 0 &&
-	    (r = load_blocks(s)) == 0)
+	    (r = load_blocks(l, s)) == 0)
 		s->growing->hdr.block = (uint32_t)s->tree.n;
 	if (r == -ENOMEM)
 		return r;
@@ -374,14 +370,17 @@ journal_take_up(struct chain *c)
 int
 recovery_run(struct chain *c, struct chain_recovery *ret_recovery)
 {
-	struct lefts l = { .chain = c };
+	struct lefts l = {
+		.chain = c, .stored = buf_new(BLOCK_STORED_MAX), .raw = buf_new(BLOCK_RAW_MAX)
+	};
 	uint64_t first, last;
-	int r;
+	int r = -ENOMEM;
 
-	if ((r = lefts_find(&l)) != 0 || (r = journal_take_up(c)) != 0)
+	if (l.stored == NULL || l.raw == NULL || (r = lefts_find(&l)) != 0 ||
+	    (r = journal_take_up(c)) != 0)
 		goto out;
 	for (size_t i = 0; i < l.n; i++)
-		if ((r = load(&l.all[i])) != 0)
+		if ((r = load(&l, &l.all[i])) != 0)
 			goto out;
 	if (l.n == 0)
 		goto out;
