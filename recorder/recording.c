@@ -26,8 +26,9 @@ struct recording {
 	uint64_t at_ns;	   /* of the event before it */
 	struct buf *raw;   /* a block that is sealed */
 	struct growing growing;
-	bool in_growing;      /* growing is about our block */
-	uint64_t next_commit; /* journal records before this one have been read for it */
+	bool has_growing;     /* growing is about growing_block */
+	uint32_t growing_block;
+	uint64_t next_commit; /* journal records before this one tell nothing new of it, and nothing of later blocks */
 };
 
 void
@@ -49,7 +50,6 @@ recording_at(struct recording *rec, uint32_t block, uint64_t next_seq, uint64_t 
 	rec->off = 0;
 	rec->next_seq = next_seq;
 	rec->at_ns = at_ns;
-	rec->in_growing = false;
 }
 
 static int
@@ -140,6 +140,18 @@ take_fragment(void *arg, uint64_t commit, uint64_t wall_ns, const struct fragmen
 	return r == ERR_ORDER ? 0 : r;
 }
 
+/* Of what the journal has, only what came since is read: a block begins in it after the one before it was sealed. */
+static void
+begin_growing(struct recording *rec)
+{
+	if (!rec->has_growing || rec->block < rec->growing_block)
+		rec->next_commit = 0;
+	growing_begin(&rec->growing, rec->sid, rec->block,
+	    rec->key != NULL ? secret_cptr(rec->key) : NULL, 0);
+	rec->growing_block = rec->block;
+	rec->has_growing = true;
+}
+
 /* Bring growing up to date with the journal. 0 also when there was nothing. */
 static int
 read_journal(struct recording *rec)
@@ -147,12 +159,8 @@ read_journal(struct recording *rec)
 	uint64_t first, last;
 	int r;
 
-	if (!rec->in_growing) {
-		growing_begin(&rec->growing, rec->sid, rec->block,
-		    rec->key != NULL ? secret_cptr(rec->key) : NULL, 0);
-		rec->in_growing = true;
-		rec->next_commit = 0;
-	}
+	if (!rec->has_growing || rec->block != rec->growing_block)
+		begin_growing(rec);
 	r = journal_bounds(rec->snap, &first, &last);
 	if (r == ERR_NOT_FOUND)
 		return 0;
@@ -162,6 +170,8 @@ read_journal(struct recording *rec)
 		first = rec->next_commit;
 	if ((r = journal_each(rec->snap, first, last, take_fragment, rec)) == 0)
 		rec->next_commit = last + 1;
+	else
+		rec->has_growing = false;
 	return r;
 }
 

@@ -203,6 +203,61 @@ test_a_recording_is_followed_while_it_grows(void **state)
 	store_snap_free(snap);
 }
 
+/* Records of the journal that were read. */
+static unsigned n_journal_reads;
+int __real_store_get_pieces(struct store_snap *snap, enum store_db db, const void *key,
+    size_t key_len, struct buf *out);
+int __wrap_store_get_pieces(struct store_snap *snap, enum store_db db, const void *key,
+    size_t key_len, struct buf *out);
+
+int
+__wrap_store_get_pieces(struct store_snap *snap, enum store_db db, const void *key, size_t key_len,
+    struct buf *out)
+{
+	if (db == STORE_JOURNAL)
+		n_journal_reads++;
+	return __real_store_get_pieces(snap, db, key, key_len, out);
+}
+
+/* The oldest record stays, for a session that is idle, while the other one fills block after block. */
+static void
+test_following_reads_each_record_of_the_journal_once(void **state)
+{
+	struct rig *rig = *state;
+	struct session *idle = rig_session(rig), *s = rig_session(rig);
+	unsigned n = 0, rounds = 60;
+	struct recording_part part;
+	struct store_snap *snap;
+	struct recording *rec;
+
+	rig_data(idle, 1, 40);
+	rig_commit(rig);
+	assert_int_equal(store_snap_new(chain_store(rig->chain), &snap), 0);
+	assert_int_equal(recording_open(snap, session_sid(s), &rec), 0);
+	n_journal_reads = 0;
+	for (unsigned round = 0; round < rounds; round++) {
+		rig_data(s, 1, 30000);
+		rig_commit(rig);
+		assert_int_equal(store_snap_renew(snap), 0);
+		while (recording_next(rec, &part) == 0)
+			n++;
+		store_snap_reset(snap);
+	}
+	assert_int_equal(n, rounds);
+	assert_in_range(n_journal_reads, rounds, rounds + 1);
+	/* Back, and on again to what was read already. */
+	assert_int_equal(store_snap_renew(snap), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(recording_seek(rec, i == 1 ? 0 : UINT64_MAX), 0);
+		for (n = 0; recording_next(rec, &part) == 0;)
+			n++;
+		assert_true(n >= 1);
+	}
+	assert_in_range(n_journal_reads, rounds, rounds + 1);
+	recording_close(rec);
+	store_snap_free(snap);
+}
+
 static void
 test_seeking_finds_the_block_of_a_time(void **state)
 {
@@ -777,6 +832,7 @@ main(void)
 		T(test_an_event_is_not_there_before_the_commit),
 		T(test_a_long_session_takes_no_more_memory_than_a_short_one),
 		T(test_a_recording_is_followed_while_it_grows),
+		T(test_following_reads_each_record_of_the_journal_once),
 		T(test_seeking_finds_the_block_of_a_time),
 		T(test_the_record_says_what_was_said),
 		T(test_a_crash_truncates_at_the_last_commit),
