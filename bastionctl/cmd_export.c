@@ -279,6 +279,8 @@ export_run(struct cmd_ctx *c, int n_args, const char *const *args)
 		return CMD_USAGE;
 	if (format != NULL && strcmp(format, "bundle") == 0)
 		return export_bundle(c, id);
+	if (cmd_opt(c, "--for") != NULL)
+		return cmd_fail(CMD_USAGE, "--for hands on a bundle: --format bundle");
 	if ((code = export_wish_init(c, &w)) != CMD_YES ||
 	    (code = export_open_session(c, id, &w, &place, &rd)) != CMD_YES)
 		goto out;
@@ -302,6 +304,9 @@ static const struct cmd_opt export_opts[] = {
 	{ "--file", 0, "N", "the content of file N instead, where it was kept" },
 	{ "--no-times", 0, NULL, "text without the time in front of each line" },
 	{ "--player", 0, "DIR", "where the player for html is (see contrib/get-player)" },
+	{ "--for", 0, "PUBLIC",
+	    "hand the sealed session in this bundle on to one more auditor: their line, or a file "
+	    "with it" },
 	{ "--output", 'o', "FILE", "write to FILE instead of standard output" },
 	RD_OPT_STORE,
 	{ NULL, 0, NULL, NULL },

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bastionctl/auditor_file.h"
+#include "bastionctl/auditor_key.h"
 #include "bastionctl/export_bundle.h"
 #include "bastionctl/rd.h"
 #include "bastionctl/view.h"
@@ -20,9 +22,73 @@
 #include "lib/file.h"
 #include "lib/hash.h"
 #include "lib/str.h"
+#include "recorder/seskey.h"
 #include "recorder/store_bundle.h"
 
 #define ENTRY_MAX (1u + 4u + STORE_KEY_MAX + BUNDLE_VALUE_MAX) /* bytes of one entry */
+
+/* To whom the session is handed on, and by whom. */
+struct hand {
+	bool on;
+	struct auditor to;
+	const struct secret *from; /* borrowed */
+	int err;		   /* why it is not */
+};
+
+/* --for: a line as of bastionctl auditor new, or a file with one. */
+static int
+hand_wish(struct cmd_ctx *c, struct hand *h)
+{
+	const char *given = cmd_opt(c, "--for");
+	char *text = NULL;
+	size_t len;
+	int code, r;
+
+	if (given == NULL)
+		return CMD_YES;
+	r = auditor_parse(given, &h->to);
+	if (r != 0 && (r = file_read(given, AUDITOR_LINE_SIZE, &text, &len)) == 0)
+		r = auditor_parse(text, &h->to);
+	free(text);
+	if (r != 0)
+		return cmd_fail(CMD_USAGE,
+		    "--for: a line as of bastionctl auditor new, or a file with one, is needed: %s",
+		    err_str(r));
+	if (secret_init() != 0)
+		return cmd_fail(CMD_UNSURE, "the cryptographic library does not start");
+	if ((code = auditor_key_given(c, &h->from)) != CMD_YES)
+		return code;
+	if (h->from == NULL)
+		return cmd_fail(CMD_USAGE,
+		    "--for needs the key of an auditor who can open the session: --auditor-key "
+		    "FILE");
+	h->on = true;
+	return CMD_YES;
+}
+
+static int
+hand_fail(const struct hand *h)
+{
+	static const struct {
+		int err;
+		const char *why;
+	} whys[] = {
+		{ ERR_ORDER, "the session is not sealed: whoever has its bundle can read it, so "
+			     "--for has nothing to do" },
+		{ ERR_SEALED, "the session is not sealed to this auditor's key: only who can open "
+			      "it can hand it on" },
+		{ ERR_EXISTS, "they can open it already, or somebody else has this name there" },
+		{ ERR_LIMIT, "it was handed on to as many as can be" },
+		{ ERR_ERASED, "the session was erased: nobody can open it any more" },
+		{ ERR_CHAIN, "its key record is damaged: see bastionctl verify" },
+	};
+
+	for (size_t i = 0; i < sizeof(whys) / sizeof(whys[0]); i++)
+		if (whys[i].err == h->err)
+			return cmd_fail(h->err == ERR_CHAIN ? CMD_UNSURE : CMD_NO,
+			    "%s; no bundle was written", whys[i].why);
+	return cmd_fail(CMD_UNSURE, "the bundle is not written: %s", err_str(h->err));
+}
 
 /* Options of other formats. */
 static int
@@ -35,7 +101,7 @@ bundle_wish(const struct cmd_ctx *c, const char **ret_file)
 		if (cmd_opt(c, others[i]) != NULL)
 			return cmd_fail(
 			    CMD_USAGE, "a bundle holds the whole session: leave out %s", others[i]);
-	if (cmd_opt(c, "--bundle") != NULL)
+	if (cmd_opt(c, "--bundle") != NULL && cmd_opt(c, "--for") == NULL)
 		return cmd_fail(CMD_USAGE, "it is a bundle already: copy the file");
 	if (file == NULL || file[0] == '\0' || strcmp(file, "-") == 0)
 		return cmd_fail(CMD_USAGE, "--format bundle needs a file: -o FILE");
@@ -45,8 +111,46 @@ bundle_wish(const struct cmd_ctx *c, const char **ret_file)
 	return CMD_YES;
 }
 
+/* The key record, for one more. out: emptied first. */
 static int
-bundle_add(struct bundle_writer *w, const struct buf *b)
+hand_on(struct hand *h, const struct bundle_entry *e, struct buf *out)
+{
+	struct seskey k;
+	int r;
+
+	buf_reset(out);
+	if (e->key_len != REC_SID_LEN)
+		return ERR_FORMAT;
+	if ((r = seskey_parse(e->data, e->len, &k)) != 0)
+		return r;
+	h->err = seskey_hand_on(&k, e->key, secret_cptr(h->from), &h->to);
+	r = h->err != 0 ? h->err : seskey_put(out, &k);
+	seskey_done(&k);
+	return r;
+}
+
+/* One entry as it came, but for the key record of a session that is handed on. */
+static int
+bundle_add_entry(struct bundle_writer *w, struct bundle_entry *e, struct hand *h)
+{
+	struct buf *record;
+	int r;
+
+	if (!h->on || e->db != STORE_KEY)
+		return bundle_writer_add(w, e);
+	if ((record = buf_new(SESKEY_RECORD_MAX)) == NULL)
+		return -ENOMEM;
+	if ((r = hand_on(h, e, record)) == 0) {
+		e->data = buf_ptr(record);
+		e->len = buf_len(record);
+		r = bundle_writer_add(w, e);
+	}
+	buf_free(record);
+	return r;
+}
+
+static int
+bundle_add(struct bundle_writer *w, const struct buf *b, struct hand *h)
 {
 	struct buf *view = buf_view(buf_ptr(b), buf_len(b));
 	struct bundle_entry e = { .db = 0 };
@@ -59,7 +163,7 @@ bundle_add(struct bundle_writer *w, const struct buf *b)
 		e.db = db;
 		e.data = buf_ptr(view);
 		e.len = buf_len(view);
-		r = bundle_writer_add(w, &e);
+		r = bundle_add_entry(w, &e, h);
 	}
 	buf_free(view);
 	return r;
@@ -67,7 +171,7 @@ bundle_add(struct bundle_writer *w, const struct buf *b)
 
 /* Entries until the end. Returns as rd_next(); *ret_write: what writing failed with. */
 static int
-bundle_copy(struct rd *rd, struct bundle_writer *w, struct buf *b, int *ret_write)
+bundle_copy(struct rd *rd, struct bundle_writer *w, struct buf *b, struct hand *h, int *ret_write)
 {
 	struct rd_msg m;
 	int r;
@@ -79,7 +183,7 @@ bundle_copy(struct rd *rd, struct bundle_writer *w, struct buf *b, int *ret_writ
 			return r;
 		if (m.more)
 			continue;
-		if ((*ret_write = bundle_add(w, b)) != 0)
+		if ((*ret_write = bundle_add(w, b, h)) != 0)
 			return r;
 		buf_reset(b);
 	}
@@ -87,17 +191,19 @@ bundle_copy(struct rd *rd, struct bundle_writer *w, struct buf *b, int *ret_writ
 }
 
 static int
-bundle_take(struct rd *rd, int fd)
+bundle_take(struct rd *rd, int fd, struct hand *h)
 {
 	struct buf *b = buf_new(ENTRY_MAX);
 	struct bundle_writer *w = NULL;
 	int code = CMD_YES, r = 0, e = b == NULL ? -ENOMEM : bundle_writer_new(fd, &w);
 
 	if (e == 0)
-		r = bundle_copy(rd, w, b, &e);
+		r = bundle_copy(rd, w, b, h, &e);
 	if (e == 0 && (code = rd_end(rd, r)) == CMD_YES)
 		e = bundle_writer_end(w);
-	if (e != 0)
+	if (h->err != 0)
+		code = hand_fail(h);
+	else if (e != 0)
 		code = cmd_fail(CMD_UNSURE, "the bundle is not written: %s", err_str(e));
 	bundle_writer_free(w);
 	buf_free(b);
@@ -118,7 +224,7 @@ ignore_signals(void)
 }
 
 static int
-bundle_in_child(struct rd *rd, int fd)
+bundle_in_child(struct rd *rd, int fd, struct hand *h)
 {
 	pid_t pid = fork();
 	int status;
@@ -128,7 +234,7 @@ bundle_in_child(struct rd *rd, int fd)
 	if (pid == 0) {
 		int code = view_close_sandbox();
 
-		_exit(code == CMD_YES ? bundle_take(rd, fd) : code);
+		_exit(code == CMD_YES ? bundle_take(rd, fd, h) : code);
 	}
 	ignore_signals();
 	while (waitpid(pid, &status, 0) < 0)
@@ -140,7 +246,7 @@ bundle_in_child(struct rd *rd, int fd)
 }
 
 static int
-bundle_write(struct rd *rd, const char *file)
+bundle_write(struct rd *rd, const char *file, struct hand *h)
 {
 	char tmp[PATH_MAX];
 	int code, fd, r;
@@ -151,7 +257,7 @@ bundle_write(struct rd *rd, const char *file)
 	if (fd < 0)
 		return cmd_fail(
 		    CMD_UNSURE, "%s: %s: the bundle is not written", file, strerror(errno));
-	code = bundle_in_child(rd, fd);
+	code = bundle_in_child(rd, fd, h);
 	if (code == CMD_YES && fsync(fd) != 0)
 		code = cmd_fail(
 		    CMD_UNSURE, "%s: %s: the bundle is not written", file, strerror(errno));
@@ -169,18 +275,20 @@ bundle_write(struct rd *rd, const char *file)
 int
 export_bundle(struct cmd_ctx *c, const char *id)
 {
-	const char *ask[] = { "bundle", id, NULL }, *file = NULL;
+	const char *plain[] = { "bundle", id, NULL }, *file = NULL;
+	struct hand h = { .on = false };
+	const char *handed[] = { "bundle", "--for", h.to.name, id, NULL };
 	struct rd_place place;
 	struct rd *rd = NULL;
 	int code;
 
-	if ((code = bundle_wish(c, &file)) != CMD_YES)
+	if ((code = bundle_wish(c, &file)) != CMD_YES || (code = hand_wish(c, &h)) != CMD_YES)
 		return code;
 	if (hash_init() != 0) /* the sandbox would keep it out later */
 		return cmd_fail(CMD_UNSURE, "SHA-256 is not there: check the OpenSSL installation");
 	if ((code = rd_find(c, &place)) == CMD_YES &&
-	    (code = rd_open(c, &place, RD_CONTENT, ask, &rd)) == CMD_YES)
-		code = bundle_write(rd, file);
+	    (code = rd_open(c, &place, RD_CONTENT, h.on ? handed : plain, &rd)) == CMD_YES)
+		code = bundle_write(rd, file, &h);
 	rd_close(rd);
 	return code;
 }

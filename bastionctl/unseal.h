@@ -22,6 +22,11 @@ void unseal_free(struct unseal *u);
 /* A part of RD_RECORD. 0; ERR_LIMIT; -ENOMEM. */
 int unseal_record(struct unseal *u, const void *data, size_t len, bool more) MUST_CHECK;
 /*
+ * A part of RD_BLOCKS of the session whose record came before: what its events tell goes into the JSON that comes behind.
+ * 0, also when they cannot be opened; ERR_ORDER no record came; ERR_LIMIT; -ENOMEM.
+ */
+int unseal_inside(struct unseal *u, const void *data, size_t len, bool more) MUST_CHECK;
+/*
  * The JSON that came behind it: with the auditor's key *root is replaced by one in which nothing is missing. 0, also when
  * no record came before or it cannot be opened; ERR_CHAIN, ERR_FORMAT: what came was changed; -ENOMEM.
  */

@@ -123,6 +123,67 @@ out:
 	return r;
 }
 
+/* A block as it is stored, in messages that all belong to the seek that it began under. */
+static int
+reader_send_block(
+    struct reader *rd, uint16_t type, const struct block_hdr *hdr, const struct buf *stored)
+{
+	uint8_t message[IPC_MAX], *p = message + 1;
+	uint32_t id = rd->n_seeks;
+	const uint8_t *from = buf_ptr(stored);
+	size_t left = buf_len(stored), room = sizeof(message) - 1;
+	int r;
+
+	block_hdr_encode(hdr, p);
+	p += BLOCK_HDR_LEN;
+	room -= BLOCK_HDR_LEN;
+	do {
+		size_t n = left < room ? left : room;
+
+		memcpy(p, from, n);
+		p += n;
+		from += n;
+		left -= n;
+		message[0] = left > 0;
+		r = reader_send(rd, type, id, message, (size_t)(p - message));
+		p = message + 1;
+		room = sizeof(message) - 1;
+	} while (r == 0 && left > 0);
+	return r == 0 ? reader_peek(rd) : r;
+}
+
+/* Whether an auditor learns less from the record than from the events. */
+static bool
+reader_wants_blocks(const struct reader *rd, const struct sess *s, bool all_files)
+{
+	if (s->closed_to_us != ERR_SEALED || reader_option(rd, "--blocks") == NULL)
+		return false;
+	if (s->state == SESS_OPEN || s->private_len == 0)
+		return true;
+	/* How many files the record kept stands in what we cannot open; few and short ones it kept. */
+	return all_files && s->files_total > 0 &&
+	       (s->files_total > SESS_FILES_MAX || s->private_len > SESS_FILES_TEXT_MAX / 4);
+}
+
+/* All blocks that are there now. A damaged recording ends where it cannot be read, which the verifier tells. */
+static int
+reader_send_blocks(struct reader *rd, const uint8_t sid[REC_SID_LEN])
+{
+	struct buf *stored = buf_new(BLOCK_STORED_MAX);
+	struct recording *rec = NULL;
+	struct block_hdr hdr;
+	int r = -ENOMEM;
+
+	if (stored == NULL)
+		return r;
+	r = recording_open_sealed(rd->snap, sid, &rec);
+	while (r == 0 && (r = recording_next_sealed(rec, &hdr, stored)) == 0)
+		r = reader_send_block(rd, RD_BLOCKS, &hdr, stored);
+	recording_close(rec);
+	buf_free(stored);
+	return r == ERR_NOT_FOUND || r == ERR_CHAIN || r == ERR_FORMAT ? 0 : r;
+}
+
 static int
 reader_send_session(struct reader *rd, const uint8_t sid[REC_SID_LEN], uint16_t type, bool detail)
 {
@@ -142,7 +203,9 @@ reader_send_session(struct reader *rd, const uint8_t sid[REC_SID_LEN], uint16_t 
 		sess_done(&s);
 		return r;
 	}
-	if (s.closed_to_us == ERR_SEALED && (r = reader_send_record(rd, sid, detail)) != 0) {
+	if ((s.closed_to_us == ERR_SEALED && (r = reader_send_record(rd, sid, detail)) != 0) ||
+	    (reader_wants_blocks(rd, &s, detail && type == RD_ITEM) &&
+		(r = reader_send_blocks(rd, sid)) != 0)) {
 		sess_done(&s);
 		return r;
 	}
@@ -348,34 +411,6 @@ reader_seek(struct reader *rd, struct recording *rec, const uint8_t sid[REC_SID_
 	return r;
 }
 
-/* A block as it is stored, in messages that all belong to the seek that it began under. */
-static int
-reader_send_sealed(struct reader *rd, const struct block_hdr *hdr, const struct buf *stored)
-{
-	uint8_t message[IPC_MAX], *p = message + 1;
-	uint32_t id = rd->n_seeks;
-	const uint8_t *from = buf_ptr(stored);
-	size_t left = buf_len(stored), room = sizeof(message) - 1;
-	int r;
-
-	block_hdr_encode(hdr, p);
-	p += BLOCK_HDR_LEN;
-	room -= BLOCK_HDR_LEN;
-	do {
-		size_t n = left < room ? left : room;
-
-		memcpy(p, from, n);
-		p += n;
-		from += n;
-		left -= n;
-		message[0] = left > 0;
-		r = reader_send(rd, RD_SEALED, id, message, (size_t)(p - message));
-		p = message + 1;
-		room = sizeof(message) - 1;
-	} while (r == 0 && left > 0);
-	return r == 0 ? reader_peek(rd) : r;
-}
-
 /* As reader_stream(), of a session that only an auditor can open. */
 static int
 reader_stream_sealed(
@@ -391,7 +426,7 @@ reader_stream_sealed(
 		if (rd->seek && (r = reader_seek(rd, rec, sid, b)) != 0)
 			break;
 		if ((r = recording_next_sealed(rec, &hdr, stored)) != 0 ||
-		    (r = reader_send_sealed(rd, &hdr, stored)) != 0)
+		    (r = reader_send_block(rd, RD_SEALED, &hdr, stored)) != 0)
 			break;
 	}
 	buf_free(stored);

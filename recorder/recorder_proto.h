@@ -108,11 +108,11 @@ enum rec_meta {
  * view was durable before it was started.
  *   bastiond-reader --store DIR VERB [ARGUMENT ...]
  *   bastiond-reader --bundle FILE VERB [ARGUMENT ...]    (store_bundle.h; nobody is told of it)
- *     list [--since NS] [--identity NAME]
+ *     list [--since NS] [--identity NAME] [--blocks 1]
  *                                    RD_ITEM: a session (the fields of sessions list --json); of this person only
- *     show SID                       RD_ITEM: one session with everything that is known of it
- *     events SID                     RD_BEGIN: as show; RD_EVENTS; may be told to RD_SEEK, also after RD_END
- *     watch SID                      as events, but of a session that runs events go on as they are committed; when it is over
+ *     show [--blocks 1] SID          RD_ITEM: one session with everything that is known of it
+ *     events [--blocks 1] SID        RD_BEGIN: as show; RD_EVENTS; may be told to RD_SEEK, also after RD_END
+ *     watch [--blocks 1] SID         as events, but of a session that runs events go on as they are committed; when it is over
  *                                    RD_ITEM: as show; RD_END
  *     verify --key VKEY [--notes N] [SID]
  *                                    RD_ITEM: {"finding": ...}, {"session": ...}, {"erased": [...]}, last {"result": ...}; with --notes,
@@ -126,8 +126,10 @@ enum rec_meta {
  *     checkpoint --key VKEY          RD_TEXT: line of the key that signs now, when VKEY leads to it
  *     checkpoint --proof SID         RD_TEXT: c2sp.org/tlog-proof@v1 of the leaf of its end, or opening; extra: the leaf
  *     checkpoint --from SIZE         RD_TEXT: "old SIZE", consistency proof, empty line, checkpoint (c2sp.org/tlog-witness)
- *     bundle SID                     RD_ENTRY: all entries of the session's bundle, in order
+ *     bundle [--for NAME] SID        RD_ENTRY: all entries of the session's bundle, in order; NAME: of the auditor to whom it is
+ *                                    handed on, for the audit event
  *     space                          RD_ITEM: how full the store is
+ * --blocks 1: whoever asks has an auditor's key, and wants RD_BLOCKS.
  * NS: nanoseconds since 1970. VKEY: the text itself. SID: 32 hex digits, or as many of the first ones (4 at least) as
  * tell it from the others, or "last". ID: a session, reference or connection that events name.
  *
@@ -173,7 +175,13 @@ enum rd_type {
 	 * message follows: u8 1: with all details, string key record with its half (seskey.h), then the session record (sess.h).
 	 * On the auditor's side they give what is private in it.
 	 */
-	RD_RECORD = 12
+	RD_RECORD = 12,
+	/*
+	 * reader, with --blocks, between RD_RECORD and RD_BEGIN or RD_ITEM, of a session whose record does not say all that its
+	 * events do: it runs, or a start ended it without its key, or it has more file operations than a record keeps. As
+	 * RD_SEALED, id 0: its blocks from the first on, one after the other.
+	 */
+	RD_BLOCKS = 13
 };
 #define RD_WINDOW 8u
 

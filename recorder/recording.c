@@ -26,9 +26,10 @@ struct recording {
 	uint64_t at_ns;	   /* of the event before it */
 	struct buf *raw;   /* a block that is sealed */
 	struct growing growing;
-	bool has_growing;     /* growing is about growing_block */
+	bool has_growing; /* growing is about growing_block */
 	uint32_t growing_block;
-	uint64_t next_commit; /* journal records before this one tell nothing new of it, and nothing of later blocks */
+	uint64_t
+	    next_commit; /* journal records before this one tell nothing new of it, and nothing of later blocks */
 };
 
 void

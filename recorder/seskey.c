@@ -17,7 +17,7 @@ seskey_done(struct seskey *k)
 }
 
 static int
-get_sealed(struct buf *b, struct seskey *k)
+get_sealed(struct buf *b, struct auditors *to, uint8_t (*sealed)[SESKEY_SECRET_SEALED])
 {
 	uint8_t n;
 	int r;
@@ -32,9 +32,9 @@ get_sealed(struct buf *b, struct seskey *k)
 		if ((r = buf_get(b, a.key, sizeof(a.key))) != 0 ||
 		    (r = buf_get_cstr(b, a.name, sizeof(a.name))) != 0 ||
 		    (r = auditor_check_name(a.name)) != 0 ||
-		    (r = buf_get(b, k->sealed[i], SESKEY_SECRET_SEALED)) != 0)
+		    (r = buf_get(b, sealed[i], SESKEY_SECRET_SEALED)) != 0)
 			return r;
-		if (auditors_add(&k->to, &a) != 0)
+		if (auditors_add(to, &a) != 0)
 			return ERR_FORMAT;
 	}
 	return 0;
@@ -64,7 +64,9 @@ get_record(struct buf *b, struct seskey *k)
 	if (kind == SESKEY_CLEAR)
 		r = buf_get(b, k->secret, sizeof(k->secret));
 	else if (kind == SESKEY_SEALED)
-		r = get_sealed(b, k);
+		r = get_sealed(b, &k->to, k->sealed);
+	if (r == 0 && kind == SESKEY_SEALED && half_is == SESKEY_HERE && buf_len(b) > 0)
+		r = get_sealed(b, &k->handed, k->handed_sealed);
 	return r != 0 ? r : buf_end(b);
 }
 
@@ -85,14 +87,14 @@ seskey_parse(const uint8_t *data, size_t len, struct seskey *ret_k)
 }
 
 static int
-put_sealed(struct buf *b, const struct seskey *k)
+put_sealed(struct buf *b, const struct auditors *to, const uint8_t (*sealed)[SESKEY_SECRET_SEALED])
 {
-	int r = buf_put_u8(b, (uint8_t)k->to.n);
+	int r = buf_put_u8(b, (uint8_t)to->n);
 
-	for (size_t i = 0; r == 0 && i < k->to.n; i++)
-		if ((r = buf_put(b, k->to.a[i].key, AUDITOR_KEY_LEN)) == 0 &&
-		    (r = buf_put_cstr(b, k->to.a[i].name)) == 0)
-			r = buf_put(b, k->sealed[i], SESKEY_SECRET_SEALED);
+	for (size_t i = 0; r == 0 && i < to->n; i++)
+		if ((r = buf_put(b, to->a[i].key, AUDITOR_KEY_LEN)) == 0 &&
+		    (r = buf_put_cstr(b, to->a[i].name)) == 0)
+			r = buf_put(b, sealed[i], SESKEY_SECRET_SEALED);
 	return r;
 }
 
@@ -111,7 +113,11 @@ seskey_put(struct buf *b, const struct seskey *k)
 		return r;
 	if (k->kind == SESKEY_CLEAR)
 		return buf_put(b, k->secret, sizeof(k->secret));
-	return k->kind == SESKEY_SEALED ? put_sealed(b, k) : 0;
+	if (k->kind != SESKEY_SEALED)
+		return 0;
+	if ((r = put_sealed(b, &k->to, k->sealed)) != 0 || k->handed.n == 0)
+		return r;
+	return put_sealed(b, &k->handed, k->handed_sealed);
 }
 
 int
@@ -126,7 +132,7 @@ seskey_hash(const struct seskey *k, const uint8_t half[CRYPT_KEY_LEN], uint8_t r
 	    (r = buf_put_u8(b, (uint8_t)k->kind)) == 0 &&
 	    (r = buf_put(b, half, CRYPT_KEY_LEN)) == 0 &&
 	    (r = buf_put(b, k->check, sizeof(k->check))) == 0 && k->kind == SESKEY_SEALED)
-		r = put_sealed(b, k);
+		r = put_sealed(b, &k->to, k->sealed);
 	if (r == 0)
 		hash_sha256(buf_ptr(b), buf_len(b), ret_hash);
 	buf_free(b);
@@ -156,21 +162,32 @@ seskey_make(struct seskey *ret_k, const uint8_t sid[REC_SID_LEN], uint64_t slot,
 	return 0;
 }
 
+/* The envelope of the one with this public key; NULL: it is none of theirs. */
+static const uint8_t *
+sealed_to(const struct seskey *k, const uint8_t public[AUDITOR_KEY_LEN])
+{
+	for (size_t i = 0; i < k->to.n; i++)
+		if (memcmp(k->to.a[i].key, public, AUDITOR_KEY_LEN) == 0)
+			return k->sealed[i];
+	for (size_t i = 0; i < k->handed.n; i++)
+		if (memcmp(k->handed.a[i].key, public, AUDITOR_KEY_LEN) == 0)
+			return k->handed_sealed[i];
+	return NULL;
+}
+
 /* The secret that is sealed to the owner of an auditor's secret key. */
 static int
 open_sealed(const struct seskey *k, const uint8_t *own, uint8_t ret_secret[CRYPT_KEY_LEN])
 {
 	uint8_t public[AUDITOR_KEY_LEN];
+	const uint8_t *sealed;
 
-	if (own == NULL || crypto_scalarmult_base(public, own) != 0)
+	if (own == NULL || crypto_scalarmult_base(public, own) != 0 ||
+	    (sealed = sealed_to(k, public)) == NULL)
 		return ERR_SEALED;
-	for (size_t i = 0; i < k->to.n; i++)
-		if (memcmp(k->to.a[i].key, public, sizeof(public)) == 0)
-			return crypto_box_seal_open(
-				   ret_secret, k->sealed[i], SESKEY_SECRET_SEALED, public, own) == 0
-				   ? 0
-				   : ERR_CHAIN;
-	return ERR_SEALED;
+	return crypto_box_seal_open(ret_secret, sealed, SESKEY_SECRET_SEALED, public, own) == 0
+		   ? 0
+		   : ERR_CHAIN;
 }
 
 bool
@@ -182,11 +199,11 @@ seskey_is(const struct seskey *k, const uint8_t key[CRYPT_KEY_LEN])
 	return sodium_memcmp(check, k->check, sizeof(check)) == 0;
 }
 
-int
-seskey_open(const struct seskey *k, const uint8_t sid[REC_SID_LEN], const uint8_t *secret,
-    uint8_t ret_key[CRYPT_KEY_LEN])
+/* The secret, once it is known that it leads to the session's key. */
+static int
+open_secret(const struct seskey *k, const uint8_t sid[REC_SID_LEN], const uint8_t *own,
+    uint8_t ret_secret[CRYPT_KEY_LEN], uint8_t ret_key[CRYPT_KEY_LEN])
 {
-	uint8_t value[CRYPT_KEY_LEN], key[CRYPT_KEY_LEN];
 	int r = 0;
 
 	if (k->kind == SESKEY_ERASED)
@@ -194,13 +211,45 @@ seskey_open(const struct seskey *k, const uint8_t sid[REC_SID_LEN], const uint8_
 	if (k->half_is != SESKEY_HERE)
 		return ERR_ORDER;
 	if (k->kind == SESKEY_CLEAR)
-		memcpy(value, k->secret, sizeof(value));
+		memcpy(ret_secret, k->secret, CRYPT_KEY_LEN);
 	else
-		r = open_sealed(k, secret, value);
-	if (r == 0 && (r = crypt_derive(sid, k->half, value, key)) == 0)
-		r = seskey_is(k, key) ? 0 : ERR_CHAIN;
+		r = open_sealed(k, own, ret_secret);
+	if (r == 0 && (r = crypt_derive(sid, k->half, ret_secret, ret_key)) == 0)
+		r = seskey_is(k, ret_key) ? 0 : ERR_CHAIN;
+	return r;
+}
+
+int
+seskey_open(const struct seskey *k, const uint8_t sid[REC_SID_LEN], const uint8_t *secret,
+    uint8_t ret_key[CRYPT_KEY_LEN])
+{
+	uint8_t value[CRYPT_KEY_LEN], key[CRYPT_KEY_LEN];
+	int r = open_secret(k, sid, secret, value, key);
+
 	if (r == 0)
 		memcpy(ret_key, key, sizeof(key));
+	sodium_memzero(value, sizeof(value));
+	sodium_memzero(key, sizeof(key));
+	return r;
+}
+
+int
+seskey_hand_on(struct seskey *k, const uint8_t sid[REC_SID_LEN], const uint8_t *secret,
+    const struct auditor *to)
+{
+	uint8_t value[CRYPT_KEY_LEN], key[CRYPT_KEY_LEN];
+	struct auditors handed = k->handed;
+	size_t at = handed.n;
+	int r = k->kind == SESKEY_CLEAR ? ERR_ORDER : open_secret(k, sid, secret, value, key);
+
+	if (r == 0 && sealed_to(k, to->key) != NULL)
+		r = ERR_EXISTS;
+	if (r == 0)
+		r = auditors_add(&handed, to);
+	if (r == 0 && crypto_box_seal(k->handed_sealed[at], value, sizeof(value), to->key) != 0)
+		r = ERR_CRYPTO;
+	if (r == 0)
+		k->handed = handed;
 	sodium_memzero(value, sizeof(value));
 	sodium_memzero(key, sizeof(key));
 	return r;

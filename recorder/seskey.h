@@ -5,11 +5,13 @@
  *           16 bytes check (crypt.h), then by kind
  *             CLEAR   32 bytes secret
  *             SEALED  u8 n, then n times: 32 bytes public key, string name of the auditor, 80 bytes secret sealed to that
- *                     key (crypto_box_seal)
+ *                     key (crypto_box_seal); then, where the half is here, maybe as much again: to whom one of them has
+ *                     handed it on
  *             ERASED  nothing; the half is its slot, which was overwritten
  *
  * In the store the half is always a slot (slots.h). A record that leaves the store, in a bundle or to an auditor, has the
- * half in it (seskey_portable()).
+ * half in it (seskey_portable()). In a bundle an auditor may hand the session on to somebody else (seskey_hand_on()): what
+ * the bastion signed about its key stays as it is.
  */
 #ifndef BASTION_RECORDER_SESKEY_H
 #define BASTION_RECORDER_SESKEY_H
@@ -31,7 +33,7 @@ enum seskey_kind { SESKEY_CLEAR = 1, SESKEY_SEALED = 2, SESKEY_ERASED = 3 };
 enum seskey_half { SESKEY_SLOT = 1, SESKEY_HERE = 2 };
 
 #define SESKEY_SECRET_SEALED (CRYPT_KEY_LEN + AUDITOR_SEAL_LEN)
-#define SESKEY_RECORD_MAX 4096u /* bytes */
+#define SESKEY_RECORD_MAX 8192u /* bytes */
 
 /* A record taken apart. It holds secrets: seskey_done() wipes them. */
 struct seskey {
@@ -43,6 +45,8 @@ struct seskey {
 	uint8_t secret[CRYPT_KEY_LEN]; /* SESKEY_CLEAR */
 	struct auditors to;	       /* SESKEY_SEALED */
 	uint8_t sealed[AUDITORS_MAX][SESKEY_SECRET_SEALED];
+	struct auditors handed; /* by whom, nobody knows: nothing signs it */
+	uint8_t handed_sealed[AUDITORS_MAX][SESKEY_SECRET_SEALED];
 };
 void seskey_done(struct seskey *k);
 /* 0; ERR_FORMAT; ERR_VERSION; -ENOMEM. */
@@ -63,6 +67,14 @@ int seskey_make(struct seskey *ret_k, const uint8_t sid[REC_SID_LEN], uint64_t s
  */
 int seskey_open(const struct seskey *k, const uint8_t sid[REC_SID_LEN], const uint8_t *secret,
     uint8_t ret_key[CRYPT_KEY_LEN]) MUST_CHECK;
+
+/*
+ * Seal it to one more, in a record whose half is here. secret: of somebody who can open it. 0; ERR_EXISTS that one can
+ * open it already, or the name is there; ERR_LIMIT; ERR_ORDER it is not sealed, or the half is in a slot; ERR_SEALED,
+ * ERR_ERASED, ERR_CHAIN as above; ERR_CRYPTO.
+ */
+int seskey_hand_on(struct seskey *k, const uint8_t sid[REC_SID_LEN], const uint8_t *secret,
+    const struct auditor *to) MUST_CHECK;
 
 /* Whether key is the one that the record is about. */
 bool seskey_is(const struct seskey *k, const uint8_t key[CRYPT_KEY_LEN]);

@@ -136,26 +136,6 @@ live_events(struct store_snap *snap, struct sess *s, struct summary *sum)
 	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
-/* What the summary holds is the session's from here on. */
-static void
-live_take(struct sess *s, struct summary *sum)
-{
-	for (uint32_t i = 0; i < s->n_channels; i++)
-		sess_channel_done(&s->channels[i]);
-	free(s->channels);
-	s->channels = sum->channels;
-	s->n_channels = sum->n_channels;
-	sess_files_free(s->files, s->n_files);
-	s->files = sum->files;
-	s->n_files = sum->n_files;
-	s->files_total = sum->files_total;
-	if (sum->address != NULL) {
-		free(s->address);
-		s->address = sum->address;
-	}
-	summary_init(sum);
-}
-
 int
 sess_live(struct store_snap *snap, struct sess *s)
 {
@@ -169,7 +149,7 @@ sess_live(struct store_snap *snap, struct sess *s)
 		return live_counts(snap, s);
 	summary_init(&sum);
 	if ((r = live_events(snap, s, &sum)) == 0)
-		live_take(s, &sum);
+		summary_give(&sum, s);
 	summary_done(&sum);
 	return r;
 }

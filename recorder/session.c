@@ -419,20 +419,6 @@ session_sign_head(struct session *s)
 	    s->chain->store, STORE_HEAD, s->info.sid, REC_SID_LEN, bytes, sizeof(bytes));
 }
 
-/* What the summary found becomes part of the record. */
-static void
-take_summary(struct session *s)
-{
-	s->info.channels = s->summary.channels;
-	s->info.n_channels = s->summary.n_channels;
-	s->info.files = s->summary.files;
-	s->info.n_files = s->summary.n_files;
-	s->info.files_total = s->summary.files_total;
-	free(s->info.address);
-	s->info.address = s->summary.address;
-	summary_init(&s->summary);
-}
-
 static int
 end_put(struct session *s, enum sess_state state)
 {
@@ -501,7 +487,7 @@ session_end(struct session *s, enum sess_state state, uint8_t code, const char *
 				    : session_seal(s, block_wall_ns)) == 0) {
 		s->info.raw_bytes = s->raw_bytes;
 		s->info.stored_bytes = s->stored_bytes;
-		take_summary(s);
+		summary_give(&s->summary, &s->info);
 		if ((r = end_put(s, state)) != 0)
 			(void)chain_fail(c, r);
 	}

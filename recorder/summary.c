@@ -16,7 +16,7 @@
 void
 summary_init(struct summary *s)
 {
-	*s = (struct summary){ 0 };
+	*s = (struct summary){ .files_max = SESS_FILES_MAX, .files_text_max = SESS_FILES_TEXT_MAX };
 }
 
 void
@@ -27,6 +27,25 @@ summary_done(struct summary *s)
 	free(s->channels);
 	sess_files_free(s->files, s->n_files);
 	free(s->address);
+	summary_init(s);
+}
+
+void
+summary_give(struct summary *s, struct sess *sess)
+{
+	for (uint32_t i = 0; i < sess->n_channels; i++)
+		sess_channel_done(&sess->channels[i]);
+	free(sess->channels);
+	sess->channels = s->channels;
+	sess->n_channels = s->n_channels;
+	sess_files_free(sess->files, sess->n_files);
+	sess->files = s->files;
+	sess->n_files = s->n_files;
+	sess->files_total = s->files_total;
+	if (s->address != NULL) {
+		free(sess->address);
+		sess->address = s->address;
+	}
 	summary_init(s);
 }
 
@@ -314,6 +333,27 @@ on_shown(struct summary *s, struct sess_channel *ch, const struct event *ev, str
 }
 
 static int
+keep_file(struct summary *s, const uint8_t *text, size_t len)
+{
+	char *copy;
+
+	if (s->n_files == s->files_size) {
+		uint32_t size = s->files_size == 0 ? 16 : s->files_size * 2;
+		char **more = reallocarray(s->files, size, sizeof(*more));
+
+		if (more == NULL)
+			return -ENOMEM;
+		s->files = more;
+		s->files_size = size;
+	}
+	if ((copy = strndup((const char *)text, len)) == NULL)
+		return -ENOMEM;
+	s->files[s->n_files++] = copy;
+	s->files_len += len;
+	return 0;
+}
+
+static int
 on_file(struct summary *s, struct sess_channel *ch, const struct event *ev, struct buf *b)
 {
 	const uint8_t *text;
@@ -326,16 +366,10 @@ on_file(struct summary *s, struct sess_channel *ch, const struct event *ev, stru
 		return 0;
 	s->files_total++;
 	/* The first ones without gap. */
-	if (s->files_total != s->n_files + 1 || s->n_files == SESS_FILES_MAX ||
-	    len > SESS_FILES_TEXT_MAX - s->files_len)
+	if (s->files_total != s->n_files + 1 || s->n_files == s->files_max ||
+	    len > s->files_text_max - s->files_len)
 		return 0;
-	if (s->files == NULL && (s->files = calloc(SESS_FILES_MAX, sizeof(*s->files))) == NULL)
-		return -ENOMEM;
-	if (set_text(&s->files[s->n_files], text, len, len) != 0)
-		return -ENOMEM;
-	s->n_files++;
-	s->files_len += len;
-	return 0;
+	return keep_file(s, text, len);
 }
 
 static const struct summary_rule {

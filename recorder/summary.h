@@ -17,8 +17,10 @@ struct summary {
 	uint32_t n_channels, size;
 	uint32_t last; /* index of the channel seen last, where the search starts */
 	char **files;  /* the first file operations, as of struct sess; owned */
-	uint32_t n_files;
-	size_t files_len; /* bytes of them */
+	uint32_t n_files, files_size;
+	size_t files_len;      /* bytes of them */
+	uint32_t files_max;    /* so many are kept, */
+	size_t files_text_max; /* and so many bytes of them: at first what a record takes */
 	uint64_t files_total;
 	char *address; /* what the back connected to; owned; NULL: not yet */
 };
@@ -31,5 +33,7 @@ void summary_done(struct summary *s);
  * -ENOMEM.
  */
 int summary_add(struct summary *s, const struct event *ev) MUST_CHECK;
+/* What it holds takes the place of what sess has of it; s is an empty one then. */
+void summary_give(struct summary *s, struct sess *sess);
 
 #endif

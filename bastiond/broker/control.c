@@ -336,6 +336,20 @@ control_names_session(const char *verb, const char *about)
 				    (strcmp(verb, "log") != 0 || strlen(about) == 2 * REC_SID_LEN));
 }
 
+/* What a view has of its options that the log should tell. */
+static void
+control_put_options(struct json *e, const char *const *args)
+{
+	for (; *args != NULL; args++) {
+		/* Who has an auditor's key gets more than the verb itself gives to others. */
+		if (strcmp(*args, "--blocks") == 0)
+			json_put_bool(e, "blocks", true);
+		/* And may hand it on. */
+		if (strcmp(*args, "--for") == 0)
+			json_put_str(e, "for", args[1]);
+	}
+}
+
 static int
 control_on_read(void *arg, struct ipc_msg *msg)
 {
@@ -356,6 +370,7 @@ control_on_read(void *arg, struct ipc_msg *msg)
 	json_put_str(e, "by", cl->who);
 	json_put_str(e, "what", args[0]);
 	json_put_str(e, control_names_session(args[0], about) ? "session" : "about", about);
+	control_put_options(e, args);
 	r = wiring_audit_wait(cl->control->conf.wiring, e, control_read_durable, cl);
 	if (r != 0)
 		control_say(cl, 3,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bastiond/broker/views.h"
+#include "lib/auditor.h"
 #include "lib/num.h"
 #include "recorder/recorder_proto.h"
 
@@ -19,6 +20,18 @@ view_is_number(const char *s)
 	uint64_t v;
 
 	return num_parse(s, 0, UINT64_MAX, &v) == 0;
+}
+
+static bool
+view_is_one(const char *s)
+{
+	return strcmp(s, "1") == 0;
+}
+
+static bool
+view_is_auditor(const char *s)
+{
+	return auditor_check_name(s) == 0 && s[0] != '-';
 }
 
 /* A text of several lines, as keys and notes are: no control characters but the newline. */
@@ -79,10 +92,10 @@ static const struct {
 	view_is_fn about; /* NULL: nothing follows */
 	bool required;
 } views[] = {
-	{ "list", { { "--since", view_is_number } }, NULL, false },
-	{ "show", { { NULL, NULL } }, view_is_session, true },
-	{ "events", { { NULL, NULL } }, view_is_session, true },
-	{ "watch", { { NULL, NULL } }, view_is_session, true },
+	{ "list", { { "--since", view_is_number }, { "--blocks", view_is_one } }, NULL, false },
+	{ "show", { { "--blocks", view_is_one } }, view_is_session, true },
+	{ "events", { { "--blocks", view_is_one } }, view_is_session, true },
+	{ "watch", { { "--blocks", view_is_one } }, view_is_session, true },
 	{ "verify", { { "--key", view_is_text }, { "--notes", view_is_number } }, view_is_session,
 	    false },
 	{ "index", { { NULL, NULL } }, NULL, false },
@@ -93,7 +106,7 @@ static const struct {
 	    { { "--key", view_is_text }, { "--proof", view_is_session },
 		{ "--from", view_is_number } },
 	    NULL, false },
-	{ "bundle", { { NULL, NULL } }, view_is_session, true },
+	{ "bundle", { { "--for", view_is_auditor } }, view_is_session, true },
 	{ "space", { { NULL, NULL } }, NULL, false },
 };
 

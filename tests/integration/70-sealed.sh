@@ -4,7 +4,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 46
+plan 53
 unset BASTION_AUDITOR_KEY
 mkdir "$RIG/aud"
 AUD="$RIG/aud"
@@ -85,6 +85,24 @@ like 'anna lists it' "$(printf 'correct horse battery\n' | ctl sessions list)" '
 unset BASTION_AUDITOR_KEY
 ok 'verify says yes without a key' ctl verify
 
+# More files than a record keeps.
+mkdir "$RIG/many"
+i=0
+while [ $i -lt 100 ]; do
+	echo "put $RIG/batch $RIG/many/qqMany$i"
+	i=$((i + 1))
+done >"$RIG/batch100"
+# shellcheck disable=SC2046
+sftp $(rig_opts) -q -P "$bastion_port" -b "$RIG/batch100" "$(to t1)" >/dev/null 2>&1
+is 'a hundred files' $? 0
+ok 'that session has ended, too' wait_for 10 closed 3
+many_id=$(ctl sessions list --json | jq -r '.[] | select(.files_total >= 100) | .id')
+is 'without a key they are a number' "$(ctl sessions show --json "$many_id" | jq -c '[.files_total >= 100, .files]')" '[true,[]]'
+is 'with one they are all there' \
+	"$(ctl sessions show --auditor-key "$AUD/ben.key" --json "$many_id" | jq '[.files_total == (.files | length), ([.files[].path] | any(endswith("qqMany99")))] | all')" true
+is 'which is told of the look at it' \
+	"$(ctl log "$many_id" | jq -c 'select(.event == "record.viewed" and .what == "show") | .blocks' | tr '\n' ' ')" 'null true '
+
 # A session that runs can be watched through the bastion.
 mkfifo "$RIG/fifo"
 b_exec "$(to t1)" 'echo qqLiveqq | tr q y; cat' >"$RIG/live" 2>&1 <"$RIG/fifo" &
@@ -114,6 +132,10 @@ ok 'and nothing of it lies on the disk' gone
 ctl export --format text "$live_id" >"$RIG/out" 2>&1
 is 'the bastion cannot open it any more' $? 3
 like 'each auditor can' "$(ctl export --auditor-key "$AUD/ben.key" --format text "$live_id" 2>&1)" yyLiveyy
+is 'its record, without a key, has no names' "$(ctl sessions show --json "$live_id" | jq -c .channels)" '[]'
+is 'with a key it has what it did' \
+	"$(ctl sessions list --auditor-key "$AUD/ben.key" --json | jq -r ".[] | select(.id == \"$live_id\").channels[0] | [.kind, .command] | join(\" \")")" \
+	'exec echo qqLiveqq | tr q y; cat'
 ok 'verify says yes' ctl verify
 
 # Away from the bastion.

@@ -205,14 +205,14 @@ test_a_recording_is_followed_while_it_grows(void **state)
 
 /* Records of the journal that were read. */
 static unsigned n_journal_reads;
-int __real_store_get_pieces(struct store_snap *snap, enum store_db db, const void *key,
-    size_t key_len, struct buf *out);
-int __wrap_store_get_pieces(struct store_snap *snap, enum store_db db, const void *key,
-    size_t key_len, struct buf *out);
+int __real_store_get_pieces(
+    struct store_snap *snap, enum store_db db, const void *key, size_t key_len, struct buf *out);
+int __wrap_store_get_pieces(
+    struct store_snap *snap, enum store_db db, const void *key, size_t key_len, struct buf *out);
 
 int
-__wrap_store_get_pieces(struct store_snap *snap, enum store_db db, const void *key, size_t key_len,
-    struct buf *out)
+__wrap_store_get_pieces(
+    struct store_snap *snap, enum store_db db, const void *key, size_t key_len, struct buf *out)
 {
 	if (db == STORE_JOURNAL)
 		n_journal_reads++;

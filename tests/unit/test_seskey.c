@@ -95,6 +95,84 @@ test_a_sealed_record_opens_for_its_auditors_only(void **state)
 }
 
 static void
+test_a_record_is_handed_on_by_who_can_open_it(void **state)
+{
+	struct auditor counsel = { .name = "counsel" }, ben = two.a[1];
+	uint8_t key[CRYPT_KEY_LEN], got[CRYPT_KEY_LEN], before[HASH_LEN], after[HASH_LEN];
+	struct buf *b = buf_new(SESKEY_RECORD_MAX);
+	const struct auditors none = { .n = 0 };
+	struct seskey k, back;
+
+	(void)state;
+	assert_int_equal(crypto_scalarmult_base(counsel.key, own[2]), 0);
+	make_here(&k, &none, key);
+	assert_int_equal(seskey_hand_on(&k, sid, own[0], &counsel), ERR_ORDER);
+	make_here(&k, &two, key);
+	assert_int_equal(seskey_hash(&k, half, before), 0);
+	assert_int_equal(seskey_hand_on(&k, sid, own[2], &counsel), ERR_SEALED);
+	assert_int_equal(seskey_hand_on(&k, sid, NULL, &counsel), ERR_SEALED);
+	assert_int_equal(seskey_hand_on(&k, other_sid, own[0], &counsel), ERR_CHAIN);
+	assert_int_equal(seskey_hand_on(&k, sid, own[0], &ben), ERR_EXISTS);
+	assert_int_equal(k.handed.n, 0);
+	assert_int_equal(seskey_hand_on(&k, sid, own[0], &counsel), 0);
+	assert_int_equal(seskey_hand_on(&k, sid, own[1], &counsel), ERR_EXISTS);
+	assert_int_equal(seskey_put(b, &k), 0);
+	assert_int_equal(seskey_parse(buf_ptr(b), buf_len(b), &back), 0);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(seskey_open(&back, sid, own[i], got), 0);
+		assert_memory_equal(got, key, sizeof(key));
+	}
+	/* What the opening says of the key is as it was. */
+	assert_int_equal(seskey_hash(&back, half, after), 0);
+	assert_memory_equal(before, after, sizeof(before));
+	/* The next one, from the one that has it now; never in a store. */
+	counsel.key[0] ^= 4;
+	memcpy(counsel.name, "witness", 8);
+	assert_int_equal(seskey_hand_on(&back, sid, own[2], &counsel), 0);
+	assert_int_equal(back.handed.n, 2);
+	back.half_is = SESKEY_SLOT;
+	assert_int_equal(seskey_hand_on(&back, sid, own[2], &two.a[0]), ERR_ORDER);
+	buf_reset(b);
+	assert_int_equal(seskey_put(b, &back), 0);
+	assert_int_equal(seskey_parse(buf_ptr(b), buf_len(b), &k), ERR_FORMAT);
+	seskey_done(&k);
+	seskey_done(&back);
+	buf_free(b);
+}
+
+static void
+test_as_many_as_can_be_fit_a_record(void **state)
+{
+	struct buf *b = buf_new(SESKEY_RECORD_MAX);
+	uint8_t key[CRYPT_KEY_LEN];
+	struct auditors all = two;
+	struct auditor a = { .name = "" };
+	struct seskey k, back;
+
+	(void)state;
+	memset(a.name, 'x', AUDITOR_NAME_MAX);
+	for (uint8_t i = 0; i < 2 * AUDITORS_MAX - 2; i++) {
+		assert_int_equal(crypto_box_keypair(a.key, key), 0);
+		a.name[0] = (char)('A' + i % 26);
+		a.name[1] = (char)('A' + i / 26);
+		if (i == AUDITORS_MAX - 2)
+			make_here(&k, &all, key);
+		assert_int_equal(i < AUDITORS_MAX - 2 ? auditors_add(&all, &a)
+						      : seskey_hand_on(&k, sid, own[0], &a),
+		    0);
+	}
+	assert_int_equal(crypto_box_keypair(a.key, key), 0);
+	a.name[0] = 'a';
+	assert_int_equal(seskey_hand_on(&k, sid, own[0], &a), ERR_LIMIT);
+	assert_int_equal(seskey_put(b, &k), 0);
+	assert_int_equal(seskey_parse(buf_ptr(b), buf_len(b), &back), 0);
+	assert_int_equal(back.handed.n, AUDITORS_MAX);
+	seskey_done(&k);
+	seskey_done(&back);
+	buf_free(b);
+}
+
+static void
 test_records_come_back_and_bad_ones_do_not(void **state)
 {
 	uint8_t key[CRYPT_KEY_LEN], bytes[SESKEY_RECORD_MAX];
@@ -464,6 +542,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_clear_record_opens_for_everybody),
 		cmocka_unit_test(test_a_sealed_record_opens_for_its_auditors_only),
+		cmocka_unit_test(test_a_record_is_handed_on_by_who_can_open_it),
+		cmocka_unit_test(test_as_many_as_can_be_fit_a_record),
 		cmocka_unit_test(test_records_come_back_and_bad_ones_do_not),
 		T(test_a_sealed_session_needs_an_auditor),
 		T(test_its_stored_form_is_whole_without_a_key),
