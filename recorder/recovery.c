@@ -2,7 +2,8 @@
  * Start-up after a stop that was none: every session that the store has as open gets its end at its
  * last durable event. What a session left is first held against its own last signed head; one that
  * does not fit is left for verify to show. The key of a sealed session went with the recorder that
- * had it: its end has no private part, and what it did is in its events only.
+ * had it: its end has no private part, and what it did is in its events only,
+ * from which the auditor's side tells it (RD_BLOCKS).
  */
 #include "config.h"
 

@@ -8,14 +8,22 @@
 #include <unistd.h>
 
 #include "lib/hash.h"
+#include "recorder/crypt.h"
 #include "recorder/recording.h"
 #include "recorder/sess.h"
 #include "tests/fault/fault.h"
 #include "tests/lib/test.h"
 #include "tests/unit/store_rig.h"
 
+#define MARKER "qqWhatWasTypedqq"
+
+static int sealed; /* given to a run: it is */
+
 struct run {
 	struct rig rig;
+	uint8_t secret[AUDITOR_KEY_LEN]; /* of the auditor, when it is sealed */
+	uint8_t key[CRYPT_KEY_LEN];	 /* of the session, once there is one */
+	bool keyed;
 	uint8_t sid[REC_SID_LEN];
 	bool opened;	    /* a session was committed */
 	unsigned committed; /* events of it that were committed */
@@ -26,7 +34,7 @@ append(struct session *s, unsigned n)
 {
 	static uint8_t data[30000];
 
-	(void)snprintf((char *)data, sizeof(data), "%07u", n % 10000000);
+	(void)snprintf((char *)data, sizeof(data), "%07u " MARKER, n % 10000000);
 	return session_append(
 	    s, n % 2 == 0 ? EVENT_FRONT : EVENT_BACK, LINK_DATA, 1, data, 6000 + n * 1000);
 }
@@ -47,6 +55,8 @@ write_session(struct run *run, struct chain *c)
 	if ((r = session_open(c, 1, 2, meta, len, &s)) != 0)
 		return r;
 	memcpy(run->sid, session_sid(s), REC_SID_LEN);
+	memcpy(run->key, session_key(s), CRYPT_KEY_LEN);
+	run->keyed = true;
 	if ((r = session_append(
 		 s, EVENT_FRONT, LINK_OPEN, 1, open_payload, sizeof(open_payload) - 1)) != 0)
 		return r;
@@ -74,6 +84,7 @@ write_all(struct run *run)
 		    .map_size = 32u << 20,
 		    .durability = STORE_PROCESS },
 		.signer = &run->rig.signer,
+		.auditors = run->rig.auditors,
 	};
 	struct chain_recovery recovery;
 	struct chain *c;
@@ -88,30 +99,72 @@ write_all(struct run *run)
 	return r;
 }
 
+/* With its auditor's key the events are all there, and nothing of them or of its key is in any file. */
+static void
+check_sealed(const struct run *run, uint64_t n_events)
+{
+	struct recording_part part;
+	struct recording *rec;
+	struct store_snap *snap;
+	struct store *store;
+	uint64_t next = 1;
+
+	rig_no_trace(run->rig.dir, MARKER, strlen(MARKER));
+	if (run->keyed)
+		rig_no_trace(run->rig.dir, run->key, sizeof(run->key));
+	if (n_events == 0)
+		return;
+	assert_int_equal(store_open_read(run->rig.dir, &store), 0);
+	assert_int_equal(store_snap_new(store, &snap), 0);
+	assert_int_equal(recording_open(snap, run->sid, &rec), ERR_SEALED);
+	assert_int_equal(store_set_auditor(store, run->secret), 0);
+	assert_int_equal(recording_open(snap, run->sid, &rec), 0);
+	while (recording_next(rec, &part) == 0) {
+		struct event_reader reader;
+		struct event ev;
+
+		event_reader_init(&reader, part.data, part.len, part.first_seq, part.base_ns);
+		while (event_next(&reader, &ev) == 0)
+			assert_int_equal(ev.seq, next++);
+	}
+	assert_int_equal(next - 1, n_events);
+	recording_close(rec);
+	store_snap_free(snap);
+	store_close(store);
+}
+
 /* Everything that a commit said was durable is there, in a store that verifies. */
 static void
 check(struct run *run)
 {
 	struct rig *rig = &run->rig;
 	struct store_snap *snap;
+	uint64_t n_events;
 	struct sess s;
 
-	if (!run->opened)
+	if (!run->opened) {
+		if (rig->auditors != NULL)
+			check_sealed(run, 0);
 		return;
+	}
 	rig->map_size = 32u << 20;
 	assert_int_equal(rig_verify(rig), 0);
 	rig_open(rig);
 	assert_int_equal(store_snap_new(chain_store(rig->chain), &snap), 0);
 	assert_int_equal(sess_get(snap, run->sid, &s), 0);
-	assert_true(s.n_events >= run->committed);
+	n_events = s.n_events;
+	assert_true(n_events >= run->committed);
 	sess_done(&s);
 	store_snap_free(snap);
 	rig_close(rig);
 	assert_int_equal(rig_verify(rig), 0);
+	if (rig->auditors != NULL)
+		check_sealed(run, n_events);
 }
 
+/* how: NULL: not sealed. */
 static struct run *
-run_new(void)
+run_new(const void *how)
 {
 	const char *tmp = getenv("TMPDIR");
 	struct run *run = calloc(1, sizeof(*run));
@@ -121,6 +174,10 @@ run_new(void)
 	    tmp != NULL ? tmp : "/tmp");
 	assert_non_null(mkdtemp(run->rig.dir));
 	(void)snprintf(run->rig.key_path, sizeof(run->rig.key_path), "%s/sign.key", run->rig.dir);
+	if (how != NULL) {
+		rig_seal(&run->rig, run->secret);
+		run->rig.auditor = run->secret;
+	}
 	return run;
 }
 
@@ -138,9 +195,8 @@ run_writer(void *arg)
 	struct run *run;
 	int r;
 
-	(void)arg;
 	fault_hold();
-	run = run_new();
+	run = run_new(arg);
 	fault_go();
 	r = write_all(run);
 	fault_hold();
@@ -154,6 +210,7 @@ test_the_writer_survives_every_failed_allocation(void **state)
 {
 	(void)state;
 	assert_true(fault_each(FAULT_MEMORY, run_writer, NULL) > 40);
+	assert_true(fault_each(FAULT_MEMORY, run_writer, &sealed) > 40);
 }
 
 /* Start-up over a session that was left open. */
@@ -162,17 +219,19 @@ run_recovery(void *arg)
 {
 	struct chain_conf conf = { 0 };
 	struct chain_recovery recovery;
+	struct session *s;
 	struct chain *c;
 	struct run *run;
 	int r;
 
-	(void)arg;
 	fault_hold();
-	run = run_new();
+	run = run_new(arg);
 	assert_int_equal(signer_load(run->rig.key_path, "test", &run->rig.signer), 0);
 	run->rig.map_size = 32u << 20;
 	rig_open(&run->rig);
-	rig_data(rig_session(&run->rig), 9, 30000);
+	s = rig_session(&run->rig);
+	memcpy(run->sid, session_sid(s), REC_SID_LEN);
+	rig_data(s, 9, 30000);
 	rig_crash(&run->rig);
 	conf = (struct chain_conf){
 		.store = { .dir = run->rig.dir, .map_size = 32u << 20, .durability = STORE_STRICT },
@@ -189,6 +248,8 @@ run_recovery(void *arg)
 	assert_int_equal(rig_verify(&run->rig), 0);
 	assert_int_equal(run->rig.result.n_good, 1);
 	assert_int_equal(run->rig.result.n_truncated, r == 0);
+	if (arg != NULL)
+		check_sealed(run, 9);
 	run_free(run);
 	return r;
 }
@@ -198,6 +259,7 @@ test_recovery_survives_every_failed_allocation(void **state)
 {
 	(void)state;
 	assert_true(fault_each(FAULT_MEMORY, run_recovery, NULL) > 15);
+	assert_true(fault_each(FAULT_MEMORY, run_recovery, &sealed) > 15);
 }
 
 /* Reading and verifying: out of memory is an error, never a finding. */
@@ -247,9 +309,9 @@ run_readers(void *arg)
 }
 
 static void
-test_readers_survive_every_failed_allocation(void **state)
+read_with_faults(struct rig *rig, const uint8_t *secret)
 {
-	struct reading reading = { .rig = *state };
+	struct reading reading = { .rig = rig };
 	struct session *open;
 
 	rig_closed(reading.rig, 20, 10000, reading.sids[0]);
@@ -258,8 +320,23 @@ test_readers_survive_every_failed_allocation(void **state)
 	rig_data(open, 20, 10000);
 	assert_int_equal(chain_commit(reading.rig->chain, true), 0);
 	assert_int_equal(store_snap_new(chain_store(reading.rig->chain), &reading.snap), 0);
+	if (secret != NULL)
+		assert_int_equal(store_set_auditor(chain_store(rig->chain), secret), 0);
 	assert_true(fault_each(FAULT_MEMORY, run_readers, &reading) > 40);
 	store_snap_free(reading.snap);
+}
+
+static void
+test_readers_survive_every_failed_allocation(void **state)
+{
+	uint8_t secret[AUDITOR_KEY_LEN];
+	struct rig *rig = *state;
+
+	read_with_faults(rig, NULL);
+	rig_close(rig);
+	rig_seal(rig, secret);
+	rig_open(rig);
+	read_with_faults(rig, secret);
 }
 
 int

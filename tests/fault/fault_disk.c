@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "recorder/crypt.h"
 #include "recorder/sess.h"
 #include "tests/lib/test.h"
 #include "tests/unit/store_rig.h"
@@ -123,11 +124,12 @@ events_after(unsigned commits)
 }
 
 static void
-run_with_failure(enum store_durability durability, unsigned fail_at, int err, bool *ret_reached)
+run_with_failure(
+    enum store_durability durability, bool sealed, unsigned fail_at, int err, bool *ret_reached)
 {
 	struct session *session;
 	struct rig *rig;
-	uint8_t sid[REC_SID_LEN];
+	uint8_t sid[REC_SID_LEN], key[CRYPT_KEY_LEN], secret[AUDITOR_KEY_LEN];
 	unsigned done, after;
 	struct store_snap *snap;
 	struct sess s;
@@ -138,9 +140,12 @@ run_with_failure(enum store_durability durability, unsigned fail_at, int err, bo
 	rig = made;
 	rig_close(rig);
 	rig->durability = durability;
+	if (sealed)
+		rig_seal(rig, secret);
 	rig_open(rig);
 	session = rig_session(rig);
 	memcpy(sid, session_sid(session), REC_SID_LEN);
+	memcpy(key, session_key(session), sizeof(key));
 	arm(fail_at, err);
 	done = write_commits(rig, session, &r);
 	*ret_reached = disk.calls >= fail_at;
@@ -163,6 +168,7 @@ run_with_failure(enum store_durability durability, unsigned fail_at, int err, bo
 		rig_close(rig);
 	}
 	disk.armed = false;
+	rig_no_trace(rig->dir, key, sizeof(key));
 	rig_open(rig);
 	if (done > 0) {
 		assert_int_equal(store_snap_new(chain_store(rig->chain), &snap), 0);
@@ -173,19 +179,22 @@ run_with_failure(enum store_durability durability, unsigned fail_at, int err, bo
 		store_snap_free(snap);
 	}
 	rig_close(rig);
+	/* Checked to the last event by who can. */
+	rig->auditor = sealed ? secret : NULL;
 	assert_int_equal(rig_verify(rig), 0);
+	rig_no_trace(rig->dir, key, sizeof(key));
 	assert_int_equal(rig_teardown(&made), 0);
 }
 
 static void
-fail_each(enum store_durability durability, int err)
+fail_each(enum store_durability durability, bool sealed, int err)
 {
 	unsigned n = 1;
 	bool reached = true;
 
 	for (; reached; n++) {
 		assert_true(n < 1000);
-		run_with_failure(durability, n, err, &reached);
+		run_with_failure(durability, sealed, n, err, &reached);
 	}
 	assert_true(n > 20);
 }
@@ -194,8 +203,8 @@ static void
 test_every_failed_write_or_sync_is_the_last(void **state)
 {
 	(void)state;
-	fail_each(STORE_STRICT, EIO);
-	fail_each(STORE_PROCESS, EIO);
+	fail_each(STORE_STRICT, false, EIO);
+	fail_each(STORE_PROCESS, false, EIO);
 }
 
 /* LMDB takes less than it wanted for a failure; whoever goes on instead writes the rest. */
@@ -203,16 +212,25 @@ static void
 test_a_short_write_at_every_write(void **state)
 {
 	(void)state;
-	fail_each(STORE_STRICT, 0);
-	fail_each(STORE_PROCESS, 0);
+	fail_each(STORE_STRICT, false, 0);
+	fail_each(STORE_PROCESS, false, 0);
 }
 
 static void
 test_a_full_disk_at_every_write(void **state)
 {
 	(void)state;
-	fail_each(STORE_STRICT, ENOSPC);
-	fail_each(STORE_PROCESS, ENOSPC);
+	fail_each(STORE_STRICT, false, ENOSPC);
+	fail_each(STORE_PROCESS, false, ENOSPC);
+}
+
+static void
+test_sealed_sessions_lose_nothing_and_leave_no_key(void **state)
+{
+	(void)state;
+	fail_each(STORE_STRICT, true, EIO);
+	fail_each(STORE_STRICT, true, ENOSPC);
+	fail_each(STORE_STRICT, true, 0);
 }
 
 /* A slot that cannot be made refuses the session; a sync of slots that fails ends the recorder. */
@@ -258,6 +276,7 @@ main(void)
 		cmocka_unit_test(test_every_failed_write_or_sync_is_the_last),
 		cmocka_unit_test(test_a_full_disk_at_every_write),
 		cmocka_unit_test(test_a_short_write_at_every_write),
+		cmocka_unit_test(test_sealed_sessions_lose_nothing_and_leave_no_key),
 		cmocka_unit_test(test_no_session_without_a_slot),
 	};
 

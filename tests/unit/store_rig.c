@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <setjmp.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <cmocka.h>
 
 #include "lib/buf.h"
+#include "lib/file.h"
 #include "lib/str.h"
 #include "recorder/mlog.h"
 #include "tests/unit/store_rig.h"
@@ -34,6 +36,40 @@ rig_remove(const char *dir)
 	}
 	closedir(d);
 	(void)rmdir(dir);
+}
+
+void
+rig_seal(struct rig *rig, uint8_t ret_secret[AUDITOR_KEY_LEN])
+{
+	static struct auditors one;
+	struct auditor a = { .name = "anna" };
+
+	assert_int_equal(secret_init(), 0);
+	assert_int_equal(crypto_box_keypair(a.key, ret_secret), 0);
+	one.n = 0;
+	assert_int_equal(auditors_add(&one, &a), 0);
+	rig->auditors = &one;
+}
+
+void
+rig_no_trace(const char *dir, const void *bytes, size_t len)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+	char path[512], *file;
+	size_t size;
+
+	assert_non_null(d);
+	while ((entry = readdir(d)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		assert_int_equal(str_format(path, sizeof(path), "%s/%s", dir, entry->d_name), 0);
+		assert_int_equal(file_read(path, 64u << 20, &file, &size), 0);
+		if (memmem(file, size, bytes, len) != NULL)
+			fail_msg("%s has what no file may have", entry->d_name);
+		free(file);
+	}
+	closedir(d);
 }
 
 void

@@ -62,6 +62,10 @@ char *rig_checkpoint(struct rig *rig);
 
 /* The metadata of rig_session(); returns its length. */
 size_t rig_meta(uint8_t dst[256]);
+/* Sessions of the next rig_open() are sealed to one auditor; the static lists are the rig's own. ret_secret: the secret key. */
+void rig_seal(struct rig *rig, uint8_t ret_secret[AUDITOR_KEY_LEN]);
+/* No file of the folder has these bytes anywhere. */
+void rig_no_trace(const char *dir, const void *bytes, size_t len);
 /* Remove a folder and the files in it. */
 void rig_remove(const char *dir);
 
