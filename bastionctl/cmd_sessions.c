@@ -302,6 +302,60 @@ show_counts(const struct json_node *s)
 	show_line("recorded", text);
 }
 
+static size_t
+show_add(char *text, size_t size, size_t at, const char *before, uint64_t n, const char *what)
+{
+	int len =
+	    at < size ? snprintf(text + at, size - at, "%s%" PRIu64 " %s", before, n, what) : 0;
+
+	return at + (len > 0 ? (size_t)len : 0);
+}
+
+/* "5 lines: 3 behind a prompt for a secret, 2 not shown by the target; 2 followed by output as of a command" */
+static void
+show_hidden(const struct json_node *hidden)
+{
+	static const char *const whys[][2] = { { "prompt", "behind a prompt for a secret" },
+		{ "asterisks", "shown as asterisks" }, { "silent", "not shown by the target" },
+		{ "asked", "asked for by the bastion" },
+		{ "memory", "while no memory for secrets was left" } };
+	uint64_t lines = json_u64(json_get(hidden, "lines"), 0), n;
+	char text[512];
+	size_t at;
+
+	if (lines == 0)
+		return;
+	at = show_add(text, sizeof(text), 0, "", lines, lines == 1 ? "line" : "lines");
+	for (size_t i = 0, some = 0; i < sizeof(whys) / sizeof(whys[0]); i++)
+		if ((n = json_u64(json_get(hidden, whys[i][0]), 0)) > 0)
+			at = show_add(
+			    text, sizeof(text), at, some++ > 0 ? ", " : ": ", n, whys[i][1]);
+	if ((n = json_u64(json_get(hidden, "answered"), 0)) > 0)
+		(void)show_add(
+		    text, sizeof(text), at, "; ", n, "followed by output as of a command");
+	show_line("hidden", text);
+	if (json_bool(json_get(hidden, "suspect"), false))
+		show_line("warning",
+		    "commands may have been typed where the record does not show them: look at the "
+		    "output behind each (hidden)");
+}
+
+static void
+show_masked(const struct json_node *masked)
+{
+	char text[1024];
+	size_t at = 0;
+
+	for (size_t i = 0; i < json_n(masked); i++) {
+		const struct json_node *m = json_at(masked, i);
+
+		at = show_add(text, sizeof(text), at, i > 0 ? ", " : "",
+		    json_u64(json_get(m, "places"), 0), json_str(json_get(m, "rule"), "?"));
+	}
+	if (json_n(masked) > 0)
+		show_line("masked", text);
+}
+
 static int
 show_add_channel(struct out_table *t, const struct json_node *ch)
 {
@@ -441,6 +495,8 @@ show_print(const struct json_node *s)
 	show_line("end", end);
 	show_line("ended by", json_str(json_get(s, "end_by"), ""));
 	show_counts(s);
+	show_hidden(json_get(s, "hidden"));
+	show_masked(json_get(s, "masked"));
 	if (show_channels(s) != 0 || show_files(s) != 0)
 		return cmd_fail(CMD_UNSURE, "out of memory");
 	return CMD_YES;

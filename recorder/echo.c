@@ -19,6 +19,8 @@
 #define PROMPT_MAX 200u	   /* cells before the cursor in which a prompt is looked for */
 #define PAGE_MIN 16u	   /* characters of a page */
 #define TRIES_MAX 16u	   /* comparisons in vain in one chunk of output */
+#define ANSWER_ROWS 2u	   /* rows of text that are more than a program says about a password, */
+#define ANSWER_TEXT 240u   /* and characters in whatever rows */
 #define FEEDBACK_KEY 64u   /* bytes of output that may stand for one hidden key, */
 #define FEEDBACK_MAX 4096u /* and for all of them */
 
@@ -28,6 +30,7 @@ struct run {
 	size_t all;	  /* bytes of it, with those that are not in memory */
 	bool behind;	  /* output came before it that showed nothing of what was typed before */
 	bool ends;	  /* has the end of a line as its last byte */
+	bool worked;	  /* and output as of a command came behind it */
 	uint64_t at_ns;	  /* of its last byte */
 };
 
@@ -56,7 +59,10 @@ struct echo {
 	uint32_t kept;	 /* a character that was kept and not echoed yet; 0: none */
 	uint64_t typed_ns, noise_ns; /* of the last typed byte; until when output is noise */
 	uint64_t now_ns;
-	bool plainly; /* read token by token, for comparisons */
+	bool unseen;	     /* a line was hidden, and nothing was typed behind it */
+	uint32_t rows, text; /* rows with text, and characters, since a line was typed */
+	bool row_text;	     /* the cursor's row has text since then */
+	bool plainly;	     /* read token by token, for comparisons */
 };
 
 /* What one chunk of output was. */
@@ -236,7 +242,31 @@ runs_bytes(const struct echo *e, uint32_t n)
 	return all;
 }
 
-/* Once for a line: what is typed of it from here on needs no second mark. */
+/* What came up to now is no answer. */
+static void
+count_anew(struct echo *e)
+{
+	e->rows = e->text = 0;
+	e->row_text = false;
+}
+
+/* A mark for each line; what is typed of the last one from here on needs no second mark. */
+static int
+mark_lines(struct echo *e, uint32_t n, enum veil_why why)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < n; i++) {
+		const struct run *run = &e->runs[i];
+
+		if (run->ends || i + 1 == n)
+			r = e->sink->hidden(e->arg, run->number, why);
+		if (r == 0 && run->worked)
+			r = e->sink->hidden(e->arg, 0, VEIL_ANSWERED);
+	}
+	return r;
+}
+
 static int
 hide_runs(struct echo *e, uint32_t n, enum veil_why why)
 {
@@ -247,11 +277,13 @@ hide_runs(struct echo *e, uint32_t n, enum veil_why why)
 	if (n == 0)
 		return 0;
 	ends = e->runs[n - 1].ends;
-	r = e->sink->hidden(e->arg, e->runs[n - 1].number, why);
+	e->unseen = n == e->n_runs && ends && !e->runs[n - 1].worked;
+	r = mark_lines(e, n, why);
 	forget(e, n);
 	e->wary = e->wary && !ends;
 	if (why == VEIL_SILENT)
 		return r;
+	count_anew(e);
 	e->again = true;
 	let_feedback(e, typed);
 	if (!ends && e->n_runs == 0)
@@ -337,6 +369,7 @@ hide_typed(struct echo *e, const uint8_t *p, size_t n, enum veil_why why)
 		e->armed = false;
 		e->wary = false;
 		e->again = true;
+		e->unseen = true;
 	}
 	return r;
 }
@@ -369,6 +402,10 @@ input_piece(struct echo *e, const uint8_t *p, size_t n)
 {
 	uint32_t cp;
 
+	if (is_end(p[n - 1]) || has_printed(p, n)) {
+		e->unseen = false;
+		count_anew(e);
+	}
 	if (e->asked)
 		return hide_typed(e, p, n, VEIL_ASKED);
 	if (e->hiding || e->armed)
@@ -529,6 +566,7 @@ take_match(struct echo *e, size_t end, struct chunk *c)
 	c->tries = 0;
 	e->kept = 0;
 	e->shown = end;
+	count_anew(e);
 	n = runs_before(e, end);
 	if (n > 0 && e->runs[n - 1].ends) {
 		e->wary = false;
@@ -619,6 +657,46 @@ count_token(struct chunk *c, const struct token *t)
 	c->line_feed = c->line_feed || (t->kind == TOKEN_CONTROL && t->cp == '\n');
 }
 
+/* Whether the cursor goes to another row. */
+static bool
+is_vertical(const struct token *t)
+{
+	switch (t->kind) {
+	case TOKEN_CONTROL:
+		return t->cp >= '\n' && t->cp <= '\f';
+	case TOKEN_ESCAPE:
+		return t->cp == 'D' || t->cp == 'E' || t->cp == 'M';
+	case TOKEN_CSI:
+		return strchr("ABEFHefd", (int)t->cp) != NULL;
+	case TOKEN_NONE:
+	case TOKEN_PRINT:
+	case TOKEN_STRING:
+		return false;
+	}
+	return false;
+}
+
+/* Output behind a line that was not shown: much of it is what a command says, and not what a program says about a secret. */
+static int
+count_answer(struct echo *e, size_t text, bool leaves)
+{
+	e->text += text < ANSWER_TEXT ? (uint32_t)text : ANSWER_TEXT;
+	e->row_text = e->row_text || text > 0;
+	if (leaves) {
+		e->rows += e->row_text;
+		e->row_text = false;
+	}
+	if (e->rows < ANSWER_ROWS && e->text < ANSWER_TEXT)
+		return 0;
+	count_anew(e);
+	if (e->n_runs > 0)
+		e->runs[e->n_runs - 1].worked = e->runs[e->n_runs - 1].ends;
+	if (!e->unseen)
+		return 0;
+	e->unseen = false;
+	return e->sink->hidden(e->arg, 0, VEIL_ANSWERED);
+}
+
 static int
 output_token(struct echo *e, const struct token *t, size_t len, struct chunk *c)
 {
@@ -634,22 +712,26 @@ output_token(struct echo *e, const struct token *t, size_t len, struct chunk *c)
 				  (t->kind == TOKEN_CONTROL && t->cp == '\b');
 	}
 	screen_apply(&e->screen, t);
+	if (r == 0 && (e->unseen || e->n_runs > 0))
+		r = count_answer(e, t->kind == TOKEN_PRINT, is_vertical(t));
 	return r;
 }
 
-/* Text in which no character needs a look of its own. Returns bytes taken. */
-static size_t
-output_text(struct echo *e, const uint8_t *p, size_t n, struct chunk *c)
+/* Text in which no character needs a look of its own. *ret_len: bytes taken. 0; what the sink answered. */
+static int
+output_text(struct echo *e, const uint8_t *p, size_t n, struct chunk *c, size_t *ret_len)
 {
 	size_t bullets, len;
 
+	*ret_len = 0;
 	if (e->plainly || c->in_feedback || (c->counts && c->second.kind == TOKEN_NONE))
 		return 0;
 	len = screen_text(&e->screen, p, n, &bullets);
 	c->n_print += len;
 	c->n_since += len;
 	c->n_bullets += bullets;
-	return len;
+	*ret_len = len;
+	return len > 0 && (e->unseen || e->n_runs > 0) ? count_answer(e, len, false) : 0;
 }
 
 /* Keys came back as asterisks: as many as there are keys, or fewer. */
@@ -775,7 +857,7 @@ echo_output(struct echo *e, uint64_t now_ns, const uint8_t *p, size_t n, size_t 
 	e->screen.touched = 0;
 	c.in_feedback = could || c.counts;
 	for (size_t i = skip(e, p, n), len; r == 0 && i < n; i += len) {
-		if ((len = output_text(e, p + i, n - i, &c)) > 0)
+		if ((r = output_text(e, p + i, n - i, &c, &len)) != 0 || len > 0)
 			continue;
 		len = screen_token(&e->screen, p + i, n - i, &t);
 		if (t.kind != TOKEN_NONE)

@@ -33,8 +33,11 @@ enum veil_why {
 	VEIL_ASKED = 4,	   /* the bastion's own shell asked for it */
 	VEIL_MEMORY = 5,   /* there is no memory for secrets to keep it in until it is decided */
 	VEIL_MASKED =
-	    6 /* it was shown, and a mask rule takes bytes of it: what follows is the rest */
+	    6, /* it was shown, and a mask rule takes bytes of it: what follows is the rest */
+	VEIL_ANSWERED =
+	    7 /* nothing more is hidden: the line that was hidden last was followed by output as of a command */
 };
+#define VEIL_WHYS 8u /* one more than the last of them */
 
 struct echo;
 
@@ -46,7 +49,10 @@ struct echo_sink {
 	int (*veil)(void *arg, uint32_t run, const uint8_t *p, size_t n);
 	/* A run is shown: all of its bytes, or p NULL: more than were remembered, n is right all the same. */
 	int (*shown)(void *arg, uint32_t run, const uint8_t *p, size_t n);
-	/* All undecided runs up to this one are hidden; 0: bytes that are typed now are. Once for all of a line. */
+	/*
+	 * All undecided runs up to this one are hidden; 0: bytes that are typed now are. Once for each line. With VEIL_ANSWERED
+	 * run is 0, and the line that was hidden last is meant.
+	 */
 	int (*hidden)(void *arg, uint32_t run, enum veil_why why);
 };
 

@@ -155,6 +155,36 @@ reader_auditors(const struct sess *s)
 	return list;
 }
 
+/* Lines that were typed and are not in the record, and what is masked. */
+static void
+reader_put_unseen(struct json *j, const struct unseen *u)
+{
+	static const char *const names[VEIL_WHYS] = { [VEIL_PROMPT] = "prompt",
+		[VEIL_FEEDBACK] = "asterisks",
+		[VEIL_SILENT] = "silent",
+		[VEIL_ASKED] = "asked",
+		[VEIL_MEMORY] = "memory" };
+	struct json *hidden = json_map(), *masked = json_list(), *mask;
+
+	json_put_u64(hidden, "lines", unseen_lines(u));
+	for (size_t i = 0; i < VEIL_WHYS; i++)
+		if (names[i] != NULL)
+			json_put_u64(hidden, names[i], u->lines[i]);
+	json_put_u64(hidden, "answered", u->answered);
+	json_put_u64(hidden, "silent_answered", u->silent_answered);
+	json_put_u64(hidden, "row", u->row);
+	json_put_u64(hidden, "row_answered", u->row_answered);
+	json_put_bool(hidden, "suspect", unseen_is_suspect(u));
+	for (uint32_t i = 0; i < u->n_masks; i++) {
+		mask = json_map();
+		json_put_str(mask, "rule", u->masks[i].name);
+		json_put_u64(mask, "places", u->masks[i].places);
+		json_put(masked, NULL, mask);
+	}
+	json_put(j, "hidden", hidden);
+	json_put(j, "masked", masked);
+}
+
 struct json *
 reader_session_json(const struct sess *s, bool detail)
 {
@@ -184,6 +214,7 @@ reader_session_json(const struct sess *s, bool detail)
 	reader_put_meta(j, "typed", s, REC_META_TYPED);
 	reader_put_meta(j, "masks", s, REC_META_MASKS);
 	reader_put_meta(j, "masks_sha256", s, REC_META_MASKS_HASH);
+	reader_put_unseen(j, &s->unseen);
 	if (detail)
 		reader_put_detail(j, s);
 	return j;

@@ -44,6 +44,7 @@ sess_done(struct sess *s)
 {
 	channels_free(s->channels, s->n_channels);
 	sess_files_free(s->files, s->n_files);
+	unseen_done(&s->unseen);
 	free(s->meta);
 	free(s->address);
 	free(s->sealed_to);
@@ -219,9 +220,10 @@ sess_put_end(
 		return r;
 	for (uint32_t i = 0; r == 0 && i < s->n_channels; i++)
 		r = put_channel(b, &s->channels[i]);
-	if (r != 0 || (r = buf_put_u64(b, s->files_total)) != 0)
+	if (r != 0 || (r = buf_put_u64(b, s->files_total)) != 0 ||
+	    (r = key != NULL ? put_sealed(b, s, key) : buf_put_cstr(b, "")) != 0)
 		return r;
-	return key != NULL ? put_sealed(b, s, key) : buf_put_cstr(b, "");
+	return unseen_is_empty(&s->unseen) ? 0 : unseen_put(b, &s->unseen);
 }
 
 int
@@ -427,7 +429,8 @@ parse_end(struct buf *b, struct sess *s)
 	    (r = buf_get_u64(b, &s->raw_bytes)) != 0 ||
 	    (r = buf_get_u64(b, &s->stored_bytes)) != 0 || (r = get_text(b, &s->address)) != 0 ||
 	    (r = parse_channels(b, s)) != 0 || (r = buf_get_u64(b, &s->files_total)) != 0 ||
-	    (r = take_private(b, s)) != 0 || (r = buf_end(b)) != 0 ||
+	    (r = take_private(b, s)) != 0 ||
+	    (buf_len(b) > 0 && (r = unseen_get(b, &s->unseen)) != 0) || (r = buf_end(b)) != 0 ||
 	    (r = head_parse(s->digest, HEAD_LEN, &digest)) != 0)
 		return r;
 	if (digest.state != SESS_CLOSED && digest.state != SESS_TRUNCATED)

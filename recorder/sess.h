@@ -23,6 +23,7 @@
 #include "recorder/head.h"
 #include "recorder/recorder_proto.h"
 #include "recorder/store.h"
+#include "recorder/unseen.h"
 
 #define SESS_SALT_LEN 32u
 #define SESS_TEXT_MAX 512u	/* bytes of an end text with its NUL */
@@ -55,6 +56,7 @@ struct sess_channel {
 	char exit_signal[32];			 /* name without SIG */
 	uint64_t opened_ns, closed_ns;		 /* since the session was opened; 0: not closed */
 	uint64_t bytes_in, bytes_out, bytes_err; /* channel data, not frame heads */
+	struct unseen_row row;			 /* while events are read; not in the record */
 };
 
 struct sess {
@@ -84,6 +86,7 @@ struct sess {
 	char **files; /* the first file operations: JSON texts of EVENT_FILE; owned. Private. */
 	uint32_t n_files;
 	uint64_t files_total; /* operations in the session */
+	struct unseen unseen; /* what is hidden and masked */
 	uint64_t close_leaf;
 	uint8_t digest[HEAD_LEN]; /* the signed end digest (head.h) */
 
@@ -156,7 +159,8 @@ int sess_each_of(struct store_snap *snap, enum rec_meta tag, const char *value,
  *            number, string kind, u8 flags (1 pty, 2 denied), u32 columns, rows, u8 enum sess_exit,
  *            u32 status, string signal, u64 opened, closed, in, out, err; u64 file operations,
  *            string private: empty when a start ended a sealed session, else the envelope
- *            (CRYPT_PRIVATE, crypt_put()) of
+ *            (CRYPT_PRIVATE, crypt_put()) of the next; then, when something is hidden or masked, how
+ *            much (unseen_put())
  *   private  u8 version (1), for each of the n channels: string command, string terminal; u32 m,
  *            then m strings: JSON of the first file operations
  */

@@ -26,6 +26,7 @@ summary_done(struct summary *s)
 		sess_channel_done(&s->channels[i]);
 	free(s->channels);
 	sess_files_free(s->files, s->n_files);
+	unseen_done(&s->unseen);
 	free(s->address);
 	summary_init(s);
 }
@@ -42,6 +43,8 @@ summary_give(struct summary *s, struct sess *sess)
 	sess->files = s->files;
 	sess->n_files = s->n_files;
 	sess->files_total = s->files_total;
+	unseen_done(&sess->unseen);
+	sess->unseen = s->unseen;
 	if (s->address != NULL) {
 		free(sess->address);
 		sess->address = s->address;
@@ -179,13 +182,12 @@ on_open_fail(struct summary *s, struct sess_channel *ch, const struct event *ev,
 static int
 on_data(struct summary *s, struct sess_channel *ch, const struct event *ev, struct buf *b)
 {
-	(void)s;
 	(void)b;
 	if (ev->way == EVENT_FRONT)
 		ch->bytes_in += ev->len;
 	else if (ev->way == EVENT_BACK)
 		ch->bytes_out += ev->len;
-	return 0;
+	return ev->way == EVENT_FRONT ? unseen_add(&s->unseen, &ch->row, ev) : 0;
 }
 
 static int
@@ -324,12 +326,17 @@ on_shown(struct summary *s, struct sess_channel *ch, const struct event *ev, str
 {
 	uint32_t run, len;
 
-	(void)s;
-	(void)ev;
 	if (buf_get_u32(b, &run) == 0 && buf_skip(b, VEIL_KEY_LEN) == 0 &&
 	    buf_get_u32(b, &len) == 0)
 		ch->bytes_in += len;
-	return 0;
+	return unseen_add(&s->unseen, &ch->row, ev);
+}
+
+static int
+on_unseen(struct summary *s, struct sess_channel *ch, const struct event *ev, struct buf *b)
+{
+	(void)b;
+	return unseen_add(&s->unseen, &ch->row, ev);
 }
 
 static int
@@ -389,6 +396,8 @@ static const struct summary_rule {
 	{ LINK_NOTE, false, on_note },
 	{ EVENT_CONTENT, true, on_content },
 	{ EVENT_SHOWN, true, on_shown },
+	{ EVENT_HIDDEN, true, on_unseen },
+	{ EVENT_MASKED, true, on_unseen },
 	{ EVENT_FILE, false, on_file },
 	{ EVENT_VERDICT, true, on_verdict },
 };

@@ -22,6 +22,7 @@ struct summary {
 	uint32_t files_max;    /* so many are kept, */
 	size_t files_text_max; /* and so many bytes of them: at first what a record takes */
 	uint64_t files_total;
+	struct unseen unseen;
 	char *address; /* what the back connected to; owned; NULL: not yet */
 };
 

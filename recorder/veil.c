@@ -373,7 +373,8 @@ veil_why_text(const struct event *ev)
 		[VEIL_SILENT] = "the target did not show it",
 		[VEIL_ASKED] = "the bastion asked for it",
 		[VEIL_MEMORY] = "no memory for secrets was left",
-		[VEIL_MASKED] = "what follows is masked" };
+		[VEIL_MASKED] = "what follows is masked",
+		[VEIL_ANSWERED] = "output as of a command followed" };
 
 	if (ev->type != EVENT_HIDDEN || ev->len < 1 ||
 	    ev->data[0] >= sizeof(texts) / sizeof(texts[0]))

@@ -73,7 +73,7 @@ unlike 'list: nothing in it acts on a terminal' "$(say | tr -d '\n' | od -An -c)
 is 'list: it fits 80 columns' "$(script -qec "stty cols 80; '$BASTION_BIN/bastionctl' --store '$dir/state' sessions list" /dev/null </dev/null |
 	tr -d '\r' | awk 'length > 80' | wc -l)" 0
 is 'list --json: exactly the fields' "$(ctl sessions list --json | jq -c '.[0] | keys_unsorted')" \
-	'["id","identity","login","host","address","source","started_at","ended_at","state","end_reason","channels","files","files_total","credential","rule","sealed_to","typed","masks","masks_sha256","erased","held"]'
+	'["id","identity","login","host","address","source","started_at","ended_at","state","end_reason","channels","files","files_total","credential","rule","sealed_to","typed","masks","masks_sha256","hidden","masked","erased","held"]'
 is 'list --json: and of a channel' "$(ctl --json sessions list | jq -c '.[0].channels[0] | keys_unsorted')" \
 	'["n","kind","command","exit_status","bytes_in","bytes_out","bytes_err"]'
 is 'list --json: and of a credential' "$(ctl --json sessions list | jq -c '.[0].credential | keys_unsorted')" \

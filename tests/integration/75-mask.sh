@@ -3,7 +3,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 19
+plan 22
 ok 'a bastion and its target are made' rig_init
 ok 'a target starts' rig_target t1
 cat >"$RIG/rules.yaml" <<YAML
@@ -57,6 +57,9 @@ not_ok 'nor a password of a URL' grep -q hunter2 "$RIG/rec"
 not_ok 'nor what the own rule names' grep -q 'TICKET-123456' "$RIG/rec"
 ok 'the record says what is masked' grep -q '(masked) private-key 1' "$RIG/rec"
 ok 'and keeps the rest' grep -q 'a line behind' "$RIG/rec"
+like 'the record counts what is masked' "$(ctl sessions show "$sid" --json | jq -c .masked)" '{"rule":"private-key","places":1}.*{"rule":"ticket","places":1}'
+like 'people see it' "$(ctl sessions show "$sid")" 'masked .*1 private-key.*1 url-password'
+is 'nothing is hidden' "$(ctl sessions show "$sid" --json | jq -c '[.hidden.lines, .hidden.suspect]')" '[0,false]'
 like 'the description names the rules and their digest' "$(ctl sessions show "$sid" --json)" '"masks": *"defaults,ticket"'
 
 # In pieces, with time between them: longer than anything waits.

@@ -16,7 +16,7 @@
 #define STEPS_MAX 32
 #define TEXT_SIZE 8192
 
-/* What the record would say of what was typed: text that may be read, '#' for each mark of something hidden. */
+/* What the record would say of what was typed: text that may be read, '#' for each line that is hidden, '!' when it did something. */
 struct rig {
 	struct echo *e;
 	uint8_t memory[ECHO_MEMORY];
@@ -73,12 +73,12 @@ on_hidden(void *arg, uint32_t run, enum veil_why why)
 {
 	struct rig *g = arg;
 
-	assert_true(why >= VEIL_PROMPT && why <= VEIL_MEMORY);
+	assert_true((why >= VEIL_PROMPT && why <= VEIL_MEMORY) || why == VEIL_ANSWERED);
 	if (run != 0) {
 		assert_true(run > g->decided);
 		g->decided = run;
 	}
-	add(g, "#", 1);
+	add(g, why == VEIL_ANSWERED ? "!" : "#", 1);
 	return g->fail;
 }
 
@@ -268,6 +268,49 @@ static const struct conversation {
 	    { { 'o', "$ " }, { 'i', "sudo id\rhunter2\rpwd\r" },
 		{ 'o', "sudo id\r\n[sudo] password for bob: " }, { 'o', "\r\nuid=0\r\n$ " },
 		{ 'o', "pwd\r\n/\r\n" } },
+	    0 },
+	/* Who wants to type commands unseen: they are not in the record, but that they did something is. */
+	{ "a shell whose prompt asks for a password", "PS1='Password: '\r#!#!",
+	    { { 'o', "$ " }, { 'i', "PS1='Password: '\r" },
+		{ 'o', "PS1='Password: '\r\nPassword: " }, { 'k', "ls\r" },
+		{ 'o', "\r\na\r\nb\r\nPassword: " }, { 'k', "id; pwd\r" },
+		{ 'o', "\r\nuid=0\r\n/root\r\nPassword: " } },
+	    0 },
+	{ "a shell that does not echo", "stty -echo\r#!#!#",
+	    { { 'o', "$ " }, { 'i', "stty -echo\r" }, { 'o', "stty -echo\r\n$ " }, { 'k', "ls\r" },
+		{ 'o', "a\r\nb\r\n$ " }, { 'k', "ls -l\r" }, { 'o', "total 0\r\na\r\nb\r\n$ " },
+		{ 't', "20000" }, { 'k', "true\r" }, { 'o', "$ " } },
+	    0 },
+	{ "one that echoes other characters", "#!",
+	    { { 'o', "$ " }, { 'k', "e" }, { 'o', "r" }, { 'k', "z\r" },
+		{ 'o', "m\r\nremoved a\r\nremoved b\r\n$ " } },
+	    0 },
+	{ "one that echoes asterisks", "#!",
+	    { { 'o', "$ " }, { 'k', "l" }, { 'o', "*" }, { 'k', "s" }, { 'o', "*" }, { 'k', "\r" },
+		{ 'o', "\r\na\r\nb\r\n$ " } },
+	    2 },
+	{ "an echo that comes late is one", "ls\r",
+	    { { 'o', "$ " }, { 'k', "ls\r" }, { 't', "3000" }, { 'o', "ls\r\n" },
+		{ 'o', "a\r\nb\r\n$ " } },
+	    0 },
+	{ "one that comes behind the output, too", "ls\r",
+	    { { 'o', "$ " }, { 'k', "ls\r" }, { 'o', "a\r\nb\r\n" }, { 'o', "$ ls\r\n$ " } }, 0 },
+	{ "an echo that is wiped before it is looked at", "#!",
+	    { { 'o', "$ " }, { 'k', "ls\r" }, { 'o', "l\b \bs\b \b\r\na\r\nb\r\n$ " } }, 0 },
+	{ "output that is placed and not fed", "#!",
+	    { { 'o', "Password: " }, { 'k', "ls\r" },
+		{ 'o', "\x1b[5;1Hone\x1b[6;1Htwo\x1b[7;1HPassword: " } },
+	    0 },
+	{ "much output in one row", "#!",
+	    { { 'o', "Password: " }, { 'k', "ls\r" }, { 'o', "\r" LONG LONG LONG LONG } }, 0 },
+	{ "hidden commands in one piece", "###!",
+	    { { 'o', "$ " }, { 'i', "ls\rid\rpwd\r" }, { 'o', "a\r\n$ uid=0\r\n$ /root\r\n$ " } },
+	    0 },
+	{ "what programs say about a password is not much", "###",
+	    { { 'o', "[sudo] password for bob: " }, { 'k', "hunter1\r" },
+		{ 'o', "\r\nSorry, try again.\r\n[sudo] password for bob: " }, { 'k', "hunter2\r" },
+		{ 'o', "\r\nSorry, try again.\r\n[sudo] password for bob: " }, { 'k', "hunter3\r" },
+		{ 'o', "\r\nsudo: 3 incorrect password attempts\r\n$ " } },
 	    0 },
 	/* Nothing tells. */
 	{ "read -s without a prompt", "#",

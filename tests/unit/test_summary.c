@@ -243,6 +243,84 @@ test_content_that_was_replaced_counts_as_data(void **state)
 	assert_int_equal(sum.channels[0].bytes_out, 65538);
 }
 
+static void
+hidden(enum event_way way, uint8_t why)
+{
+	add(way, EVENT_HIDDEN, 1, (const uint8_t[]){ why, 0, 0, 0, 0 }, 5);
+}
+
+/* What sudo and passwd do is nothing to speak of. */
+static void
+test_hidden_lines_are_counted(void **state)
+{
+	(void)state;
+	add(EVENT_FRONT, LINK_OPEN, 1, SESSION);
+	assert_true(unseen_is_empty(&sum.unseen));
+	hidden(EVENT_FRONT, VEIL_PROMPT);
+	hidden(EVENT_FRONT, VEIL_ANSWERED);
+	add(EVENT_FRONT, LINK_DATA, 1, "id\r", 3);
+	hidden(EVENT_FRONT, VEIL_PROMPT);
+	hidden(EVENT_BACK, VEIL_FEEDBACK);
+	hidden(EVENT_FRONT, VEIL_FEEDBACK);
+	hidden(EVENT_FRONT, VEIL_MASKED);
+	/* Neither Enter by itself nor a cursor key is a line that was shown. */
+	add(EVENT_FRONT, LINK_DATA, 1, "\r", 1);
+	add(EVENT_FRONT, LINK_DATA, 1, "\033[A", 3);
+	hidden(EVENT_FRONT, VEIL_SILENT);
+	hidden(EVENT_FRONT, 0);
+	hidden(EVENT_FRONT, 200);
+	assert_int_equal(unseen_lines(&sum.unseen), 4);
+	assert_int_equal(sum.unseen.lines[VEIL_PROMPT], 2);
+	assert_int_equal(sum.unseen.lines[VEIL_FEEDBACK], 1);
+	assert_int_equal(sum.unseen.answered, 1);
+	assert_int_equal(sum.unseen.silent_answered, 0);
+	assert_int_equal(sum.unseen.row, 3);
+	assert_int_equal(sum.unseen.row_answered, 1);
+	assert_false(unseen_is_suspect(&sum.unseen));
+}
+
+static void
+test_what_looks_like_hidden_commands_is_suspect(void **state)
+{
+	static const struct {
+		const char *marks; /* of enum veil_why; s: a line that is shown */
+		bool suspect;
+	} cases[] = { { "1717", true }, { "17s17", false }, { "1", false }, { "37", true },
+		{ "3", false }, { "1111", false }, { "11111", true }, { "111s111", false },
+		{ "27s27s27", false }, { "2127", false }, { "4444", false } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		add(EVENT_FRONT, LINK_OPEN, 1, SESSION);
+		for (const char *m = cases[i].marks; *m != '\0'; m++)
+			if (*m == 's')
+				add(EVENT_FRONT, EVENT_SHOWN, 1, (const uint8_t[40]){ 0 }, 40);
+			else
+				hidden(EVENT_FRONT, (uint8_t)(*m - '0'));
+		assert_int_equal(unseen_is_suspect(&sum.unseen), cases[i].suspect);
+		summary_done(&sum);
+	}
+}
+
+static const uint8_t masked[] = { 0, 0, 0, 2, 0, 0, 0, 3, 'a', 'w', 's', 0, 0, 0, 2, 0, 0, 0, 3,
+	'u', 'r', 'l', 0, 0, 0, 1 };
+
+static void
+test_masked_places_are_counted_by_rule(void **state)
+{
+	(void)state;
+	add(EVENT_FRONT, LINK_OPEN, 1, SESSION);
+	add(EVENT_BACK, EVENT_MASKED, 1, masked, sizeof(masked));
+	add(EVENT_FRONT, EVENT_MASKED, 1, masked, sizeof(masked));
+	/* Cut short: what is whole counts. */
+	add(EVENT_BACK, EVENT_MASKED, 1, masked, 17);
+	add(EVENT_BACK, EVENT_MASKED, 1, masked, 3);
+	assert_int_equal(sum.unseen.n_masks, 2);
+	assert_string_equal(sum.unseen.masks[0].name, "aws");
+	assert_int_equal(sum.unseen.masks[0].places, 6);
+	assert_int_equal(sum.unseen.masks[1].places, 2);
+}
+
 static const uint8_t session_secret[CRYPT_KEY_LEN] = "the key of a session, 32 bytes .";
 
 static struct buf *
@@ -268,7 +346,8 @@ make_record(bool ended)
 		.n_channels = sum.n_channels,
 		.files = sum.files,
 		.n_files = sum.n_files,
-		.files_total = sum.files_total };
+		.files_total = sum.files_total,
+		.unseen = sum.unseen };
 
 	assert_int_equal(head_sign(&digest, secret, s.digest), 0);
 	assert_int_equal(sess_put_opening(opening, &s, salt), 0);
@@ -277,6 +356,62 @@ make_record(bool ended)
 	buf_free(opening);
 	buf_free(end);
 	return record;
+}
+
+static void
+test_totals_are_in_the_record(void **state)
+{
+	struct buf *record;
+	struct sess s;
+
+	(void)state;
+	add(EVENT_FRONT, LINK_OPEN, 1, SESSION);
+	record = make_record(true);
+	assert_int_equal(sess_parse(buf_ptr(record), buf_len(record), &s), 0);
+	assert_true(unseen_is_empty(&s.unseen));
+	sess_done(&s);
+	buf_free(record);
+	add(EVENT_BACK, EVENT_MASKED, 1, masked, sizeof(masked));
+	for (int i = 0; i < 3; i++) {
+		hidden(EVENT_FRONT, VEIL_SILENT);
+		hidden(EVENT_FRONT, VEIL_ANSWERED);
+	}
+	record = make_record(true);
+	assert_int_equal(sess_parse(buf_ptr(record), buf_len(record), &s), 0);
+	assert_int_equal(s.unseen.n_masks, 2);
+	assert_string_equal(s.unseen.masks[1].name, "url");
+	assert_int_equal(s.unseen.masks[1].places, 1);
+	assert_int_equal(s.unseen.lines[VEIL_SILENT], 3);
+	assert_int_equal(s.unseen.answered, 3);
+	assert_int_equal(s.unseen.silent_answered, 3);
+	assert_int_equal(s.unseen.row, 3);
+	assert_int_equal(s.unseen.row_answered, 3);
+	sess_done(&s);
+	buf_free(record);
+}
+
+/* Keys that nobody knows, too many masks, an end in the middle. */
+static void
+test_bad_totals_are_refused(void **state)
+{
+	static const struct {
+		uint8_t data[8];
+		size_t len;
+	} bad[] = { { { 1, VEIL_WHYS, 0, 0, 0, 1, 0 }, 7 }, { { 1, 0x84, 0, 0, 0, 1, 0 }, 7 },
+		{ { 0, UNSEEN_MASKS_MAX + 1 }, 2 }, { { 0 }, 0 }, { { 0 }, 1 },
+		{ { 1, 1, 0, 0 }, 4 }, { { 0, 1, 0, 0, 0, 1, 'a' }, 7 },
+		{ { 0, 1, 0, 0, 0, 40 }, 6 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct buf *b = buf_view(bad[i].data, bad[i].len);
+		struct unseen u = { .n_masks = 0 };
+
+		assert_non_null(b);
+		assert_true(unseen_get(b, &u) < 0);
+		unseen_done(&u);
+		buf_free(b);
+	}
 }
 
 static void
@@ -381,6 +516,11 @@ main(void)
 		T(test_the_first_files_are_kept_and_all_are_counted),
 		T(test_long_words_about_files_end_the_list),
 		T(test_content_that_was_replaced_counts_as_data),
+		T(test_hidden_lines_are_counted),
+		T(test_what_looks_like_hidden_commands_is_suspect),
+		T(test_masked_places_are_counted_by_rule),
+		T(test_totals_are_in_the_record),
+		T(test_bad_totals_are_refused),
 		T(test_a_record_comes_back),
 		T(test_a_record_cut_at_any_byte_is_refused),
 		T(test_names_are_stable),
