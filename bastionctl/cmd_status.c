@@ -61,6 +61,34 @@ status_children(const struct json_node *root)
 	return down;
 }
 
+/* Where checkpoints are brought, and how old the newest is that got there. */
+static void
+status_places(const struct json_node *root)
+{
+	static const struct out_column columns[] = { { "CHECKPOINTS TO", false, false },
+		{ "STATE", false, false }, { "LAST", true, false } };
+	struct out_table *t = out_table_new(columns, sizeof(columns) / sizeof(columns[0]));
+	const struct json_node *places = json_get(root, "checkpoints");
+
+	for (size_t i = 0; t != NULL && i < json_n(places); i++) {
+		const struct json_node *place = json_at(places, i);
+		uint64_t age = json_u64(json_get(place, "age"), UINT64_MAX);
+		char last[32] = "never";
+		const char *cells[] = { json_str(json_get(place, "to"), "?"),
+			json_str(json_get(place, "state"), "?"), last };
+
+		if (age != UINT64_MAX)
+			(void)snprintf(last, sizeof(last), "%llu s ago", (unsigned long long)age);
+		if (out_table_row(t, cells) != 0)
+			break;
+	}
+	if (t != NULL && json_n(places) > 0) {
+		putchar('\n');
+		out_table_print(t, stdout, out_width(stdout));
+	}
+	out_table_free(t);
+}
+
 static int
 status_people(const struct json_node *root, bool quiet)
 {
@@ -72,6 +100,7 @@ status_people(const struct json_node *root, bool quiet)
 	if (!quiet) {
 		status_head(root);
 		wrong += status_children(root);
+		status_places(root);
 		putchar('\n');
 		for (size_t i = 0; i < json_n(problems); i++) {
 			out_text(stdout, json_str(json_at(problems, i), "?"));

@@ -44,6 +44,7 @@ static const struct {
 	[SANDBOX_STACK] = { "stack", FILES_SOME, MEMORY_FEW, true },
 	[SANDBOX_INDEXER] = { "indexer", FILES_FEW, 0, false },
 	[SANDBOX_PUSH] = { "push", FILES_FEW, MEMORY_FEW, false },
+	[SANDBOX_POST] = { "post", FILES_FEW, MEMORY_FEW, false },
 	[SANDBOX_TOOL] = { "tool", 0, 0, false },
 };
 

@@ -28,6 +28,7 @@ enum sandbox_role {
 	SANDBOX_STACK,
 	SANDBOX_INDEXER,
 	SANDBOX_PUSH, /* bastiond-push with the file or socket open that it writes to */
+	SANDBOX_POST, /* bastiond-push with the connection open that it speaks HTTPS on */
 	SANDBOX_TOOL  /* bastionctl while it reads hostile recordings */
 };
 
@@ -40,6 +41,9 @@ struct sandbox_path {
 	bool write; /* read and write, create and remove inside; else read only */
 	bool exec;  /* broker: the folder of the programs that it starts */
 };
+
+/* false in a sanitizer build, where only the limits are set: its runtime forks, attaches to its own process and opens files. */
+extern const bool sandbox_whole;
 
 /*
  * Close the sandbox of this role around the calling process, for good. paths: borrowed. Descriptors that are open

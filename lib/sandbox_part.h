@@ -4,9 +4,6 @@
 
 #include "lib/sandbox.h"
 
-/* false in a sanitizer build: its runtime forks, attaches to its own process and opens files. */
-extern const bool sandbox_whole;
-
 /* The kernel's Landlock version; 0: it has none or it is switched off. */
 int sandbox_landlock_abi(void);
 /*

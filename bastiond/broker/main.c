@@ -93,6 +93,7 @@ main_find_programs(struct broker_parts *parts)
 		return main_complain(text);
 	}
 	parts->about.has_auth = parts->programs.fd[PROGRAM_AUTH] >= 0;
+	parts->about.has_url = PUSH_HAS_URL;
 	return 0;
 }
 

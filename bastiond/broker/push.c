@@ -30,6 +30,7 @@ struct place {
 	uint64_t pause_ns;	  /* before the next try; 0: it works */
 	uint64_t failing_ns;	  /* boot clock of the first failure; 0: it works */
 	uint64_t failing_wall_ns, pushed_wall_ns;
+	uint64_t pushed_ns; /* boot clock of the last time that it worked */
 	bool alarmed, killed;
 	char why[PUSH_WHY_SIZE];
 };
@@ -63,6 +64,7 @@ place_worked(struct place *at)
 	bool alarmed = at->alarmed;
 
 	at->pushed_wall_ns = clock_wall_ns();
+	at->pushed_ns = clock_boot_ns();
 	at->failing_ns = at->pause_ns = 0;
 	at->alarmed = false;
 	at->why[0] = '\0';
@@ -352,10 +354,13 @@ push_json(const struct push *p)
 			json_put_time(j, "since", at->failing_wall_ns);
 			json_put_str(j, "reason", at->why);
 		}
-		if (at->pushed_wall_ns != 0)
+		if (at->pushed_wall_ns != 0) {
 			json_put_time(j, "pushed_at", at->pushed_wall_ns);
-		else
+			json_put_u64(j, "age", (clock_boot_ns() - at->pushed_ns) / CLOCK_NS_PER_S);
+		} else {
 			json_put_null(j, "pushed_at");
+			json_put_null(j, "age");
+		}
 		json_put(list, NULL, j);
 	}
 	return list;

@@ -47,7 +47,7 @@ int push_take(struct push *p, const void *note, size_t len) MUST_CHECK;
 /* One more try, at once and a short one, of what is not there yet; then push_is_idle(). */
 void push_stop(struct push *p);
 bool push_is_idle(const struct push *p);
-/* For status: a list of {to, state, since, reason, pushed_at}. Owned by caller. */
+/* For status: a list of {to, state, since, reason, pushed_at, age}; age: seconds since then. Owned by caller. */
 struct json *push_json(const struct push *p);
 /* A line for each place that has been failing for so long that an alarm was given. list: borrowed. */
 void push_put_problems(const struct push *p, struct json *list);

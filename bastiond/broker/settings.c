@@ -403,7 +403,13 @@ take_checkpoints(struct settings_load *l, const struct settings_key *k, const st
 	(void)k;
 	l->s->n_checkpoints = 0;
 	for (size_t i = 0; r == 0 && i < conf_n(n); i++) {
-		r = settings_push_take(l->s->file, conf_at(n, i), &l->s->checkpoints[i], l->err);
+		const struct conf_node *at = conf_at(n, i);
+
+		r = settings_push_take(l->s->file, at, &l->s->checkpoints[i], l->err);
+		if (r == 0 && l->s->checkpoints[i].kind == PUSH_URL && !l->about->has_url)
+			r = conf_fail(conf_get(at, "url"), l->err,
+			    "file, command or syslog (url is not built in: configure it without "
+			    "--without-oidc, which leaves libcurl out)");
 		l->s->n_checkpoints++;
 	}
 	return r;

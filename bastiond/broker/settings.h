@@ -119,6 +119,7 @@ struct settings {
 /* What the file cannot say. */
 struct settings_about {
 	bool has_auth; /* bastiond-auth lies beside us: keyboard-interactive can be offered */
+	bool has_url;  /* bastiond-push has libcurl: recording.checkpoints may name URLs */
 };
 
 /* All defaults, for a file that would be called path. 0; ERR_LIMIT: the path is too long. */

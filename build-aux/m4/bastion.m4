@@ -67,6 +67,8 @@ AC_DEFUN([BASTION_OIDC], [
       [AC_MSG_ERROR([libpam not found: install libpam0g-dev])])
   ])
   AM_CONDITIONAL([OIDC], [test "x$bastion_oidc" != xno])
+  AS_IF([test "x$bastion_oidc" != xno], [bastion_url=1], [bastion_url=0])
+  AC_DEFINE_UNQUOTED([PUSH_HAS_URL], [$bastion_url], [bastiond-push has libcurl])
 ])
 
 # The wire stands before functions inside libssh; only a static libssh lets it.

@@ -4,7 +4,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 31
+plan 39
 quiet() { "$@" >/dev/null; }
 
 # A CA, a server's certificate, and one of somebody else.
@@ -134,6 +134,9 @@ ok 'a session makes it grow' wait_for 20 grown
 ok 'what was there is still there' quiet ctl verify --checkpoint "$RIG/out/checkpoints"
 like 'status tells' "$(ctl status --json | jq -r '.checkpoints[] | .to + " " + .state')" "file $RIG/out/checkpoints ok"
 
+like 'and people are told' "$(ctl status)" "file $RIG/out/checkpoints +ok +[0-9]+ s ago"
+ok 'with the age of what got there' sh -c "'$BASTIONCTL' -f '$RIG/b/bastiond.yaml' status --json | jq -e 'all(.checkpoints[]; .age < 60)' >/dev/null"
+
 # A server that fails, and one that does not answer; sessions go on.
 alarmed() { ctl status --json | jq -e '.problems[] | select(contains("checkpoints do not get to url"))' >/dev/null; }
 echo 500 >"$RIG/mode"
@@ -165,6 +168,19 @@ like 'and says so' "$(ctl status)" '[Cc]ertificate|SSL'
 is 'nothing was sent' "$(wc -c <"$RIG/posted")" "$posted"
 rig_stop
 
+# The right one again: every place gets what today had.
+conf "$port"
+posted=$(wc -c <"$RIG/posted") taken=$(wc -c <"$RIG/taken") said=$(wc -l <"$RIG/syslog")
+rig_start
+b_ssh "$(to t1)" 'echo six' >/dev/null
+sid=$(last_sid)
+wait_for 10 session_closed "$sid"
+rig_stop
+all_grown() { [ "$(wc -c <"$RIG/posted")" -gt "$posted" ] && [ "$(wc -c <"$RIG/taken")" -gt "$taken" ] && [ "$(wc -l <"$RIG/syslog")" -gt "$said" ]; }
+ok 'all of them got more' wait_for 20 all_grown
+sed -n '$s/^<157>bastiond: checkpoint: //p' "$RIG/syslog" >"$RIG/line"
+printf '%b' "$(cat "$RIG/line")" >"$RIG/from-syslog"
+
 # Yesterday's store, whole and well signed.
 ok 'the store of today has all of it' quiet ctl verify --all --checkpoint "$RIG/out/checkpoints"
 rm -rf "$RIG/b"
@@ -173,5 +189,13 @@ ok 'the store of yesterday is good by itself' quiet ctl verify --all
 text=$(ctl verify --all --checkpoint "$RIG/out/checkpoints")
 is 'but not for whoever kept the checkpoints' $? 1
 like 'which is said' "$text" 'older checkpoint: cut'
+for f in posted taken from-syslog; do
+	not_ok "nor for whoever kept those of $f" quiet ctl verify --all --checkpoint "$RIG/$f"
+done
+# Somebody cuts the last note that was kept: what is kept of it is no checkpoint, and those before it still count.
+head -c -20 "$RIG/posted" >"$RIG/cut"
+text=$(ctl verify --all --checkpoint "$RIG/cut")
+is 'a note that is cut is none' $? 1
+like 'which is said, too' "$text" 'older checkpoint: flipped: it is not a readable checkpoint'
 
 tap_end

@@ -60,8 +60,10 @@
 #define P (1u << SANDBOX_POLICY)
 #define S (1u << SANDBOX_SHELL)
 #define AU (1u << SANDBOX_AUTH)
+#define PU (1u << SANDBOX_PUSH)
+#define PO (1u << SANDBOX_POST)
 #define T (1u << SANDBOX_TOOL)
-#define ALL (BR | F | B | REC | RD | K | P | S | AU | T)
+#define ALL (BR | F | B | REC | RD | K | P | S | AU | PU | PO | T)
 #define FILES (BR | REC | RD | K)
 
 /* What a probe finds ready, made before the sandbox. */
@@ -165,7 +167,13 @@ connect_tcp(void)
 		.sin_port = htons((uint16_t)at.listener_port),
 		.sin_addr = { htonl(INADDR_LOOPBACK) } };
 
-	return fails(connect(at.stream, (struct sockaddr *)&to, sizeof(to)) != 0);
+	struct sockaddr_in peer;
+	socklen_t len = sizeof(peer);
+
+	if (connect(at.stream, (struct sockaddr *)&to, sizeof(to)) != 0)
+		return -errno;
+	/* Told that it worked, and nothing happened: as good as denied. */
+	return getpeername(at.stream, (struct sockaddr *)&peer, &len) != 0 ? -EACCES : 0;
 }
 
 static int
@@ -600,7 +608,7 @@ static const struct probe {
 	{ "replace a file in its folder", replace_mine, BR | REC | K, 1 },
 	{ "socket inet", socket_inet, BR, 0 },
 	{ "socket unix", socket_unix, BR, 0 },
-	{ "socketpair", socket_pair, BR, 0 },
+	{ "socketpair", socket_pair, BR | PO, 0 },
 	{ "connect", connect_tcp, BR, 0 },
 	{ "bind", bind_tcp, BR, 0 },
 	{ "accept", accept_any, BR, 0 },
@@ -805,6 +813,20 @@ test_auth(void **state)
 {
 	(void)state;
 	try_role(SANDBOX_AUTH);
+}
+
+static void
+test_push(void **state)
+{
+	(void)state;
+	try_role(SANDBOX_PUSH);
+}
+
+static void
+test_post(void **state)
+{
+	(void)state;
+	try_role(SANDBOX_POST);
 }
 
 static void
@@ -1032,6 +1054,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_policy),
 		cmocka_unit_test(test_shell),
 		cmocka_unit_test(test_auth),
+		cmocka_unit_test(test_push),
+		cmocka_unit_test(test_post),
 		cmocka_unit_test(test_tool),
 		cmocka_unit_test(test_an_assertion_still_ends_as_one),
 		cmocka_unit_test(test_a_missing_path_is_an_error),

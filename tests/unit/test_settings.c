@@ -22,8 +22,8 @@
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 #define NAME "etc/b.yaml"
 
-static const struct settings_about no_auth = { .has_auth = false };
-static const struct settings_about with_auth = { .has_auth = true };
+static const struct settings_about no_auth = { .has_auth = false, .has_url = true };
+static const struct settings_about with_auth = { .has_auth = true, .has_url = true };
 
 static int
 parse(const char *text, const struct settings_about *about, struct settings **ret_s, char err[512])
@@ -256,6 +256,25 @@ test_bad_files_get_their_exact_line(void **state)
 		assert_string_equal(err, bad_files[i].line);
 		assert_null(s);
 	}
+}
+
+static void
+test_urls_are_refused_where_nothing_can_post(void **state)
+{
+	static const struct settings_about no_url = { .has_auth = true, .has_url = false };
+	static const char text[] = "recording: {checkpoints: [{file: a}, {url: 'https://h/'}]}";
+	struct settings *s = NULL;
+	char err[512];
+
+	(void)state;
+	assert_int_equal(parse(text, &no_url, &s, err), ERR_FORMAT);
+	assert_string_equal(err,
+	    "etc/b.yaml:1:44: recording.checkpoints[1].url: expected file, command or syslog (url "
+	    "is not built in: configure it without --without-oidc, which leaves libcurl out), "
+	    "found the quoted text \"https://h/\"");
+	assert_null(s);
+	assert_int_equal(parse(text, &with_auth, &s, err), 0);
+	free(s);
 }
 
 static void
@@ -557,6 +576,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_places_for_checkpoints_reach_their_fields),
 		cmocka_unit_test(test_bad_files_get_their_exact_line),
+		cmocka_unit_test(test_urls_are_refused_where_nothing_can_post),
 		cmocka_unit_test(test_too_many_entries_are_refused),
 		cmocka_unit_test(test_an_empty_file_has_all_defaults),
 		cmocka_unit_test(test_every_key_reaches_its_field),
