@@ -1,11 +1,14 @@
 /* index: how much is rendered for searches, and making it anew. */
 #include "config.h"
 
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bastionctl/cmd.h"
 #include "bastionctl/ctl_client.h"
@@ -56,16 +59,22 @@ index_status_run(struct cmd_ctx *c, int n_args, const char *const *args)
 }
 
 /* An indexer of our own for a copy, as long as it takes. */
+/* As the one whose the store is: a bastiond may go on with it. */
 static int
 index_run_once(const struct rd_place *place)
 {
-	const char *argv[] = { "--store", place->store, "--once", "--rebuild", NULL };
+	const char *argv[] = { "--store", ".", "--once", "--rebuild", NULL };
 	struct proc_spec spec = { .name = "bastiond-indexer", .argv = argv };
 	struct pollfd end = { .events = POLLIN, .fd = -1 };
 	int exec_fd = -1, status = -1, r;
 	char dir[PATH_MAX];
+	struct stat st;
 	pid_t pid;
 
+	if (chdir(place->store) != 0 || stat(".", &st) != 0)
+		return cmd_fail(CMD_UNSURE, "%s: %s", place->store, strerror(errno));
+	spec.uid = st.st_uid;
+	spec.gid = st.st_gid;
 	if ((r = proc_libexec_dir(dir, sizeof(dir))) != 0 ||
 	    (r = proc_open(dir, "bastiond-indexer", &exec_fd)) != 0)
 		return cmd_fail(CMD_UNSURE, "%s/bastiond-indexer: %s: is bastiond installed whole?",

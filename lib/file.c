@@ -250,6 +250,14 @@ file_mkdir(const char *path, mode_t mode)
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 
+bool
+file_is_dir(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 int
 file_relative(const char *base_file, const char *path, char *dst, size_t size)
 {

@@ -2,6 +2,7 @@
 #ifndef BASTION_FILE_H
 #define BASTION_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -39,6 +40,8 @@ int file_publish(const char *tmp, const char *path) MUST_CHECK;
 int file_write_all(int fd, const void *data, size_t len) MUST_CHECK;
 /* Make the directory with mode; one that exists is fine when it is a directory. 0; -errno. */
 int file_mkdir(const char *path, mode_t mode) MUST_CHECK;
+/* Whether it is a directory itself, and no link to one. */
+bool file_is_dir(const char *path);
 /* path as seen from the folder of base_file, unless it is absolute. 0; ERR_LIMIT. */
 int file_relative(const char *base_file, const char *path, char *dst, size_t size) MUST_CHECK;
 

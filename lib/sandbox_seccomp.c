@@ -160,13 +160,13 @@ static const struct sandbox_call allowed[] = {
 	{ SCMP_SYS(fsync), WRITES | X | PU, { 0 } },
 	{ SCMP_SYS(fdatasync), WRITES | RD | X, { 0 } }, /* before a checkpoint is handed out */
 	{ SCMP_SYS(fchmod), WRITES, { 0 } },
-	{ SCMP_SYS(unlink), WRITES, { 0 } },
-	{ SCMP_SYS(unlinkat), WRITES, { 0 } },
+	{ SCMP_SYS(unlink), WRITES | X, { 0 } }, /* derived data of another version */
+	{ SCMP_SYS(unlinkat), WRITES | X, { 0 } },
 	{ SCMP_SYS(rename), WRITES, { 0 } },
 	{ SCMP_SYS(renameat), WRITES, { 0 } },
 	{ SCMP_SYS(renameat2), WRITES, { 0 } },
-	{ SCMP_SYS(mkdir), WRITES, { 0 } },
-	{ SCMP_SYS(mkdirat), WRITES, { 0 } },
+	{ SCMP_SYS(mkdir), WRITES | X, { 0 } },
+	{ SCMP_SYS(mkdirat), WRITES | X, { 0 } },
 	{ SCMP_SYS(fallocate), REC, { 0 } },
 	{ SCMP_SYS(msync), REC | X, { 0 } },
 };

@@ -7,13 +7,16 @@
 #include <sys/resource.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/buf.h"
 #include "lib/clock.h"
+#include "lib/file.h"
 #include "lib/hash.h"
 #include "lib/ipc.h"
 #include "lib/log.h"
@@ -21,6 +24,8 @@
 #include "lib/proc.h"
 #include "lib/sandbox.h"
 #include "lib/secret.h"
+#include "lib/str.h"
+#include "recorder/derived.h"
 #include "recorder/indexer.h"
 #include "recorder/indexer_proto.h"
 
@@ -30,7 +35,6 @@
 #define EXIT_START 3
 
 struct main {
-	const char *dir;
 	struct indexer *ix;
 	struct loop *loop;
 	struct loop_timer *timer;
@@ -104,13 +108,30 @@ on_gone(void *arg, int err)
 	loop_stop(m->loop);
 }
 
-/* Both stores are open; beside them lies the file of keys, to read (slots.h). */
+/*
+ * Before a store is touched: a copy may be somebody's who wants to break LMDB. What may be written is derived data, in a folder of
+ * its own and no link to another, and LMDB's table of readers.
+ */
 static int
-enter_sandbox(const struct main *m)
+enter_sandbox(const char *dir)
 {
-	const struct sandbox_path path = { .path = m->dir };
+	char derived[PATH_MAX], lock[PATH_MAX];
+	struct sandbox_path paths[3] = { { .path = dir } };
+	size_t n = 1;
+	int fd, r;
 
-	return sandbox_enter(SANDBOX_INDEXER, &path, 1);
+	if ((r = str_format(derived, sizeof(derived), "%s/" DERIVED_DIR, dir)) != 0 ||
+	    (r = str_format(lock, sizeof(lock), "%s/lock.mdb", dir)) != 0 ||
+	    (r = file_mkdir(derived, 0700)) != 0)
+		return r;
+	if (!file_is_dir(derived))
+		return -ENOTDIR;
+	paths[n++] = (struct sandbox_path){ .path = derived, .write = true };
+	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	if (fd >= 0)
+		paths[n++] = (struct sandbox_path){ .path = lock, .write = true };
+	fd_close(&fd);
+	return sandbox_enter(SANDBOX_INDEXER, paths, n);
 }
 
 static int
@@ -126,7 +147,7 @@ serve(struct main *m)
 	if ((r = loop_new(&m->loop)) != 0 ||
 	    (r = loop_timer_new(m->loop, on_timer, m, &m->timer)) != 0 ||
 	    (r = ipc_new(m->loop, PROC_FD_FIRST, &conf, &m->edge)) != 0 ||
-	    (r = enter_sandbox(m)) != 0 || (r = ipc_send(m->edge, IDX_READY, 0, NULL, 0)) != 0)
+	    (r = ipc_send(m->edge, IDX_READY, 0, NULL, 0)) != 0)
 		log_err("indexer.start_failed reason=\"%s\"", err_str(r));
 	if (r == 0) {
 		loop_timer_arm(m->timer, 0);
@@ -144,12 +165,10 @@ run_once(struct main *m, bool rebuild)
 	static char out[1024];
 	const struct derived_counts *c = indexer_counted(m->ix);
 	bool more = true;
-	int r;
+	int r = rebuild ? indexer_forget(m->ix) : 0;
 
 	/* What it is need not be asked then, which the sandbox would not let it: of a device that would be an ioctl. */
 	(void)setvbuf(stdout, out, _IOFBF, sizeof(out));
-	if ((r = enter_sandbox(m)) == 0 && rebuild)
-		r = indexer_forget(m->ix);
 	while (r == 0 && more)
 		r = indexer_step(m->ix, clock_boot_ns(), &more);
 	if (r != 0) {
@@ -193,8 +212,7 @@ main(int argc, char **argv)
 		return EXIT_START;
 	}
 	be_idle();
-	m.dir = argv[2];
-	if ((r = indexer_new(argv[2], &m.ix)) != 0) {
+	if ((r = enter_sandbox(argv[2])) != 0 || (r = indexer_new(argv[2], &m.ix)) != 0) {
 		log_err("indexer.start_failed what=\"%s\" reason=\"%s\"", argv[2], err_str(r));
 		return EXIT_START;
 	}

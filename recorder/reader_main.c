@@ -75,15 +75,19 @@ reader_end(struct reader *rd, uint8_t code)
 static int
 reader_close_sandbox(const char *dir)
 {
-	static const char *const below[] = { "", DERIVED_DIR "/" };
-	char lock[2][PATH_MAX];
+	static const char *const below[] = { "", "/" DERIVED_DIR };
+	char lock[2][PATH_MAX], folder[PATH_MAX];
 	struct sandbox_path paths[3] = { { .path = dir } };
 	size_t n = 1;
 	int fd, r;
 
 	for (size_t i = 0; i < 2; i++) {
-		if ((r = str_format(lock[i], sizeof(lock[i]), "%s/%slock.mdb", dir, below[i])) != 0)
+		if ((r = str_format(folder, sizeof(folder), "%s%s", dir, below[i])) != 0 ||
+		    (r = str_format(lock[i], sizeof(lock[i]), "%s/lock.mdb", folder)) != 0)
 			return r;
+		/* A copy may have a link in place of derived data, to anywhere. */
+		if (i > 0 && !file_is_dir(folder))
+			continue;
 		fd = open(lock[i], O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 		if (fd >= 0)
 			paths[n++] = (struct sandbox_path){ .path = lock[i], .write = true };

@@ -9,7 +9,7 @@ trap 'exit 130' INT TERM
 unset BASTIOND_CONFIG
 rounds=${BASTION_ROUNDS:-24}
 
-plan 5
+plan 9
 "$BASTION_BIN/bastion-feed" "$dir/clean" >"$dir/ids" <<'SCRIPT'
 audit {"event":"a"}
 open alice root web1
@@ -70,7 +70,7 @@ while [ "$n" -lt "$rounds" ]; do
 	rm -rf "$dir/copy"
 	cp -a "$dir/clean" "$dir/copy"
 	damage "$n"
-	for what in 'verify --all' 'sessions list' 'log' 'checkpoint --from 1'; do
+	for what in 'verify --all' 'sessions list' 'log' 'checkpoint --from 1' 'index rebuild'; do
 		# shellcheck disable=SC2086 # words
 		timeout 60 "$BASTION_BIN/bastionctl" --store "$dir/copy" $what >"$dir/out" 2>&1
 		code=$?
@@ -93,6 +93,22 @@ done
 note "of $rounds: yes $yes, no $no, not to be found out $unsure"
 is 'bastionctl itself is never brought down' $killed 0
 is 'it never waits for ever' $late 0
+# Derived data that leads out of the copy.
+rm -rf "$dir/copy"
+cp -a "$dir/clean" "$dir/copy"
+mkdir "$dir/elsewhere"
+ln -s "$dir/elsewhere" "$dir/copy/recorder/derived"
+"$BASTION_BIN/bastionctl" --store "$dir/copy" search epoch >"$dir/out" 2>&1
+is 'a search goes without it' $? 0
+"$BASTION_BIN/bastionctl" --store "$dir/copy" index rebuild >"$dir/out" 2>&1
+isnt 'no index is made there' $? 0
+is 'and nothing is written there' "$(ls "$dir/elsewhere")" ''
+# Made by root, it is still the store's owner who has to go on with it.
+rm "$dir/copy/recorder/derived"
+[ "$(id -u)" -ne 0 ] || { chown -R 61703:61703 "$dir/copy/recorder" && chmod 755 "$dir" "$dir/copy"; }
+"$BASTION_BIN/bastionctl" --store "$dir/copy" index rebuild >"$dir/out" 2>&1
+is 'an index belongs to whose the store is' \
+	"$(stat -c %u "$dir/copy/recorder/derived/data.mdb")" "$(stat -c %u "$dir/copy/recorder/data.mdb")"
 # Bytes that no page uses may change unseen; a log or a session that is gone may not.
 sessions=$("$BASTION_BIN/bastionctl" --store "$dir/clean" verify --all --json | jq .result.sessions)
 rm -rf "$dir/copy"
