@@ -181,7 +181,7 @@ reader_send_blocks(struct reader *rd, const uint8_t sid[REC_SID_LEN])
 		r = reader_send_block(rd, RD_BLOCKS, &hdr, stored);
 	recording_close(rec);
 	buf_free(stored);
-	return r == ERR_NOT_FOUND || r == ERR_CHAIN || r == ERR_FORMAT ? 0 : r;
+	return r == ERR_NOT_FOUND || r == ERR_CHAIN || r == ERR_FORMAT || r == ERR_ERASED ? 0 : r;
 }
 
 static int
@@ -464,12 +464,17 @@ reader_stream(
 
 /* The end of the events, of which bastionctl may seek away again. r: how they ended. b: scratch. */
 static int
-reader_send_end(struct reader *rd, int r, struct buf *b)
+reader_send_end(struct reader *rd, const uint8_t sid[REC_SID_LEN], int r, struct buf *b)
 {
-	const char *text =
-	    r == 0 ? "" : "the recording is damaged from here on: see bastionctl verify";
+	const char *text = "";
+	bool erased = false;
 	int e;
 
+	if (r == ERR_ERASED && (e = reader_is_erased(rd, sid, &erased)) != 0)
+		return e;
+	if (r != 0)
+		text = erased ? rd->text
+			      : "the recording is damaged from here on: see bastionctl verify";
 	buf_reset(b);
 	if ((e = buf_put_u8(b, r == 0 ? 0 : 1)) != 0 || (e = buf_put_cstr(b, text)) != 0)
 		return e;
@@ -552,8 +557,8 @@ reader_play(struct reader *rd, bool follow, uint8_t *ret_code)
 		r = reader_stream_on(rd, rec, sid, follow, b);
 		if (r == 0 && rd->seek)
 			continue;
-		if ((r != 0 && r != ERR_CHAIN && r != ERR_FORMAT) ||
-		    (r = reader_send_end(rd, r, b)) != 0)
+		if ((r != 0 && r != ERR_CHAIN && r != ERR_FORMAT && r != ERR_ERASED) ||
+		    (r = reader_send_end(rd, sid, r, b)) != 0)
 			break;
 		while (r == 0 && !rd->seek)
 			r = reader_wait(rd);

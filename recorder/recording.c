@@ -10,6 +10,7 @@
 
 #include "lib/secret.h"
 #include "recorder/block.h"
+#include "recorder/fate.h"
 #include "recorder/growing.h"
 #include "recorder/journal.h"
 #include "recorder/recording.h"
@@ -199,8 +200,20 @@ growing_part(struct recording *rec, struct recording_part *ret_part)
 	return 0;
 }
 
-int
-recording_next(struct recording *rec, struct recording_part *ret_part)
+/* What is not there any more because the session was erased meanwhile is no damage. */
+static int
+blame(const struct recording *rec, int r)
+{
+	struct fate fate;
+
+	if ((r == ERR_CHAIN || r == ERR_FORMAT) && fate_get(rec->snap, rec->sid, &fate) == 0 &&
+	    (fate.flags & FATE_ERASED) != 0)
+		return ERR_ERASED;
+	return r;
+}
+
+static int
+next_part(struct recording *rec, struct recording_part *ret_part)
 {
 	struct recording_part part;
 	struct block_hdr hdr;
@@ -219,6 +232,12 @@ recording_next(struct recording *rec, struct recording_part *ret_part)
 			return 0;
 		}
 	}
+}
+
+int
+recording_next(struct recording *rec, struct recording_part *ret_part)
+{
+	return blame(rec, next_part(rec, ret_part));
 }
 
 static int
@@ -252,7 +271,7 @@ recording_next_sealed(struct recording *rec, struct block_hdr *ret_hdr, struct b
 	if (r != 0)
 		return r;
 	if ((r = block_get_stored(rec->snap, &hdr, out)) != 0)
-		return r == ERR_NOT_FOUND ? ERR_CHAIN : r;
+		return blame(rec, r == ERR_NOT_FOUND ? ERR_CHAIN : r);
 	recording_at(rec, hdr.block + 1, hdr.first_seq + hdr.n_events, hdr.last_ns);
 	*ret_hdr = hdr;
 	return 0;

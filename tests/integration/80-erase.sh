@@ -3,7 +3,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 46
+plan 51
 ok 'a bastion and its target start' rig_up
 secret=the-quick-brown-zebra
 b_ssh "$(to t1)" "echo $secret; head -c 3000000 /dev/urandom | base64" >/dev/null
@@ -78,6 +78,23 @@ is 'the log has all of it in order' \
 	"$(ctl log "$a" | jq -r 'select(.event | test("^session[.](held|released|erased)$")) | .event' | tr '\n' ' ')" \
 	'session.held session.released session.erased '
 is 'with the reasons' "$(ctl log "$a" | jq -r 'select(.event == "session.erased") | .why')" 'article 17'
+
+# Somebody looks at one meanwhile, slowly.
+b_ssh "$(to t1)" 'head -c 6000000 /dev/urandom | base64' >/dev/null
+seen=$(last_sid)
+wait_for 10 session_closed "$seen"
+mkfifo "$RIG/look"
+ctl export "$seen" --format raw --stream out >"$RIG/look" 2>"$RIG/look.err" &
+look_pid=$!
+exec 8<"$RIG/look"
+is 'a look begins' "$(head -c 1000 <&8 | wc -c)" 1000
+ok 'what is looked at is erased' quiet ctl sessions erase "$seen" --why 'under their hands'
+ok 'and gone' wait_for 20 gone
+cat <&8 >/dev/null
+exec 8<&-
+wait $look_pid
+is 'the look ends' $? 1
+like 'for that reason, not as damage' "$(cat "$RIG/look.err")" 'erased on purpose.*under their hands'
 
 # In the middle of it the recorder dies.
 b_ssh "$(to t1)" 'head -c 60000000 /dev/urandom | base64' >/dev/null

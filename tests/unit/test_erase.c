@@ -599,6 +599,39 @@ test_many_go_in_bounded_steps(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* Somebody looks at a session, which is erased under their hands: that is not damage. */
+static void
+test_what_is_erased_while_it_is_read_is_not_damaged(void **state)
+{
+	struct rig *rig = *state;
+	struct eraser *e = open_eraser(rig);
+	uint8_t sid[REC_SID_LEN];
+	struct recording_part part;
+	struct recording *rec, *sealed;
+	struct block_hdr hdr;
+	struct store_snap *snap;
+	struct buf *b = buf_new(BLOCK_STORED_MAX);
+
+	closed_session(rig, 4 * BLOCK_RAW_MAX, sid);
+	assert_non_null(b);
+	assert_int_equal(store_snap_new(chain_store(rig->chain), &snap), 0);
+	assert_int_equal(recording_open(snap, sid, &rec), 0);
+	assert_int_equal(recording_open_sealed(snap, sid, &sealed), 0);
+	assert_int_equal(recording_next(rec, &part), 0);
+	assert_int_equal(recording_next_sealed(sealed, &hdr, b), 0);
+	assert_int_equal(erase(e, sid), 0);
+	commit(rig, e);
+	(void)finish(rig, e);
+	assert_int_equal(store_snap_renew(snap), 0);
+	assert_int_equal(recording_next(rec, &part), ERR_ERASED);
+	assert_int_equal(recording_next_sealed(sealed, &hdr, b), ERR_ERASED);
+	recording_close(sealed);
+	recording_close(rec);
+	store_snap_free(snap);
+	buf_free(b);
+	eraser_free(e);
+}
+
 int
 main(void)
 {
@@ -614,6 +647,7 @@ main(void)
 		T(test_a_clock_that_jumps_takes_nothing),
 		T(test_a_wall_clock_that_jumps_moves_no_event),
 		T(test_many_go_in_bounded_steps),
+		T(test_what_is_erased_while_it_is_read_is_not_damaged),
 	};
 
 	return cmocka_run_group_tests_name("erase", tests, NULL, NULL);
