@@ -27,6 +27,7 @@
 #define RD_TEXT_MAX (64u << 20)	  /* bytes of one JSON text in parts */
 #define RD_REFILL (RD_WINDOW / 2) /* messages after which more are asked for */
 #define RD_ARGS_MAX 16		  /* arguments of a reader */
+#define RD_ID_SIZE (2 * REC_SID_LEN + 1)
 
 struct rd {
 	int fd;
@@ -242,6 +243,77 @@ rd_edge_copy(const struct rd_place *place, enum rd_view view, const char *const 
 	return rd_spawn(place, args, auditor, ret_fd);
 }
 
+/* The answer to "find": a whole id and nothing else. */
+static int
+rd_take_id(struct rd *rd, char dst[RD_ID_SIZE])
+{
+	uint8_t sid[REC_SID_LEN];
+	struct rd_msg m;
+	int r = rd_next(rd, &m);
+
+	if (r != 0)
+		return r;
+	if (m.type != RD_TEXT || m.len != RD_ID_SIZE - 1)
+		return ERR_FORMAT;
+	memcpy(dst, m.data, m.len);
+	dst[m.len] = '\0';
+	return str_unhex(dst, sid, sizeof(sid));
+}
+
+/*
+ * A running bastion is asked about sessions by their ids, so that its log says which one was looked at: what the word last
+ * means is asked first. *arg: its id in dst then. CMD_YES; other codes after a line on stderr.
+ */
+static int
+rd_which(struct cmd_ctx *c, const char **arg, char dst[RD_ID_SIZE])
+{
+	const char *const ask[] = { "find", "last", NULL };
+	struct rd *rd = NULL;
+	int fd = -1, code, r;
+
+	if (strcmp(*arg, "last") != 0)
+		return CMD_YES;
+	if ((code = ctl_read(c->broker_fd, ask, &fd)) != CMD_YES)
+		return code;
+	if ((r = rd_attach(fd, &rd)) != 0) {
+		fd_close(&fd);
+		return cmd_fail(CMD_UNSURE, "bastiond-reader: %s", err_str(r));
+	}
+	r = rd_take_id(rd, dst);
+	code = rd_end(rd, r);
+	rd_close(rd);
+	if (code == CMD_YES)
+		*arg = dst;
+	return code;
+}
+
+/* Not the value of an option, but for the one whose value is a session. */
+static bool
+rd_is_session(const char *const *args, size_t n)
+{
+	return !str_starts(args[n - 1], "--") || strcmp(args[n - 1], "--proof") == 0;
+}
+
+/* The reader that a running bastion starts. args[1] and on may be the word last. */
+static int
+rd_edge_running(struct cmd_ctx *c, const char *const *args, int *ret_fd)
+{
+	const char *ask[RD_ARGS_MAX + 1];
+	char id[RD_ID_SIZE];
+	size_t n;
+	int code;
+
+	for (n = 0; args[n] != NULL; n++) {
+		if (n == RD_ARGS_MAX)
+			return cmd_fail(CMD_UNSURE, "too many arguments for a reader");
+		ask[n] = args[n];
+		if (n > 0 && rd_is_session(args, n) && (code = rd_which(c, &ask[n], id)) != CMD_YES)
+			return code;
+	}
+	ask[n] = NULL;
+	return ctl_read(c->broker_fd, ask, ret_fd);
+}
+
 static int
 rd_edge_bastion(struct cmd_ctx *c, const struct rd_place *place, enum rd_view view,
     const char *const *args, const struct secret *auditor, int *ret_fd)
@@ -256,7 +328,7 @@ rd_edge_bastion(struct cmd_ctx *c, const struct rd_place *place, enum rd_view vi
 			cmd_note("the key stays here: through a running bastion what is sealed is "
 				 "checked as it is stored; with --store or --bundle all of it is");
 		if (r == 0)
-			return ctl_read(c->broker_fd, args, ret_fd);
+			return rd_edge_running(c, args, ret_fd);
 	}
 	if ((r = ctl_connect_or_say(c)) != CMD_YES) {
 		if (rd_is_store(place->store))
@@ -265,7 +337,7 @@ rd_edge_bastion(struct cmd_ctx *c, const struct rd_place *place, enum rd_view vi
 			    place->store);
 		return r;
 	}
-	return ctl_read(c->broker_fd, args, ret_fd);
+	return rd_edge_running(c, args, ret_fd);
 }
 
 /* auditor: a secret key to open with, or NULL; borrowed. */

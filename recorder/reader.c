@@ -259,3 +259,20 @@ reader_find(struct reader *rd, const char *text, uint8_t ret_sid[REC_SID_LEN])
 	memcpy(ret_sid, s.sid, REC_SID_LEN);
 	return 0;
 }
+
+int
+reader_which(struct reader *rd, uint8_t *ret_code)
+{
+	const char *text = reader_argument(rd);
+	uint8_t sid[REC_SID_LEN];
+	char hex[2 * REC_SID_LEN + 1];
+	int r = text == NULL ? ERR_FORMAT : reader_find(rd, text, sid);
+
+	if (r == ERR_NOT_FOUND) {
+		*ret_code = 1;
+		return 0;
+	}
+	return r != 0 ? r
+		      : reader_send_text(
+			    rd, RD_TEXT, str_hex(hex, sid, REC_SID_LEN), 2 * (size_t)REC_SID_LEN);
+}

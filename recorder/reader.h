@@ -85,6 +85,7 @@ int reader_collect(void *arg, const uint8_t sid[REC_SID_LEN], uint64_t opened_wa
 typedef int (*reader_fn)(struct reader *rd, uint8_t *ret_code);
 /* The verbs, as recorder_proto.h describes them. */
 int reader_list(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
+int reader_which(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_show(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_events(struct reader *rd, uint8_t *ret_code) MUST_CHECK;
 int reader_watch(struct reader *rd, uint8_t *ret_code) MUST_CHECK;

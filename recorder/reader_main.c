@@ -41,6 +41,7 @@ static const struct {
 	{ "log", reader_log },
 	{ "checkpoint", reader_checkpoint },
 	{ "search", reader_search },
+	{ "find", reader_which },
 	{ "space", reader_space },
 	{ "index", reader_index },
 	{ "bundle", reader_bundle },

@@ -111,6 +111,7 @@ enum rec_meta {
  *     list [--since NS] [--identity NAME] [--blocks 1]
  *                                    RD_ITEM: a session (the fields of sessions list --json); of this person only
  *     show [--blocks 1] SID          RD_ITEM: one session with everything that is known of it
+ *     find last                      RD_TEXT: the whole id of the session that this word means now
  *     events [--blocks 1] SID        RD_BEGIN: as show; RD_EVENTS; may be told to RD_SEEK, also after RD_END
  *     watch [--blocks 1] SID         as events, but of a session that runs events go on as they are committed; when it is over
  *                                    RD_ITEM: as show; RD_END

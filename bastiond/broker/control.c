@@ -328,11 +328,14 @@ control_read_durable(void *arg, bool ok)
 		       : "the recorder stopped before this view was noted: try again");
 }
 
-/* The log is asked about other things, too: a login by its reference, a connection. Then the view is none of a session. */
+/*
+ * The log is asked about other things, too: a login by its reference, a connection. Then the view is none of a session, nor is
+ * one that asks which session a word means.
+ */
 static bool
 control_names_session(const char *verb, const char *about)
 {
-	return about == NULL || (strcmp(verb, "search") != 0 &&
+	return about == NULL || (strcmp(verb, "search") != 0 && strcmp(verb, "find") != 0 &&
 				    (strcmp(verb, "log") != 0 || strlen(about) == 2 * REC_SID_LEN));
 }
 

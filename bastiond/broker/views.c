@@ -53,9 +53,14 @@ view_is_session(const char *s)
 {
 	size_t len = strlen(s);
 
-	if (strcmp(s, "last") == 0)
-		return true;
 	return len >= 4 && len <= 2 * REC_SID_LEN && strspn(s, "0123456789abcdef") == len;
+}
+
+/* What changes its meaning: it is asked for by itself, so that what is viewed is noted as what it was. */
+static bool
+view_is_word(const char *s)
+{
+	return strcmp(s, "last") == 0;
 }
 
 static bool
@@ -100,6 +105,7 @@ static const struct {
 	    false },
 	{ "index", { { NULL, NULL } }, NULL, false },
 	{ "search", { { NULL, NULL } }, view_is_query, true },
+	{ "find", { { NULL, NULL } }, view_is_word, true },
 	{ "log", { { "--since", view_is_number }, { "--leaves", view_is_number } }, view_is_id,
 	    false },
 	{ "checkpoint",

@@ -31,7 +31,7 @@ ok 'kill: it ends in the record' wait_for 10 session_closed "$sid"
 is 'kill: and the record says why, and by whom' \
 	"$(ctl sessions show "$sid" --json | jq -r '[.state, .end_reason, (.end_by | length > 0)] | join(" ")')" 'closed killed true'
 
-like 'every look is in the log' "$(ctl log | jq -r 'select(.event == "record.viewed") | .what' | sort -u | tr '\n' ' ')" '^events list log show verify '
+like 'every look is in the log' "$(ctl log | jq -r 'select(.event == "record.viewed") | .what' | sort -u | tr '\n' ' ')" '^events find list log show verify '
 is 'with the session that was looked at' "$(ctl log "$sid" | jq -r 'select(.event == "record.viewed") | .what' | sort -u | tr '\n' ' ')" 'events log show verify '
 ok 'everything verifies' ctl verify --all
 
