@@ -37,6 +37,7 @@ struct unseen {
 	uint32_t n_masks;
 };
 
+/* Free what it holds, and make it an empty one. */
 void unseen_done(struct unseen *u);
 /* Take EVENT_HIDDEN, EVENT_SHOWN, EVENT_MASKED or typed LINK_DATA in; row: of its channel. 0; -ENOMEM. */
 int unseen_add(struct unseen *u, struct unseen_row *row, const struct event *ev) MUST_CHECK;

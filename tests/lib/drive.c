@@ -15,6 +15,7 @@
 #include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/proc.h"
+#include "policy/policy_proto.h"
 #include "recorder/link_proto.h"
 #include "tests/lib/drive.h"
 
@@ -71,6 +72,9 @@ reap(struct drive *d)
 	must(proc_collect(d->pid, &status), "wait");
 	fd_close(&d->pidfd);
 	fd_close(&d->broker);
+	if (d->policy != 0)
+		fd_close(&d->policy);
+	d->policy = 0;
 	return status;
 }
 
@@ -104,6 +108,12 @@ drive_want(struct drive *d, int fd, uint16_t type, struct ipc_msg *ret_msg)
 void
 drive_open(struct drive *d, uint32_t id, struct drive_leg *ret_leg)
 {
+	drive_open_masked(d, id, "", ret_leg);
+}
+
+void
+drive_open_masked(struct drive *d, uint32_t id, const char *masks, struct drive_leg *ret_leg)
+{
 	struct buf *meta = buf_new(256), *payload = buf_new(512);
 	int front[2], back[2], theirs[2];
 	struct ipc_msg msg;
@@ -116,6 +126,8 @@ drive_open(struct drive *d, uint32_t id, struct drive_leg *ret_leg)
 	theirs[1] = back[1];
 	if (buf_put_u8(meta, REC_META_IDENTITY) != 0 || buf_put_cstr(meta, "alice") != 0 ||
 	    buf_put_u8(meta, REC_META_HOST) != 0 || buf_put_cstr(meta, "web1") != 0 ||
+	    (masks[0] != '\0' &&
+		(buf_put_u8(meta, REC_META_MASKS) != 0 || buf_put_cstr(meta, masks) != 0)) ||
 	    buf_put_u32(payload, id) != 0 ||
 	    buf_put_str(payload, buf_ptr(meta), buf_len(meta)) != 0 || buf_put_u32(payload, 0) != 0)
 		die("metadata");
@@ -145,6 +157,35 @@ drive_channel(struct drive *d, struct drive_leg *leg)
 	drive_want(d, leg->back, LINK_OPEN, &msg);
 	must(ipc_plain_send(leg->back, LINK_OPEN_OK, 1, NULL, 0, NULL, 0), "channel");
 	drive_want(d, leg->front, LINK_OPEN_OK, &msg);
+}
+
+static void
+give_policy(struct drive *d)
+{
+	int policy[2];
+
+	must(ipc_pair(policy), "socket pair");
+	must(ipc_plain_send(d->broker, REC_POLICY_EDGE, 0, NULL, 0, &policy[1], 1), "policy");
+	fd_close(&policy[1]);
+	must(ipc_plain_hello(policy[0]), "hello");
+	d->policy = policy[0];
+}
+
+void
+drive_terminal(struct drive *d, struct drive_leg *leg)
+{
+	static const uint8_t pty[] = "\0\0\0\1\0\0\0\7pty-req\0\0\0\0\5xterm\0\0\0\120\0\0\0\030"
+				     "\0\0\0\0\0\0\0\0\0\0\0";
+	uint8_t yes[] = { 0, 0, 0, 0, POL_ALLOW, 0, 0, 0, 0, 0, 0, 0, 0 };
+	struct ipc_msg msg;
+
+	if (d->policy == 0)
+		give_policy(d);
+	must(ipc_plain_send(leg->front, LINK_REQUEST, 1, pty, sizeof(pty), NULL, 0), "terminal");
+	drive_want(d, d->policy, POL_ASK, &msg);
+	memcpy(yes, msg.data, 4);
+	must(ipc_plain_send(d->policy, POL_VERDICT, leg->id, yes, sizeof(yes), NULL, 0), "verdict");
+	drive_want(d, leg->back, LINK_REQUEST, &msg);
 }
 
 void

@@ -15,6 +15,7 @@ struct drive {
 	pid_t pid;
 	int pidfd;
 	int broker;
+	int policy; /* our end of its edge to policy; 0: none yet */
 	uint8_t space[IPC_HEADER + IPC_MAX];
 };
 
@@ -34,8 +35,12 @@ void drive_stop(struct drive *d);
 void drive_kill(struct drive *d);
 /* A new leg, opened and durable. */
 void drive_open(struct drive *d, uint32_t id, struct drive_leg *ret_leg);
+/* The same with mask rules: names as of REC_META_MASKS, "": none. */
+void drive_open_masked(struct drive *d, uint32_t id, const char *masks, struct drive_leg *ret_leg);
 /* Session channel 1, confirmed. */
 void drive_channel(struct drive *d, struct drive_leg *leg);
+/* A terminal of 80 columns and 24 rows on it. */
+void drive_terminal(struct drive *d, struct drive_leg *leg);
 /* End it: END from the front, both ends closed, REC_CLOSED awaited. */
 void drive_close(struct drive *d, struct drive_leg *leg);
 /* The next message on fd of this type; others are passed over. */
