@@ -57,7 +57,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1 || (n = data[0]) > size - 1)
 		return 0;
 	if (search_query_parse((const char *)data + 1, n, &q, why) == 0) {
-		if (search_new(&q, &s, why) == 0 &&
+		/* Without a text it is about sessions only. */
+		if (q.text != NULL && search_new(&q, &s, why) == 0 &&
 		    chunk_parse(&c, data + 1 + n, size - 1 - n) == 0) {
 			int r = search_chunk(s, &c, 1000, on_hit, &c);
 

@@ -57,7 +57,7 @@ on_hidden(void *arg, uint32_t run, enum veil_why why)
 {
 	struct rig *g = arg;
 
-	must(why >= VEIL_PROMPT && why <= VEIL_MEMORY);
+	must(why >= VEIL_PROMPT && why < VEIL_WHYS && why != VEIL_MASKED);
 	if (run != 0) {
 		must(run > g->decided && run <= g->newest);
 		g->decided = run;
