@@ -212,10 +212,9 @@ show_runs(struct echo *e, uint32_t n)
 
 	for (uint32_t i = 0; r == 0 && i < n; i++) {
 		const struct run *run = &e->runs[i];
-		bool whole = run->len == run->all;
 
 		r = e->sink->shown(
-		    e->arg, run->number, whole ? e->memory + run->from : NULL, run->all);
+		    e->arg, run->number, e->memory + run->from, run->len, run->all);
 	}
 	forget(e, n);
 	return r;
@@ -348,7 +347,7 @@ veil(struct echo *e, const uint8_t *p, size_t n)
 	run->ends = is_end(p[n - 1]);
 	e->foreign = false;
 	e->trust = false;
-	return e->sink->veil(e->arg, run->number, p, n);
+	return e->sink->veil(e->arg, run->number, p + fits, n - fits);
 }
 
 static int

@@ -45,10 +45,13 @@ struct echo;
 struct echo_sink {
 	/* The next n typed bytes may stand in the record. */
 	int (*keep)(void *arg, const uint8_t *p, size_t n);
-	/* The next n typed bytes are of this run (from 1; the first piece of a new run has a number not seen before). */
+	/*
+	 * Something was typed that is of this run (from 1; the first piece of a new run has a number not seen before). The n
+	 * bytes at p, mostly none, are more of it than is remembered here: the run's last ones, for the sink to keep closed.
+	 */
 	int (*veil)(void *arg, uint32_t run, const uint8_t *p, size_t n);
-	/* A run is shown: all of its bytes, or p NULL: more than were remembered, n is right all the same. */
-	int (*shown)(void *arg, uint32_t run, const uint8_t *p, size_t n);
+	/* A run is shown: all bytes, the first n of which are at p; the rest was given to veil(). */
+	int (*shown)(void *arg, uint32_t run, const uint8_t *p, size_t n, size_t all);
 	/*
 	 * All undecided runs up to this one are hidden; 0: bytes that are typed now are. Once for each line. With VEIL_ANSWERED
 	 * run is 0, and the line that was hidden last is meant.

@@ -62,15 +62,17 @@ enum event_mark {
 	 */
 	EVENT_KEPT = 5,
 	/*
-	 * What a person typed, of the way and channel of this event, is not kept: u8 enum veil_why (veil.h), u32 last of the runs
+	 * What a person typed, of the way and channel of this event, is not kept: u8 enum veil_why (echo.h), u32 last of the runs
 	 * that are closed for ever with it, 0: none was veiled. Without one it holds from here to the next data of that channel
 	 * and way. However much was typed, there is one such mark. With the way of the target: what the target showed instead of
 	 * each key (asterisks) is not kept either.
 	 */
 	EVENT_HIDDEN = 6,
 	/*
-	 * Typed bytes of which it is not known yet whether the target shows them: u32 run, then so many bytes under a key that
-	 * only the recorder's memory has, padded (veil.h). Followed by EVENT_SHOWN of the same run, or never opened again.
+	 * A person typed, and it is not known yet whether the target shows it. What it was stands where that is known: LINK_DATA
+	 * of the same way and channel, before the output that showed it, or EVENT_HIDDEN. No payload, unless it is more than the
+	 * recorder remembers: then u32 run and bytes under a key that only the recorder's memory has, padded (veil.h), for an
+	 * EVENT_SHOWN of the same run, or never opened again.
 	 */
 	EVENT_VEIL = 7,
 	/*

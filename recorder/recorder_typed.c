@@ -21,7 +21,7 @@ struct typed {
 	uint32_t request; /* number of the pty-req */
 	struct echo *echo;
 	struct veil_slot *slot;	    /* NULL: nothing is undecided */
-	uint32_t pieces[ECHO_RUNS]; /* of run n at n % ECHO_RUNS */
+	uint32_t pieces[ECHO_RUNS]; /* of run n at n % ECHO_RUNS, that are in the record */
 	uint32_t last_run, decided; /* runs: the newest; the last that was shown or hidden */
 	struct buf *payload;	    /* of the event that is made */
 	bool hid;		    /* lengths of frames would tell how long something was */
@@ -48,47 +48,49 @@ on_keep(void *arg, const uint8_t *p, size_t n)
 	return r != 0 ? r : masked_record(t->leg, EVENT_FRONT, t->channel, &piece);
 }
 
+/* That something was typed is in the record before it crosses. */
 static int
 on_veil(void *arg, uint32_t run, const uint8_t *p, size_t n)
 {
 	struct typed *t = arg;
 	uint8_t *key = t->slot->keys[run % ECHO_RUNS];
+	uint32_t *pieces = &t->pieces[run % ECHO_RUNS];
 
 	if (run != t->last_run) {
 		t->last_run = run;
-		t->pieces[run % ECHO_RUNS] = 0;
-		randombytes_buf(key, VEIL_KEY_LEN);
+		*pieces = 0;
 	}
-	return put(t, EVENT_FRONT, EVENT_VEIL,
-	    veil_put(t->payload, key, run, t->pieces[run % ECHO_RUNS]++, p, n));
+	if (n == 0)
+		return put(t, EVENT_FRONT, EVENT_VEIL, 0);
+	if (*pieces == 0)
+		randombytes_buf(key, VEIL_KEY_LEN);
+	return put(
+	    t, EVENT_FRONT, EVENT_VEIL, veil_put(t->payload, key, run, (*pieces)++, p, n));
 }
 
-/* What a mask takes bytes of stays closed, and the rest is recorded anew; what was not remembered cannot be looked at. */
+/* Of a run that is not all in memory masks could not see the rest. */
 static int
-show_masked(struct typed *t, uint32_t run, const uint8_t *p, size_t n)
+show(struct typed *t, uint32_t run, const uint8_t *p, size_t n, size_t all)
 {
-	struct mask_piece piece = { .len = 0 };
-	int r = p != NULL ? masked_typed(t->leg, t->channel, p, n, &piece) : 0;
+	int r;
 
-	if (r == 0 && p != NULL && piece.n_hits == 0)
-		return put(t, EVENT_FRONT, EVENT_SHOWN,
-		    veil_put_shown(t->payload, t->slot->keys[run % ECHO_RUNS], run, n));
-	if (r == 0)
-		r = put(
+	if (n < all && t->leg->masks != NULL)
+		return put(
 		    t, EVENT_FRONT, EVENT_HIDDEN, veil_put_hidden(t->payload, run, VEIL_MASKED));
-	return r != 0 ? r : masked_record(t->leg, EVENT_FRONT, t->channel, &piece);
+	if (n > 0 && (r = on_keep(t, p, n)) != 0)
+		return r;
+	return n == all ? 0
+			: put(t, EVENT_FRONT, EVENT_SHOWN,
+			      veil_put_shown(t->payload, t->slot->keys[run % ECHO_RUNS], run, all - n));
 }
 
 static int
-on_shown(void *arg, uint32_t run, const uint8_t *p, size_t n)
+on_shown(void *arg, uint32_t run, const uint8_t *p, size_t n, size_t all)
 {
 	struct typed *t = arg;
-	uint8_t *key = t->slot->keys[run % ECHO_RUNS];
-	int r = t->leg->masks != NULL
-		    ? show_masked(t, run, p, n)
-		    : put(t, EVENT_FRONT, EVENT_SHOWN, veil_put_shown(t->payload, key, run, n));
+	int r = show(t, run, p, n, all);
 
-	sodium_memzero(key, VEIL_KEY_LEN);
+	sodium_memzero(t->slot->keys[run % ECHO_RUNS], VEIL_KEY_LEN);
 	t->decided = run;
 	return r;
 }

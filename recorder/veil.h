@@ -1,9 +1,10 @@
 /*
- * Typed bytes of which it is not known yet whether the target shows them. The writing half puts them into the record under a
- * key of their run that only locked memory has; the key is put there as well when they were shown (EVENT_SHOWN), and wiped
- * when they were not (EVENT_HIDDEN). The reading half makes of these events what viewers want: data, or a mark.
+ * Typed bytes of which it is not known yet whether the target shows them. Locked memory has them until it is; then they go
+ * into the record, or are wiped. More than ECHO_MEMORY of them, which is a paste of pages, the writing half puts into the record
+ * under a key of their run that only locked memory has; the key is put there as well when they were shown (EVENT_SHOWN), and
+ * wiped when they were not (EVENT_HIDDEN). The reading half makes of these events what viewers want: data, or a mark.
  *
- * EVENT_VEIL: u32 run, u32 number of the piece in its run from 0, then u16 n and n bytes, filled up with zeros to one of
+ * EVENT_VEIL with bytes: u32 run, u32 number of the piece in its run from 0, then u16 n and n bytes, filled up with zeros to one of
  * few sizes, under XChaCha20 with the run's key and the piece's number as nonce. Blocks and digests protect them from changes.
  */
 #ifndef BASTION_RECORDER_VEIL_H
@@ -34,10 +35,10 @@ struct veil_slot *veil_pool_get(struct veil_pool *p);
 /* Wipe it and give it back; NULL is allowed. */
 void veil_pool_put(struct veil_pool *p, struct veil_slot *slot);
 
-/* Append the payload of EVENT_VEIL for the piece of a run. n: 1 to LINK_DATA_MAX. 0; ERR_LIMIT; -ENOMEM. */
+/* Append the payload of an EVENT_VEIL that has bytes, the piece of a run. n: 1 to LINK_DATA_MAX. 0; ERR_LIMIT; -ENOMEM. */
 int veil_put(struct buf *b, const uint8_t key[VEIL_KEY_LEN], uint32_t run, uint32_t piece,
     const uint8_t *p, size_t n) MUST_CHECK;
-/* The payload of EVENT_SHOWN for a run of all bytes, and of EVENT_HIDDEN. 0; ERR_LIMIT; -ENOMEM. */
+/* The payload of EVENT_SHOWN, for all bytes in pieces of a run, and of EVENT_HIDDEN. 0; ERR_LIMIT; -ENOMEM. */
 int veil_put_shown(
     struct buf *b, const uint8_t key[VEIL_KEY_LEN], uint32_t run, size_t all) MUST_CHECK;
 int veil_put_hidden(struct buf *b, uint32_t run, enum veil_why why) MUST_CHECK;
