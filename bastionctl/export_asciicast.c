@@ -241,6 +241,13 @@ cast_size(struct export *x, const struct event *ev, uint32_t cols, uint32_t rows
 	fprintf(x->out, "\"r\", \"%ux%u\"]\n", cols, rows);
 }
 
+/* Credit is nothing that anybody saw, and what a mark of something typed is about comes later. */
+static bool
+counts_as_lost(const struct event *ev)
+{
+	return ev->type != LINK_WINDOW && ev->type != EVENT_VEIL;
+}
+
 static int
 cast_event_v2(struct export *x, const struct event *ev)
 {
@@ -256,8 +263,8 @@ cast_event_v2(struct export *x, const struct event *ev)
 		cast_size(x, ev, cols, rows);
 	else if (frame_exit(ev, &status) || frame_signal(ev, name, sizeof(name)))
 		x->lost.exit = true;
-	else if (ev->type != LINK_WINDOW)
-		x->lost.requests++;
+	else
+		x->lost.requests += counts_as_lost(ev);
 	return 0;
 }
 
@@ -294,7 +301,7 @@ cast_mark(struct export *x, const struct event *ev)
 	int r;
 
 	if (!frame_text(ev, line, sizeof(line)) || !cast_is_mark(ev, line)) {
-		x->lost.requests += ev->type != LINK_WINDOW;
+		x->lost.requests += counts_as_lost(ev);
 		return 0;
 	}
 	r = export_json_chars(x->scratch, &u, (const uint8_t *)line, strlen(line), true, &bad);

@@ -10,6 +10,8 @@
 
 #include "lib/clock.h"
 #include "recorder/block.h"
+#include "recorder/block_columns.h"
+#include "recorder/block_dict.h"
 
 #define HDR_VERSION 2
 #define STORED_HEAD (1 + BLOCK_SALT_LEN) /* bytes before the payload, once the envelope is open */
@@ -17,9 +19,11 @@
 struct block_codec_ctx {
 	ZSTD_CCtx *in;
 	ZSTD_DCtx *out;
+	ZSTD_DDict *dict;
 	uint64_t saved_ns, saved_at_ns; /* for the better level; since when */
 	/* here and not on the stack, where it would be cleared each time */
-	uint8_t space[BLOCK_RAW_MAX];
+	uint8_t space[BLOCK_RAW_MAX + COLUMNS_EXTRA];
+	uint8_t columns[BLOCK_RAW_MAX + COLUMNS_EXTRA];
 	uint8_t plain[BLOCK_SALT_LEN + BLOCK_RAW_MAX];
 };
 
@@ -129,7 +133,8 @@ block_codec_new(void)
 		return NULL;
 	c->in = ZSTD_createCCtx();
 	c->out = ZSTD_createDCtx();
-	if (c->in == NULL || c->out == NULL) {
+	c->dict = ZSTD_createDDict(block_dict, BLOCK_DICT_LEN);
+	if (c->in == NULL || c->out == NULL || c->dict == NULL) {
 		block_codec_free(c);
 		return NULL;
 	}
@@ -143,6 +148,7 @@ block_codec_free(struct block_codec_ctx *c)
 		return;
 	(void)ZSTD_freeCCtx(c->in);
 	(void)ZSTD_freeDCtx(c->out);
+	(void)ZSTD_freeDDict(c->dict);
 	free(c);
 }
 
@@ -153,6 +159,7 @@ block_codec_free(struct block_codec_ctx *c)
 static size_t
 compress(struct block_codec_ctx *c, const void *raw, size_t len)
 {
+	size_t n_columns = 0;
 	uint64_t now = clock_boot_ns(), took;
 	uint64_t saved = c->saved_ns + (now - c->saved_at_ns) / BLOCK_SHARE;
 	bool small;
@@ -161,8 +168,11 @@ compress(struct block_codec_ctx *c, const void *raw, size_t len)
 	if (c->saved_at_ns == 0 || saved > BLOCK_SAVED_NS)
 		saved = BLOCK_SAVED_NS;
 	small = saved >= BLOCK_SMALL_NS;
-	n = ZSTD_compressCCtx(
-	    c->in, c->space, len - 1, raw, len, small ? BLOCK_ZSTD_SMALL : BLOCK_ZSTD_LEVEL);
+	if (columns_split(raw, len, c->columns, &n_columns) != 0)
+		return 0;
+	/* Room for less than the input only: what does not shrink is kept as it is. */
+	n = ZSTD_compress_usingDict(c->in, c->space, len - 1, c->columns, n_columns, block_dict,
+	    BLOCK_DICT_LEN, small ? BLOCK_ZSTD_SMALL : BLOCK_ZSTD_LEVEL);
 	c->saved_at_ns = now;
 	took = small ? clock_boot_ns() - now : 0;
 	c->saved_ns = saved - (took < saved ? took : saved);
@@ -181,7 +191,6 @@ block_seal(struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN],
 
 	if (len > BLOCK_RAW_MAX)
 		return ERR_LIMIT;
-	/* Room for less than the input only: what does not shrink is kept as it is. */
 	n = len > 1 ? compress(c, raw, len) : 0;
 	if (n == 0 || ZSTD_isError(n)) {
 		payload = raw;
@@ -189,12 +198,28 @@ block_seal(struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN],
 	}
 	if ((r = buf_reserve(out, STORED_HEAD + n + CRYPT_TAG_LEN, &p)) != 0)
 		return r;
-	p[0] = payload == raw ? BLOCK_RAW : BLOCK_ZSTD;
+	p[0] = payload == raw ? BLOCK_RAW : BLOCK_COLUMNS;
 	memcpy(p + 1, salt, BLOCK_SALT_LEN);
 	memcpy(p + STORED_HEAD, payload, n);
 	crypt_seal(
 	    key, sid, (struct crypt_place){ CRYPT_BLOCK, block, 0 }, p + 1, BLOCK_SALT_LEN + n);
 	return 0;
+}
+
+/* A frame that says more than max, or lies, does not fit the destination. */
+static int
+unpack(struct block_codec_ctx *c, uint8_t codec, const uint8_t *payload, size_t len, size_t max,
+    const uint8_t **ret_events, size_t *ret_len)
+{
+	bool columns = codec == BLOCK_COLUMNS;
+	size_t n = ZSTD_decompress_usingDDict(c->out, c->space,
+	    max + (columns ? COLUMNS_EXTRA : 0), payload, len, columns ? c->dict : NULL);
+
+	if (ZSTD_isError(n))
+		return ERR_FORMAT;
+	*ret_events = columns ? c->columns : c->space;
+	*ret_len = n;
+	return columns ? columns_join(c->space, n, c->columns, max, ret_len) : 0;
 }
 
 /* One envelope: salt and payload. */
@@ -204,7 +229,6 @@ unseal_payload(struct block_codec_ctx *c, const uint8_t *key, const struct block
     const uint8_t *stored, size_t len, size_t max, const uint8_t **ret_events, size_t *ret_len)
 {
 	const uint8_t *payload = c->plain + BLOCK_SALT_LEN;
-	size_t n;
 	int r;
 
 	if (len < STORED_HEAD + CRYPT_TAG_LEN || len - 1 > sizeof(c->plain) + CRYPT_TAG_LEN)
@@ -221,13 +245,7 @@ unseal_payload(struct block_codec_ctx *c, const uint8_t *key, const struct block
 		*ret_len = len;
 		return 0;
 	}
-	/* A frame that says more than max, or lies, does not fit the destination. */
-	n = ZSTD_decompressDCtx(c->out, c->space, max, payload, len);
-	if (ZSTD_isError(n))
-		return ERR_FORMAT;
-	*ret_events = c->space;
-	*ret_len = n;
-	return 0;
+	return unpack(c, stored[0], payload, len, max, ret_events, ret_len);
 }
 
 static int
@@ -254,7 +272,7 @@ block_unseal_any(struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN],
 	size_t n;
 	int r;
 
-	if (len == 0 || stored[0] >= BLOCK_FRAGMENTS)
+	if (len == 0 || stored[0] == BLOCK_FRAGMENTS || stored[0] > BLOCK_COLUMNS)
 		return ERR_FORMAT;
 	r = unseal_payload(c, key, hdr, stored, len, BLOCK_RAW_MAX, &events, &n);
 	if (r == 0 && (r = buf_put(out, events, n)) == 0)
@@ -315,7 +333,7 @@ block_unseal(struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN],
 {
 	if (len == 0 || hdr->raw_len > BLOCK_RAW_MAX)
 		return ERR_FORMAT;
-	if (stored[0] > BLOCK_FRAGMENTS)
+	if (stored[0] > BLOCK_COLUMNS)
 		return ERR_VERSION;
 	return (stored[0] == BLOCK_FRAGMENTS ? unseal_fragments : unseal_whole)(
 	    c, key, hdr, stored, len, ret_salt, out);

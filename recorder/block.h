@@ -9,7 +9,10 @@
  *            (time of the event before the first), u64 last ns, u64 wall clock at the last, u32 raw
  *            length, 32 bytes content hash: SHA-256(salt, raw events), 32 bytes SHA-256(stored)
  *   stored   u8 codec, then
- *            BLOCK_RAW, BLOCK_ZSTD   envelope (CRYPT_BLOCK, of this block) of: 16 bytes salt, payload
+ *            BLOCK_RAW, BLOCK_ZSTD, BLOCK_COLUMNS
+ *                                    envelope (CRYPT_BLOCK, of this block) of: 16 bytes salt, payload: the
+ *                                    events, a zstd frame of them, or one of them in columns
+ *                                    (block_columns.h) with the first dictionary (block_dict.h)
  *            BLOCK_FRAGMENTS         the journal's envelopes as they were, each after its u32 length:
  *                                    what a start makes of a block that was growing when the recorder
  *                                    stopped, because it may not have the key any more
@@ -42,7 +45,8 @@
 #define BLOCK_SAVED_NS 100000000ull /* of such time that is saved up, at most */
 #define BLOCK_SMALL_NS 10000000ull  /* what must be there: a block's worth of it */
 
-enum block_codec { BLOCK_RAW = 0, BLOCK_ZSTD = 1, BLOCK_FRAGMENTS = 2 };
+/* What another dictionary makes is another codec. */
+enum block_codec { BLOCK_RAW = 0, BLOCK_ZSTD = 1, BLOCK_FRAGMENTS = 2, BLOCK_COLUMNS = 3 };
 
 struct block_hdr {
 	uint8_t sid[REC_SID_LEN];

@@ -24,6 +24,7 @@
 #define EVENT_DATA_MAX 65472u
 #define EVENT_HEAD_MAX 19u /* bytes before the payload, at most */
 #define EVENT_TYPE_MAX 63u
+#define EVENT_TICK_NS 1000u /* the recorder's times are whole ones of these; readers take any */
 
 /* Who sent it, and so where it went (unless a verdict stopped it: see EVENT_VERDICT). */
 enum event_way {

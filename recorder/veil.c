@@ -326,8 +326,6 @@ add_hidden(struct veil_reader *v, const struct event *ev)
 int
 veil_reader_add(struct veil_reader *v, const struct event *ev)
 {
-	if (ev->type == EVENT_VEIL && ev->len == 0)
-		return 0;
 	if (ev->type == EVENT_VEIL && ev->len > PIECE_HEAD + 2)
 		return add_veil(v, ev);
 	if (ev->type == EVENT_SHOWN && ev->len >= 4 + VEIL_KEY_LEN) {

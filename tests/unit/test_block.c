@@ -121,10 +121,13 @@ test_what_shrinks_is_packed_and_what_does_not_is_kept(void **state)
 
 	(void)state;
 	assert_non_null(raw);
-	seal_and_back(raw, BLOCK_RAW_MAX, BLOCK_ZSTD);
+	seal_and_back(raw, BLOCK_RAW_MAX, BLOCK_COLUMNS); /* events of four bytes */
 	seal_and_back(raw, 1, BLOCK_RAW);
 	randombytes_buf(raw, BLOCK_RAW_MAX);
-	seal_and_back(raw, BLOCK_RAW_MAX, BLOCK_RAW);
+	memcpy(raw, "\0\x13\x02\xe8\x07", 5); /* one event of 1000 bytes */
+	seal_and_back(raw, 1005, BLOCK_RAW);
+	memcpy(raw, "\x80\0", 2);
+	seal_and_back(raw, BLOCK_RAW_MAX, BLOCK_RAW); /* no events */
 	seal_and_back(raw, 100, BLOCK_RAW);
 	free(raw);
 }
@@ -140,7 +143,7 @@ test_every_changed_and_every_cut_byte_of_a_stored_block_is_seen(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(raw); i++)
-		raw[i] = (uint8_t) "some text that shrinks well"[i % 27];
+		raw[i] = (uint8_t) "\x05\x53\x02\x02ok"[i % 6];
 	assert_int_equal(seal(c, raw, sizeof(raw), stored), 0);
 	len = buf_len(stored);
 	memcpy(bytes, buf_ptr(stored), len);

@@ -166,6 +166,20 @@ test_channels_are_apart(void **state)
 	want_nothing(g);
 }
 
+/* That something was typed is an event like others. */
+static void
+test_a_mark_goes_by(void **state)
+{
+	struct rig *g = *state;
+
+	buf_reset(g->b);
+	add(g, EVENT_VEIL, 1);
+	want_plain(g, EVENT_VEIL);
+	want_nothing(g);
+	add_shown(g, 1, 1, key1);
+	want_nothing(g);
+}
+
 /* What another key makes of it is no piece, or no text of it. */
 static void
 test_another_key_opens_nothing(void **state)
@@ -258,6 +272,7 @@ main(void)
 		T(test_a_shown_run_reads_as_data),
 		T(test_a_hidden_run_stays_closed),
 		T(test_channels_are_apart),
+		T(test_a_mark_goes_by),
 		T(test_another_key_opens_nothing),
 		T(test_length_does_not_show),
 		T(test_a_seek_forgets),
