@@ -152,14 +152,27 @@ block_codec_free(struct block_codec_ctx *c)
 	free(c);
 }
 
+/* There is room for less than the input only: what does not shrink is kept as it is. */
+static size_t
+pack(struct block_codec_ctx *c, const void *raw, size_t len, uint8_t codec, int level)
+{
+	size_t n = 0;
+
+	if (codec == BLOCK_ZSTD)
+		return ZSTD_compressCCtx(c->in, c->space, len - 1, raw, len, level);
+	if (columns_split(raw, len, c->columns, &n) != 0)
+		return 0;
+	return ZSTD_compress_usingDict(
+	    c->in, c->space, len - 1, c->columns, n, block_dict, BLOCK_DICT_LEN, level);
+}
+
 /*
- * Small as long as there is time for it: the better level takes six times as long, so it may take at most one
- * twentieth of the time that goes by, saved up for a burst. Whatever the level, the events' hash is the same.
+ * Small as long as there is time for it: the better way takes eight times as long, so it may take at most one
+ * twentieth of the time that goes by, saved up for a burst. Whatever the way, the events' hash is the same.
  */
 static size_t
-compress(struct block_codec_ctx *c, const void *raw, size_t len)
+compress(struct block_codec_ctx *c, const void *raw, size_t len, uint8_t *ret_codec)
 {
-	size_t n_columns = 0;
 	uint64_t now = clock_boot_ns(), took;
 	uint64_t saved = c->saved_ns + (now - c->saved_at_ns) / BLOCK_SHARE;
 	bool small;
@@ -168,11 +181,8 @@ compress(struct block_codec_ctx *c, const void *raw, size_t len)
 	if (c->saved_at_ns == 0 || saved > BLOCK_SAVED_NS)
 		saved = BLOCK_SAVED_NS;
 	small = saved >= BLOCK_SMALL_NS;
-	if (columns_split(raw, len, c->columns, &n_columns) != 0)
-		return 0;
-	/* Room for less than the input only: what does not shrink is kept as it is. */
-	n = ZSTD_compress_usingDict(c->in, c->space, len - 1, c->columns, n_columns, block_dict,
-	    BLOCK_DICT_LEN, small ? BLOCK_ZSTD_SMALL : BLOCK_ZSTD_LEVEL);
+	*ret_codec = small || len <= BLOCK_SHORT ? BLOCK_COLUMNS : BLOCK_ZSTD;
+	n = pack(c, raw, len, *ret_codec, small ? BLOCK_ZSTD_SMALL : BLOCK_ZSTD_LEVEL);
 	c->saved_at_ns = now;
 	took = small ? clock_boot_ns() - now : 0;
 	c->saved_ns = saved - (took < saved ? took : saved);
@@ -185,20 +195,21 @@ block_seal(struct block_codec_ctx *c, const uint8_t key[CRYPT_KEY_LEN],
     const void *raw, size_t len, struct buf *out)
 {
 	const void *payload = c->space;
-	uint8_t *p;
+	uint8_t codec = BLOCK_RAW, *p;
 	size_t n;
 	int r;
 
 	if (len > BLOCK_RAW_MAX)
 		return ERR_LIMIT;
-	n = len > 1 ? compress(c, raw, len) : 0;
+	n = len > 1 ? compress(c, raw, len, &codec) : 0;
 	if (n == 0 || ZSTD_isError(n)) {
+		codec = BLOCK_RAW;
 		payload = raw;
 		n = len;
 	}
 	if ((r = buf_reserve(out, STORED_HEAD + n + CRYPT_TAG_LEN, &p)) != 0)
 		return r;
-	p[0] = payload == raw ? BLOCK_RAW : BLOCK_COLUMNS;
+	p[0] = codec;
 	memcpy(p + 1, salt, BLOCK_SALT_LEN);
 	memcpy(p + STORED_HEAD, payload, n);
 	crypt_seal(

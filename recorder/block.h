@@ -41,6 +41,7 @@
 	(1u << 20) /* bytes of a stored block: in fragments of one short event each, it is long */
 #define BLOCK_ZSTD_LEVEL 1 /* when much comes at once */
 #define BLOCK_ZSTD_SMALL 9 /* otherwise */
+#define BLOCK_SHORT 16384u /* a block of no more bytes is worth the dictionary at any time */
 #define BLOCK_SHARE 20u	   /* the part of all time that this level may take: one of so many */
 #define BLOCK_SAVED_NS 100000000ull /* of such time that is saved up, at most */
 #define BLOCK_SMALL_NS 10000000ull  /* what must be there: a block's worth of it */

@@ -132,6 +132,40 @@ test_what_shrinks_is_packed_and_what_does_not_is_kept(void **state)
 	free(raw);
 }
 
+/* When much comes at once, long blocks are packed in the quicker way, short ones never. */
+static void
+test_a_burst_is_packed_quickly(void **state)
+{
+	struct block_codec_ctx *c = block_codec_new();
+	struct buf *stored = buf_new(BLOCK_STORED_MAX), *out = buf_new(BLOCK_RAW_MAX);
+	struct block_hdr h = header_of(BLOCK_RAW_MAX);
+	uint8_t *raw = calloc(1, BLOCK_RAW_MAX), got[BLOCK_SALT_LEN];
+	uint32_t seed = 1;
+
+	(void)state;
+	assert_non_null(raw);
+	for (size_t i = 0; i + 8 <= BLOCK_RAW_MAX; i += 8) {
+		memcpy(raw + i, "\x05\x53\x02\x04", 4);
+		for (size_t k = 4; k < 8; k++)
+			raw[i + k] = (uint8_t) "acgt"[test_random(&seed) % 4];
+	}
+	for (int i = 0; i < 2000 && (i == 0 || buf_ptr(stored)[0] != BLOCK_ZSTD); i++) {
+		buf_reset(stored);
+		assert_int_equal(seal(c, raw, BLOCK_RAW_MAX, stored), 0);
+	}
+	assert_int_equal(buf_ptr(stored)[0], BLOCK_ZSTD);
+	assert_int_equal(
+	    block_unseal(c, session_secret, &h, buf_ptr(stored), buf_len(stored), got, out), 0);
+	assert_memory_equal(buf_ptr(out), raw, BLOCK_RAW_MAX);
+	buf_reset(stored);
+	assert_int_equal(seal(c, raw, 1000, stored), 0);
+	assert_int_equal(buf_ptr(stored)[0], BLOCK_COLUMNS);
+	free(raw);
+	buf_free(stored);
+	buf_free(out);
+	block_codec_free(c);
+}
+
 static void
 test_every_changed_and_every_cut_byte_of_a_stored_block_is_seen(void **state)
 {
@@ -559,6 +593,7 @@ main(void)
 		cmocka_unit_test(test_a_header_comes_back),
 		cmocka_unit_test(test_impossible_headers_are_refused),
 		cmocka_unit_test(test_what_shrinks_is_packed_and_what_does_not_is_kept),
+		cmocka_unit_test(test_a_burst_is_packed_quickly),
 		cmocka_unit_test(test_every_changed_and_every_cut_byte_of_a_stored_block_is_seen),
 		cmocka_unit_test(test_a_block_opens_with_its_key_in_its_place_only),
 		cmocka_unit_test(test_more_than_a_block_is_refused),
