@@ -61,9 +61,10 @@ on_veil(void *arg, uint32_t run, const uint8_t *p, size_t n)
 }
 
 static int
-on_shown(void *arg, uint32_t run, const uint8_t *p, size_t n)
+on_shown(void *arg, uint32_t run, const uint8_t *p, size_t n, size_t all)
 {
 	note(arg, 's', run, p, n);
+	note(arg, 'a', run, NULL, all);
 	return 0;
 }
 
