@@ -4,7 +4,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 44
+plan 82
 dir=$RIG/feed
 "$BASTION_BIN/bastion-feed" "$dir" >"$RIG/ids" <<'SCRIPT'
 audit {"event":"a"}
@@ -82,6 +82,56 @@ like 'and it is the next key that shows it' "$(cat "$RIG/said")" '^no: leaf 5:'
 cp "$RIG/leaves.good" "$RIG/leaves"
 ok 'all as it was: yes' checked --checkpoint "$RIG/checkpoint"
 
+# A checkpoint that went through hands and mail programs: refused with one line that says what it is, never taken by half.
+# kept WHAT EXIT LINE: $RIG/kept is such a one.
+kept() {
+	feed verify --all --checkpoint "$RIG/kept" >"$RIG/said" 2>&1
+	is "a checkpoint $1: exit $2" $? "$2"
+	if [ "$2" = 0 ]; then
+		like "a checkpoint $1: counted" "$(cat "$RIG/said")" "$3"
+	else
+		is "a checkpoint $1: one line" "$(grep -Ec 'DAMAGED|^bastionctl:' "$RIG/said")" 1
+		like "a checkpoint $1: which one" "$(grep -E 'DAMAGED|^bastionctl:' "$RIG/said")" "$3"
+	fi
+}
+change() { "$@" <"$RIG/checkpoint" >"$RIG/kept"; }
+unread='older checkpoint: flipped: it is not a readable checkpoint'
+change cat
+kept 'as it is' 0 'that it extends: 1$'
+change sed 's/$/\r/'
+kept 'with CRLF' 1 "$unread"
+change sed '/^$/d'
+kept 'without its empty line' 1 "$unread"
+change sed 's/^$/\n/'
+kept 'with two empty lines' 1 "$unread"
+change head -c -1
+kept 'without its last newline' 1 "$unread"
+change sed '$a trailing'
+kept 'with a line behind it' 1 "$unread"
+change sed 's/^\xe2\x80\x94/-/'
+kept 'with another dash' 1 "$unread"
+change sed '3a extension'
+kept 'with a line more in its text' 1 'older checkpoint: signature: its signature does not verify'
+change sed '2s/^/0/'
+kept 'with a zero in front of its size' 1 "$unread"
+change sed '1s/^/\xef\xbb\xbf/'
+kept 'with a byte order mark' 1 'older checkpoint: foreign: it is of another log'
+change sed '1s/^/> /'
+kept 'quoted' 1 'older checkpoint: foreign: it is of another log'
+: >"$RIG/kept"
+kept 'without anything' 3 'not a file of checkpoints'
+change tr '\n' '\0'
+kept 'with NULs' 3 'not a file of checkpoints'
+# Witnesses' lines (the one that c2sp.org/tlog-cosignature publishes): whoever is not known decides nothing.
+witness=$(printf '\342\200\224 witness.example.com/w1 %s' \
+	jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==)
+change sed "\$a $witness"
+kept 'with a witness behind' 0 'that it extends: 1$'
+change sed "4a $witness"
+kept 'with a witness in front' 0 'that it extends: 1$'
+change sed "5s|.*|$witness|"
+kept 'with a witness alone' 1 'older checkpoint: other-key'
+
 # Go's checksum database is such a log; its libraries take ours.
 gocheck() {
 	GO111MODULE=off GOFLAGS='' GOPATH="$RIG/go:/usr/share/gocode" GOCACHE="$RIG/go-cache" GOTOOLCHAIN=local \
@@ -116,9 +166,10 @@ wait $run_pid
 ok 'the session ends' wait_for 10 session_closed "$(last_sid)"
 ctl checkpoint >>"$RIG/pushed"
 ctl verify --all --checkpoint "$RIG/pushed" >"$RIG/said"
+pushed=$?
 is 'the session did not end before its time' "$(ctl sessions show last --json | jq -r .state)" closed
 is 'the recorder was not started again' "$(grep -c 'service.died' "$RIG/bastiond.log")" 0
-is 'every checkpoint on the way is a prefix' $? 0
+is 'every checkpoint on the way is a prefix' $pushed 0
 like 'all were looked at' "$(cat "$RIG/said")" 'checkpoints from elsewhere that it extends: ([2-9]|[1-9][0-9])'
 rig_stop
 is 'one key is left in sign.key' "$(grep -c PRIVATE "$RIG/b/state/recorder/sign.key")" 1

@@ -154,6 +154,71 @@ test_further_signatures_do_not_disturb(void **state)
 	assert_int_equal(note_verify(note, strlen(note), &key, &text_len), 0);
 }
 
+/*
+ * The example of c2sp.org/tlog-cosignature: a checkpoint (that of c2sp.org/tlog-checkpoint) and a witness's line. Its keys
+ * are not published, so it is taken apart, and nobody whom we know has signed it.
+ */
+static void
+test_the_published_cosigned_checkpoint_is_read(void **state)
+{
+	static const char note[] = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/"
+				   "Xajj7h2fB2MPA3j2jxq2I=\n\n"
+				   "\xe2\x80\x94 example.com/behind-the-sofa "
+				   "Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/"
+				   "Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOA"
+				   "YQ8=\n"
+				   "\xe2\x80\x94 witness.example.com/w1 "
+				   "jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/"
+				   "zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+"
+				   "mbIUBkBIfZ+qnA==\n";
+	static const uint8_t id[4] = { 0x03, 0x3d, 0xe0, 0xae };
+	uint8_t pub[NOTE_KEY_LEN] = { 7 };
+	struct note_checkpoint c;
+	struct note_key key;
+	size_t skip, len;
+
+	(void)state;
+	assert_int_equal(note_first(note, strlen(note), &skip, &len), 0);
+	assert_int_equal(skip, 0);
+	assert_int_equal(len, strlen(note));
+	assert_int_equal(note_text_len(note, strlen(note), &len), 0);
+	assert_int_equal(note_checkpoint_parse(note, len, &c), 0);
+	assert_string_equal(c.origin, "example.com/behind-the-sofa");
+	assert_int_equal(c.size, 20852163);
+	assert_int_equal(note_key_init("example.com/behind-the-sofa", pub, &key), 0);
+	assert_int_equal(note_verify(note, strlen(note), &key, &len), ERR_NOT_FOUND);
+	/* A key with the id of that line is asked about its signature. */
+	memcpy(key.id, id, sizeof(id));
+	assert_int_equal(note_verify(note, strlen(note), &key, &len), ERR_SIGNATURE);
+}
+
+/* Lines in our name that are not of our key, or not of our algorithm, neither help nor hinder. */
+static void
+test_cosignatures_decide_nothing(void **state)
+{
+	static const char cosigned[] = /* our name and id, a time in front of the signature */
+	    "\xe2\x80\x94 PeterNeumann "
+	    "x08go2+ZJkuBS9UG/"
+	    "SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBw"
+	    "JnAMAAAAAAAAAA==\n";
+	static const char other_id[] =
+	    "\xe2\x80\x94 PeterNeumann "
+	    "AAAAAJkuBS9UG/"
+	    "SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnA"
+	    "AAA=\n";
+	struct note_key key = neumann();
+	char note[2048];
+	size_t text_len;
+
+	(void)state;
+	for (int own = 0; own < 2; own++) {
+		(void)snprintf(
+		    note, sizeof(note), TEXT "\n%s%s%s", cosigned, own ? SIG : "", other_id);
+		assert_int_equal(
+		    note_verify(note, strlen(note), &key, &text_len), own ? 0 : ERR_NOT_FOUND);
+	}
+}
+
 static void
 test_what_is_no_note_is_refused(void **state)
 {
@@ -252,6 +317,8 @@ main(void)
 		cmocka_unit_test(test_truncation_at_every_byte),
 		cmocka_unit_test(test_another_signer_is_told_from_a_bad_signature),
 		cmocka_unit_test(test_further_signatures_do_not_disturb),
+		cmocka_unit_test(test_the_published_cosigned_checkpoint_is_read),
+		cmocka_unit_test(test_cosignatures_decide_nothing),
 		cmocka_unit_test(test_what_is_no_note_is_refused),
 		cmocka_unit_test(test_text_that_cannot_be_signed_is_refused),
 		cmocka_unit_test(test_a_checkpoint_is_three_lines),
