@@ -223,8 +223,8 @@ unpack(struct block_codec_ctx *c, uint8_t codec, const uint8_t *payload, size_t 
     const uint8_t **ret_events, size_t *ret_len)
 {
 	bool columns = codec == BLOCK_COLUMNS;
-	size_t n = ZSTD_decompress_usingDDict(c->out, c->space,
-	    max + (columns ? COLUMNS_EXTRA : 0), payload, len, columns ? c->dict : NULL);
+	size_t n = ZSTD_decompress_usingDDict(c->out, c->space, max + (columns ? COLUMNS_EXTRA : 0),
+	    payload, len, columns ? c->dict : NULL);
 
 	if (ZSTD_isError(n))
 		return ERR_FORMAT;

@@ -213,8 +213,7 @@ show_runs(struct echo *e, uint32_t n)
 	for (uint32_t i = 0; r == 0 && i < n; i++) {
 		const struct run *run = &e->runs[i];
 
-		r = e->sink->shown(
-		    e->arg, run->number, e->memory + run->from, run->len, run->all);
+		r = e->sink->shown(e->arg, run->number, e->memory + run->from, run->len, run->all);
 	}
 	forget(e, n);
 	return r;

@@ -64,8 +64,7 @@ on_veil(void *arg, uint32_t run, const uint8_t *p, size_t n)
 		return put(t, EVENT_FRONT, EVENT_VEIL, 0);
 	if (*pieces == 0)
 		randombytes_buf(key, VEIL_KEY_LEN);
-	return put(
-	    t, EVENT_FRONT, EVENT_VEIL, veil_put(t->payload, key, run, (*pieces)++, p, n));
+	return put(t, EVENT_FRONT, EVENT_VEIL, veil_put(t->payload, key, run, (*pieces)++, p, n));
 }
 
 /* Of a run that is not all in memory masks could not see the rest. */
@@ -79,9 +78,10 @@ show(struct typed *t, uint32_t run, const uint8_t *p, size_t n, size_t all)
 		    t, EVENT_FRONT, EVENT_HIDDEN, veil_put_hidden(t->payload, run, VEIL_MASKED));
 	if (n > 0 && (r = on_keep(t, p, n)) != 0)
 		return r;
-	return n == all ? 0
-			: put(t, EVENT_FRONT, EVENT_SHOWN,
-			      veil_put_shown(t->payload, t->slot->keys[run % ECHO_RUNS], run, all - n));
+	return n == all
+		   ? 0
+		   : put(t, EVENT_FRONT, EVENT_SHOWN,
+			 veil_put_shown(t->payload, t->slot->keys[run % ECHO_RUNS], run, all - n));
 }
 
 static int

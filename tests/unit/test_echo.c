@@ -24,7 +24,7 @@ struct rig {
 	size_t n, feedback;
 	uint32_t decided;
 	uint32_t beyond; /* run with more than was remembered */
-	int fail; /* what the sink answers */
+	int fail;	 /* what the sink answers */
 };
 
 static void
