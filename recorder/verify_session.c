@@ -323,6 +323,55 @@ check_joint(struct exam *e, const struct block_hdr *hdr)
 		    "it does not go on where block %" PRIu32 " stopped", hdr->block - 1);
 }
 
+/* The number of the next header behind number i, which is not there; n: there is none below n. */
+static int
+next_header(struct exam *e, uint32_t i, uint32_t n, uint32_t *ret_next)
+{
+	uint8_t key[BLOCK_KEY_LEN];
+	struct store_item item;
+	struct store_iter *it;
+	uint32_t next = 0;
+	int r;
+
+	block_key(e->sid, i + 1, key);
+	if ((r = store_iter_new(e->v->snap, STORE_HDR, key, sizeof(key), false, &it)) != 0)
+		return r;
+	if ((r = store_iter_next(it, &item)) == 0 && item.key_len >= sizeof(key) &&
+	    memcmp(item.key, e->sid, REC_SID_LEN) == 0)
+		for (size_t k = REC_SID_LEN; k < sizeof(key); k++)
+			next = next << 8 | item.key[k];
+	store_iter_free(it);
+	*ret_next = next > i && next < n ? next : n;
+	return r == ERR_NOT_FOUND ? 0 : r;
+}
+
+/* Blocks from i on are not there. *ret_last: the last one of these. */
+static int
+tell_gap(struct exam *e, uint32_t i, uint32_t n, uint32_t *ret_last)
+{
+	char place[64];
+	uint32_t next;
+	int r = next_header(e, i, n, &next);
+
+	if (r != 0)
+		return r;
+	block_place(place, "block ", i);
+	if (next == n)
+		verify_found(e->v, VERIFY_CUT, e->sid, place,
+		    "the recording ends here; signed were %" PRIu32 " blocks", n);
+	else if (next == i + 1)
+		verify_found(e->v, VERIFY_MISSING, e->sid, place,
+		    "it is not there; signed were %" PRIu32 " blocks", n);
+	else
+		verify_found(e->v, VERIFY_MISSING, e->sid, place,
+		    "it and all before block %" PRIu32 " are not there; signed were %" PRIu32
+		    " blocks",
+		    next, n);
+	e->gap = true;
+	*ret_last = next - 1;
+	return 0;
+}
+
 /*
  * Blocks 0 to n-1: what is missing, in the wrong place, or not itself. The tree over the headers is
  * built on the way and needs every one of them.
@@ -332,22 +381,13 @@ check_blocks(struct exam *e, uint32_t n)
 {
 	uint8_t leaf[HASH_LEN];
 	struct block_hdr hdr;
-	char place[64];
 	int r;
 
 	for (uint32_t i = 0; i < n; i++) {
 		r = read_header(e, i, &hdr, leaf);
 		if (r == ERR_NOT_FOUND) {
-			bool tail = block_get_hdr(e->v->snap, e->sid, n - 1, &hdr) == ERR_NOT_FOUND;
-
-			verify_found(e->v, tail ? VERIFY_CUT : VERIFY_MISSING, e->sid,
-			    block_place(place, "block ", i),
-			    tail ? "the recording ends here; signed were %" PRIu32 " blocks"
-				 : "it is not there; signed were %" PRIu32 " blocks",
-			    n);
-			if (tail)
-				return 0;
-			e->gap = true;
+			if ((r = tell_gap(e, i, n, &i)) != 0)
+				return r;
 			continue;
 		}
 		if (r == ERR_CHAIN) {

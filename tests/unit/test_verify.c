@@ -669,6 +669,35 @@ test_a_block_far_behind_an_open_session_is_named_once(void **state)
 	assert_true(rig_found(rig, VERIFY_EXTRA, "block "));
 }
 
+/* Who has a signing key can sign any number of blocks; what is missing of them is told once. */
+static void
+test_a_wide_gap_between_blocks_is_named_once(void **state)
+{
+	struct rig *rig = *state;
+	struct session *s = rig_session(rig);
+	uint8_t sid[REC_SID_LEN], bytes[HEAD_LEN];
+	struct store *store;
+	const uint8_t *data;
+	struct head head;
+	size_t len;
+
+	memcpy(sid, session_sid(s), REC_SID_LEN);
+	rig_data(s, 30, 9000);
+	rig_crash(rig);
+	store = rig_touch(rig);
+	assert_int_equal(
+	    store_get(store_pending(store), STORE_HEAD, sid, sizeof(sid), &data, &len), 0);
+	assert_int_equal(head_verify(data, len, rig->signer.key.key, &head), 0);
+	head.n_blocks = UINT32_MAX;
+	assert_int_equal(head_sign(&head, secret_cptr(rig->signer.secret), bytes), 0);
+	assert_int_equal(store_put(store, STORE_HEAD, sid, sizeof(sid), bytes, sizeof(bytes)), 0);
+	rig_untouch(store);
+	add_header(rig, sid, UINT32_MAX - 1);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_MISSING, "block "));
+	assert_int_equal(rig->result.n_findings, 2);
+}
+
 /* Its records are read, not every number between them. */
 static void
 test_a_journal_with_a_wide_gap_is_read_to_its_end(void **state)
@@ -871,6 +900,7 @@ main(void)
 		T(test_data_behind_the_signed_end_is_named),
 		T(test_a_block_of_the_highest_number_is_named),
 		T(test_a_block_far_behind_an_open_session_is_named_once),
+		T(test_a_wide_gap_between_blocks_is_named_once),
 		T(test_a_journal_with_a_wide_gap_is_read_to_its_end),
 		T(test_an_edited_audit_event_is_named),
 		T(test_an_open_session_cannot_be_cut_below_its_head),
