@@ -1,7 +1,10 @@
 /* auditor: the keys of people who can open sealed recordings. */
 #include "config.h"
 
+#include <sys/stat.h>
+
 #include <errno.h>
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,20 +36,45 @@ auditor_ask(const char *file, const char *text, struct secret **ret_phrase)
 	return passphrase_ask(prompt, ret_phrase);
 }
 
+/* The text of a key file; *ret_mode: its permissions. */
+static int
+auditor_load(const char *file, char **ret_text, size_t *ret_len, mode_t *ret_mode)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), r;
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) != 0)
+		r = -errno;
+	else if ((r = file_read_fd(fd, AUDITOR_FILE_MAX, ret_text, ret_len)) == 0)
+		*ret_mode = st.st_mode;
+	fd_close(&fd);
+	return r;
+}
+
 int
 auditor_key_read(const char *file, struct secret **ret_key, struct auditor *ret_auditor)
 {
 	struct secret *phrase = NULL;
+	mode_t mode = 0;
 	char *text;
 	size_t len;
 	int code, r;
 
 	if (secret_init() != 0)
 		return cmd_fail(CMD_UNSURE, "the cryptographic library does not start");
-	if ((r = file_read(file, AUDITOR_FILE_MAX, &text, &len)) != 0)
-		return cmd_fail(CMD_UNSURE, "%s: %s", file, err_str(r));
-	if ((code = auditor_ask(file, text, &phrase)) == CMD_YES &&
-	    (r = auditor_key_parse(text, phrase, ret_key, ret_auditor)) != 0)
+	if ((r = auditor_load(file, &text, &len, &mode)) != 0)
+		return cmd_fail(CMD_UNSURE, "%s: %s", file,
+		    r == ERR_FORMAT || r == ERR_LIMIT
+			? "not an auditor's secret key (bastionctl auditor new)"
+			: err_str(r));
+	code = auditor_ask(file, text, &phrase);
+	if (code == CMD_YES && phrase == NULL && (mode & (S_IRWXG | S_IRWXO)) != 0)
+		code = cmd_fail(CMD_UNSURE,
+		    "%s: it has no passphrase, and others than its owner have access: chmod 600 it",
+		    file);
+	if (code == CMD_YES && (r = auditor_key_parse(text, phrase, ret_key, ret_auditor)) != 0)
 		code = cmd_fail(CMD_UNSURE, "%s: %s", file,
 		    r == ERR_DENIED ? "the passphrase is not the right one" : err_str(r));
 	secret_free(phrase);

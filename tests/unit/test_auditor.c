@@ -1,10 +1,15 @@
 /* Auditors' lines and secret key files: there and back, and what is refused. */
 #include "config.h"
 
+#include <sys/stat.h>
+
 #include <sodium.h>
+#include <unistd.h>
 
 #include "bastionctl/auditor_file.h"
+#include "bastionctl/auditor_key.h"
 #include "lib/auditor.h"
+#include "lib/file.h"
 #include "tests/lib/test.h"
 
 #define KEY "Hov2/0gwR9qTBsW6k8641Lyo/VAU16Q1XwIt8lp75ww="
@@ -151,6 +156,50 @@ test_an_open_key_file_and_wrong_ones(void **state)
 	secret_free(key);
 }
 
+/* What a command says of a key file: one without a passphrase is its owner's alone, whatever it is it is a file with a key. */
+static void
+test_a_key_file_is_read_when_it_is_one(void **state)
+{
+	static const char other[] = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
+	char dir[] = "/tmp/bastion-auditor.XXXXXX", path[64];
+	struct secret *key, *text, *back = NULL;
+	struct auditor a;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/ben.auditor", dir);
+	assert_int_equal(auditor_key_read(path, &back, &a), CMD_UNSURE);
+	assert_int_equal(auditor_key_read(dir, &back, &a), CMD_UNSURE);
+	assert_int_equal(auditor_key_new("ben", &key, &a), 0);
+	assert_int_equal(auditor_key_text(key, "ben", NULL, &text), 0);
+	assert_int_equal(
+	    file_create(path, 0600, secret_cptr(text), strlen((const char *)secret_cptr(text))), 0);
+	for (mode_t bit = 1; bit <= 040; bit <<= 1) {
+		assert_int_equal(chmod(path, 0600 | bit), 0);
+		assert_int_equal(auditor_key_read(path, &back, &a), CMD_UNSURE);
+		assert_null(back);
+	}
+	assert_int_equal(chmod(path, 0400), 0);
+	assert_int_equal(auditor_key_read(path, &back, &a), CMD_YES);
+	assert_memory_equal(secret_cptr(back), secret_cptr(key), AUDITOR_KEY_LEN);
+	assert_string_equal(a.name, "ben");
+	secret_free(back);
+	back = NULL;
+	for (int i = 0; i < 2; i++) {
+		char large[AUDITOR_FILE_MAX + 1];
+
+		memset(large, 'x', sizeof(large));
+		assert_int_equal(file_replace(path, 0600, i == 0 ? other : large,
+				     i == 0 ? strlen(other) : sizeof(large)),
+		    0);
+		assert_int_equal(auditor_key_read(path, &back, &a), CMD_UNSURE);
+		assert_null(back);
+	}
+	assert_int_equal(unlink(path) | rmdir(dir), 0);
+	secret_free(text);
+	secret_free(key);
+}
+
 int
 main(void)
 {
@@ -160,6 +209,7 @@ main(void)
 		cmocka_unit_test(test_nobody_is_there_twice),
 		cmocka_unit_test(test_a_key_file_opens_with_its_passphrase_only),
 		cmocka_unit_test(test_an_open_key_file_and_wrong_ones),
+		cmocka_unit_test(test_a_key_file_is_read_when_it_is_one),
 	};
 
 	if (secret_init() != 0)
