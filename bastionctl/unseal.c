@@ -171,7 +171,8 @@ unseal_record(struct unseal *u, const void *data, size_t len, bool more)
 static int
 put_private(struct json_node **root, const struct sess *s, bool detail)
 {
-	static const char *const keys[] = { "address", "channels", "files", "files_total" };
+	static const char *const keys[] = { "address", "channels", "files", "files_total", "hidden",
+		"masked" };
 	struct json *whole = reader_session_json(s, detail), *j = json_from_node(*root);
 	struct json_node *node = NULL;
 	char *text = NULL;

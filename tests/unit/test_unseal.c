@@ -5,25 +5,14 @@
 
 #include "bastionctl/unseal.h"
 #include "lib/buf.h"
-#include "policy/policy_proto.h"
 #include "recorder/block.h"
-#include "recorder/link_proto.h"
-#include "recorder/recording.h"
 #include "recorder/seskey.h"
 #include "recorder/sess.h"
 #include "tests/lib/test.h"
-#include "tests/unit/store_rig.h"
-
-#define FILES 100u
+#include "tests/unit/unseal_rig.h"
 
 static struct secret *own[3]; /* secret keys: anna's, ben's, and one of nobody here */
 static struct auditors two;
-/* What a reader sends of one session. */
-struct sent {
-	struct buf *record; /* RD_RECORD */
-	struct buf *block[16];
-	size_t n;
-};
 static struct sent one, other;
 static struct unseal *u;
 
@@ -53,15 +42,6 @@ setup(void **state)
 	return 0;
 }
 
-static void
-sent_free(struct sent *s)
-{
-	buf_free(s->record);
-	for (size_t i = 0; i < s->n; i++)
-		buf_free(s->block[i]);
-	*s = (struct sent){ NULL, { NULL }, 0 };
-}
-
 static int
 teardown(void **state)
 {
@@ -72,86 +52,6 @@ teardown(void **state)
 	for (size_t i = 0; i < 3; i++)
 		secret_free(own[i]);
 	return rig_teardown(state);
-}
-
-/* A session that ran a command and touched FILES files, with enough output for some blocks. */
-static struct session *
-session_with(struct rig *rig, const char *command)
-{
-	struct session *s = rig_session(rig);
-	struct buf *b = buf_new(4096);
-
-	assert_non_null(b);
-	assert_int_equal(session_append(s, EVENT_FRONT, LINK_OPEN, 1, "\0\0\0\7session", 11), 0);
-	assert_int_equal(buf_put_u32(b, 1) | buf_put_cstr(b, "exec") | buf_put_u8(b, 1) |
-			     buf_put_cstr(b, command),
-	    0);
-	assert_int_equal(
-	    session_append(s, EVENT_FRONT, LINK_REQUEST, 1, buf_ptr(b), buf_len(b)), 0);
-	for (unsigned i = 0; i < FILES; i++) {
-		char text[64];
-
-		(void)snprintf(text, sizeof(text), "{\"path\":\"/tmp/qq%u\"}", i);
-		buf_reset(b);
-		assert_int_equal(buf_put_u32(b, i + 1) | buf_put_cstr(b, text), 0);
-		assert_int_equal(
-		    session_append(s, EVENT_TO_FRONT, EVENT_FILE, 1, buf_ptr(b), buf_len(b)), 0);
-	}
-	rig_data(s, 30, 10000);
-	rig_commit(rig);
-	buf_free(b);
-	return s;
-}
-
-/* As bastiond-reader does it. */
-static void
-send_of(struct rig *rig, const uint8_t *sid, struct sent *ret)
-{
-	struct buf *key = buf_new(SESKEY_RECORD_MAX), *stored = buf_new(BLOCK_STORED_MAX);
-	struct store *store;
-	struct store_snap *snap;
-	struct recording *rec;
-	struct block_hdr hdr;
-	const uint8_t *data;
-	size_t len;
-
-	assert_int_equal(store_open_read(rig->dir, &store), 0);
-	assert_int_equal(store_snap_new(store, &snap), 0);
-	ret->record = buf_new(1u << 20);
-	assert_int_equal(seskey_portable(snap, sid, key), 0);
-	assert_int_equal(store_get(snap, STORE_SESS, sid, REC_SID_LEN, &data, &len), 0);
-	assert_int_equal(buf_put_u8(ret->record, 1) |
-			     buf_put_str(ret->record, buf_ptr(key), buf_len(key)) |
-			     buf_put(ret->record, data, len),
-	    0);
-	assert_int_equal(recording_open_sealed(snap, sid, &rec), 0);
-	for (ret->n = 0; recording_next_sealed(rec, &hdr, stored) == 0; ret->n++) {
-		uint8_t head[BLOCK_HDR_LEN];
-
-		assert_in_range(ret->n, 0, 15);
-		block_hdr_encode(&hdr, head);
-		ret->block[ret->n] = buf_new(BLOCK_HDR_LEN + BLOCK_STORED_MAX);
-		assert_int_equal(buf_put(ret->block[ret->n], head, sizeof(head)) |
-				     buf_put(ret->block[ret->n], buf_ptr(stored), buf_len(stored)),
-		    0);
-	}
-	recording_close(rec);
-	store_snap_free(snap);
-	store_close(store);
-	buf_free(key);
-	buf_free(stored);
-}
-
-static void
-closed(struct rig *rig, const char *command, struct sent *ret)
-{
-	struct session *s = session_with(rig, command);
-	uint8_t sid[REC_SID_LEN];
-
-	memcpy(sid, session_sid(s), sizeof(sid));
-	assert_int_equal(session_close(s, LINK_END_CLIENT, "", ""), 0);
-	rig_commit(rig);
-	send_of(rig, sid, ret);
 }
 
 static void
@@ -242,16 +142,16 @@ test_each_auditor_opens_all_of_it(void **state)
 {
 	struct json_node *root;
 
-	closed(*state, "qqcommand", &one);
+	unseal_rig_closed(*state, "qqcommand", &one);
 	for (size_t i = 0; i < 2; i++) {
 		with_key(own[i]);
 		assert_int_equal(record(&one), 0);
 		root = json();
 		assert_string_equal(command_of(root), "qqcommand");
 		assert_int_equal(json_n(json_get(root, "files")), SESS_FILES_MAX);
-		assert_int_equal(json_u64(json_get(root, "files_total"), 0), FILES);
+		assert_int_equal(json_u64(json_get(root, "files_total"), 0), UNSEAL_RIG_FILES);
 		json_node_free(root);
-		assert_int_equal(events(&one), FILES + 32);
+		assert_int_equal(events(&one), UNSEAL_RIG_EVENTS);
 	}
 }
 
@@ -260,7 +160,7 @@ test_no_key_and_a_wrong_key_open_nothing_and_say_who_can(void **state)
 {
 	struct json_node *root;
 
-	closed(*state, "qqcommand", &one);
+	unseal_rig_closed(*state, "qqcommand", &one);
 	for (size_t i = 0; i < 2; i++) {
 		with_key(i == 0 ? NULL : own[2]);
 		assert_int_equal(record(&one), 0);
@@ -279,7 +179,7 @@ test_events_tell_of_all_files(void **state)
 {
 	struct json_node *root;
 
-	closed(*state, "qqcommand", &one);
+	unseal_rig_closed(*state, "qqcommand", &one);
 	with_key(own[0]);
 	assert_int_equal(inside(&one), ERR_ORDER);
 	assert_int_equal(record(&one), 0);
@@ -287,12 +187,12 @@ test_events_tell_of_all_files(void **state)
 	assert_int_equal(inside(&one), 0); /* what comes again is not counted again */
 	root = json();
 	assert_string_equal(command_of(root), "qqcommand");
-	assert_int_equal(json_n(json_get(root, "files")), FILES);
+	assert_int_equal(json_n(json_get(root, "files")), UNSEAL_RIG_FILES);
 	assert_string_equal(
-	    json_str(json_get(json_at(json_get(root, "files"), FILES - 1), "path"), ""),
+	    json_str(json_get(json_at(json_get(root, "files"), UNSEAL_RIG_FILES - 1), "path"), ""),
 	    "/tmp/qq99");
 	json_node_free(root);
-	assert_int_equal(events(&one), FILES + 32);
+	assert_int_equal(events(&one), UNSEAL_RIG_EVENTS);
 }
 
 /* A start ended it without its key: its record has neither channels nor files. */
@@ -300,7 +200,7 @@ static void
 test_events_stand_for_a_record_that_a_start_wrote(void **state)
 {
 	struct rig *rig = *state;
-	struct session *s = session_with(rig, "qqcut");
+	struct session *s = unseal_rig_session(rig, "qqcut");
 	uint8_t sid[REC_SID_LEN];
 	struct json_node *root;
 
@@ -308,7 +208,7 @@ test_events_stand_for_a_record_that_a_start_wrote(void **state)
 	rig_crash(rig);
 	rig_open(rig);
 	assert_int_equal(rig->recovery.n_truncated, 1);
-	send_of(rig, sid, &one);
+	unseal_rig_send(rig, sid, &one);
 	with_key(own[1]);
 	assert_int_equal(record(&one), 0);
 	root = json();
@@ -318,8 +218,9 @@ test_events_stand_for_a_record_that_a_start_wrote(void **state)
 	assert_int_equal(inside(&one), 0);
 	root = json();
 	assert_string_equal(command_of(root), "qqcut");
-	assert_int_equal(json_n(json_get(root, "files")), FILES);
-	assert_int_equal(json_u64(json_get(root, "files_total"), 0), FILES);
+	assert_int_equal(json_n(json_get(root, "files")), UNSEAL_RIG_FILES);
+	assert_int_equal(json_u64(json_get(root, "files_total"), 0), UNSEAL_RIG_FILES);
+	assert_int_equal(json_u64(json_get(json_get(root, "hidden"), "prompt"), 0), 1);
 	json_node_free(root);
 }
 
@@ -328,17 +229,17 @@ static void
 test_events_stand_for_a_record_without_an_end(void **state)
 {
 	struct rig *rig = *state;
-	struct session *s = session_with(rig, "qqruns");
+	struct session *s = unseal_rig_session(rig, "qqruns");
 	struct json_node *root;
 
-	send_of(rig, session_sid(s), &one);
+	unseal_rig_send(rig, session_sid(s), &one);
 	with_key(own[1]);
 	assert_int_equal(record(&one), 0);
 	assert_int_equal(inside(&one), 0);
 	root = json();
 	assert_string_equal(command_of(root), "qqruns");
 	json_node_free(root);
-	assert_int_equal(events(&one), FILES + 32);
+	assert_int_equal(events(&one), UNSEAL_RIG_EVENTS);
 }
 
 /* A damaged block ends what events tell; the record's own words stay. */
@@ -347,7 +248,7 @@ test_what_a_damaged_recording_tells_is_kept(void **state)
 {
 	struct json_node *root;
 
-	closed(*state, "qqcommand", &one);
+	unseal_rig_closed(*state, "qqcommand", &one);
 	assert_true(one.n >= 2);
 	flip(one.block[0], buf_len(one.block[0]) - 1);
 	with_key(own[0]);
@@ -368,8 +269,8 @@ test_a_key_record_of_another_session_opens_nothing(void **state)
 	uint8_t detail;
 	size_t len;
 
-	closed(*state, "qqone", &one);
-	closed(*state, "qqother", &other);
+	unseal_rig_closed(*state, "qqone", &one);
+	unseal_rig_closed(*state, "qqother", &other);
 	a = buf_view(buf_ptr(one.record), buf_len(one.record));
 	b = buf_view(buf_ptr(other.record), buf_len(other.record));
 	assert_int_equal(buf_get_u8(a, &detail) | buf_get_str(a, &p, &len), 0);
@@ -397,7 +298,7 @@ test_damaged_and_cut_records_open_nothing(void **state)
 	size_t len, key_len;
 	uint8_t detail;
 
-	closed(*state, "qqcommand", &one);
+	unseal_rig_closed(*state, "qqcommand", &one);
 	view = buf_view(buf_ptr(one.record), buf_len(one.record));
 	assert_int_equal(buf_get_u8(view, &detail) | buf_get_str(view, &p, &key_len), 0);
 	buf_free(view);
@@ -413,7 +314,7 @@ test_damaged_and_cut_records_open_nothing(void **state)
 		if (r == 0) {
 			root = json();
 			r = events(&one);
-			assert_true(r == ERR_SEALED || r == (int)FILES + 32);
+			assert_true(r == ERR_SEALED || r == (int)UNSEAL_RIG_EVENTS);
 			if (r == ERR_SEALED)
 				assert_int_equal(json_n(json_get(root, "channels")), 0);
 			json_node_free(root);
@@ -435,7 +336,7 @@ test_parts_are_put_together(void **state)
 	size_t at, len;
 	int r = 0;
 
-	closed(*state, "qqcommand", &one);
+	unseal_rig_closed(*state, "qqcommand", &one);
 	with_key(own[0]);
 	len = buf_len(one.record);
 	for (at = 0; at < len; at += 100)
@@ -455,7 +356,7 @@ test_parts_are_put_together(void **state)
 	/* Cut, and then whole: the rest of the first is forgotten by a seek. */
 	assert_int_equal(unseal_block(u, buf_ptr(one.block[0]), 500, true, &part), 0);
 	unseal_seek(u);
-	assert_int_equal(events(&one), FILES + 32);
+	assert_int_equal(events(&one), UNSEAL_RIG_EVENTS);
 	assert_int_equal(unseal_block(u, buf_ptr(one.block[0]), 10, false, &part), ERR_FORMAT);
 	assert_int_equal(unseal_block(u, buf_ptr(one.block[0]), len - 1, false, &part), ERR_CHAIN);
 }
