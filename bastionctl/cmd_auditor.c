@@ -58,8 +58,8 @@ auditor_key_read(const char *file, struct secret **ret_key, struct auditor *ret_
 {
 	struct secret *phrase = NULL;
 	mode_t mode = 0;
-	char *text;
-	size_t len;
+	char *text = NULL;
+	size_t len = 0;
 	int code, r;
 
 	if (secret_init() != 0)
