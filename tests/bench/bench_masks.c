@@ -85,6 +85,13 @@ on_run(void *arg, uint32_t run, const uint8_t *p, size_t n)
 }
 
 static int
+on_shown(void *arg, uint32_t run, const uint8_t *p, size_t n, size_t all)
+{
+	(void)all;
+	return on_run(arg, run, p, n);
+}
+
+static int
 on_hidden(void *arg, uint32_t run, enum veil_why why)
 {
 	(void)why;
@@ -94,7 +101,7 @@ on_hidden(void *arg, uint32_t run, enum veil_why why)
 static double
 echo_ms(size_t frame, bool plainly)
 {
-	static const struct echo_sink sink = { on_bytes, on_run, on_run, on_hidden };
+	static const struct echo_sink sink = { on_bytes, on_run, on_shown, on_hidden };
 	struct echo *e = echo_new(&sink, NULL, 80, 24);
 	double from = cpu_ms();
 	size_t feedback;
