@@ -98,6 +98,10 @@ verify_say_finding(const struct json_node *f)
 	verify_line("DAMAGED %s %s: %s: %s", session[0] != '\0' ? session : "log",
 	    json_str(json_get(f, "place"), "?"), json_str(json_get(f, "kind"), "?"),
 	    json_str(json_get(f, "text"), ""));
+	if (json_get(f, "from") != NULL)
+		verify_line("  when  %s to %s", json_str(json_get(f, "from"), "?"),
+		    json_str(json_get(f, "to"), "?"));
+	verify_line("  do    %s", json_str(json_get(f, "do"), "?"));
 }
 
 static void

@@ -64,6 +64,11 @@ reader_send_finding(struct reader *rd, const struct verify_finding *f)
 	char hex[2 * REC_SID_LEN + 1];
 
 	json_put_str(item, "kind", verify_kind_name(f->kind));
+	if (f->from_wall_ns != 0) {
+		json_put_time(item, "from", f->from_wall_ns);
+		json_put_time(item, "to", f->to_wall_ns);
+	}
+	json_put_str(item, "do", verify_kind_advice(f->kind));
 	if (f->in_session)
 		json_put_str(item, "session", str_hex(hex, f->sid, REC_SID_LEN));
 	else

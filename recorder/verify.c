@@ -26,11 +26,51 @@ verify_kind_name(enum verify_kind kind)
 	return (unsigned)kind < sizeof(names) / sizeof(names[0]) ? names[kind] : names[0];
 }
 
+const char *
+verify_kind_advice(enum verify_kind kind)
+{
+	static const char keep[] =
+	    "keep the store as it is, and compare it with a backup from before";
+	static const char *const advice[] = {
+		[VERIFY_FLIPPED] = keep,
+		[VERIFY_CUT] =
+		    "somebody removed it, or the disk lost it: look for it in a backup; later "
+		    "checkpoints kept elsewhere say how much there was",
+		[VERIFY_MISSING] =
+		    "look for it in a backup; what is left is still what was recorded",
+		[VERIFY_REORDERED] = keep,
+		[VERIFY_METADATA] =
+		    "do not trust who, where and when of this session; keep the store and "
+		    "compare it with a backup",
+		[VERIFY_DELETED] =
+		    "it was removed without an order to erase it: look for it in a backup, "
+		    "and for who could write the store",
+		[VERIFY_OTHER_KEY] =
+		    "compare the public key with the one that was written down when the "
+		    "bastion was set up; if it is right, somebody else signed this",
+		[VERIFY_SIGNATURE] =
+		    "trust nothing that it stands for; keep the store and compare it with "
+		    "a backup",
+		[VERIFY_FOREIGN] = "somebody put it there: find out whose it is before you use it",
+		[VERIFY_LOG] =
+		    "the history was written anew or an old store was put back: look for the one "
+		    "that fits the checkpoints which were kept elsewhere",
+		[VERIFY_EXTRA] = "leave it out: nobody signed it",
+	};
+
+	return (unsigned)kind < sizeof(advice) / sizeof(advice[0]) && advice[kind] != NULL
+		   ? advice[kind]
+		   : keep;
+}
+
 void
 verify_found(struct verify *v, enum verify_kind kind, const uint8_t *sid, const char *place,
     const char *fmt, ...)
 {
-	struct verify_finding f = { .kind = kind, .in_session = sid != NULL };
+	struct verify_finding f = { .kind = kind,
+		.in_session = sid != NULL,
+		.from_wall_ns = v->from_wall_ns,
+		.to_wall_ns = v->to_wall_ns };
 	va_list ap;
 
 	if (sid != NULL)

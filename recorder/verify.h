@@ -51,6 +51,8 @@ struct verify_finding {
 	uint8_t sid[REC_SID_LEN];
 	char place[64]; /* "block 3", "event 417", "leaf 12", "checkpoint", "opening" ... */
 	char text[256]; /* one sentence for people; ASCII, escaped */
+	/* when what is meant was recorded, as far as its header says so; 0: nothing does */
+	uint64_t from_wall_ns, to_wall_ns;
 };
 
 struct verify_result {
@@ -110,6 +112,9 @@ int verify_session(struct store_snap *snap, const struct verify_conf *conf,
  */
 int verify_newest_key(struct store_snap *snap, const struct verify_conf *conf,
     struct note_key *ret_key, struct verify_result *ret_result) MUST_CHECK;
+
+/* What whoever finds this kind does about it: one sentence. Static. */
+const char *verify_kind_advice(enum verify_kind kind);
 
 /* "flipped", "cut", "deleted" ...: stable names for JSON. Static. */
 const char *verify_kind_name(enum verify_kind kind);

@@ -74,6 +74,7 @@ struct verify {
 	size_t *map, map_size; /* while the log is read: places in known, plus 1, by sid */
 	uint64_t txn;	       /* of the snapshot that the log was read from */
 	bool no_slots;	       /* it was said that session.keys is not there */
+	uint64_t from_wall_ns, to_wall_ns; /* of the block that is looked at; 0: none is */
 };
 
 /* Make what looking at sessions takes. 0, also on error then verify_done(); -ENOMEM. */

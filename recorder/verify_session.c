@@ -29,8 +29,9 @@ struct exam {
 	uint64_t n_findings; /* before this session */
 	const uint8_t *key;  /* NULL: not ours to have; then only what is stored is checked */
 	bool journal_bad;
-	bool erased; /* on purpose: only headers and record are left */
-	bool gap;    /* the block before this one is not there to be gone on with */
+	bool erased;		 /* on purpose: only headers and record are left */
+	bool gap;		 /* the block before this one is not there to be gone on with */
+	uint64_t opened_wall_ns; /* as the record says */
 };
 
 static const char *
@@ -398,8 +399,12 @@ check_blocks(struct exam *e, uint32_t n)
 		}
 		if (r != 0)
 			return r;
+		e->v->from_wall_ns = e->opened_wall_ns + hdr.base_ns;
+		e->v->to_wall_ns = e->opened_wall_ns + hdr.last_ns;
 		check_joint(e, &hdr);
-		if (!e->erased && (r = check_data(e, &hdr)) != 0)
+		r = e->erased ? 0 : check_data(e, &hdr);
+		e->v->from_wall_ns = e->v->to_wall_ns = 0;
+		if (r != 0)
 			return r;
 		if ((r = tree_add(&e->tree, leaf)) != 0)
 			return r;
@@ -734,6 +739,7 @@ exam_run(struct exam *e, const struct verify_known *known)
 	if ((r = verify_fate(e->v, known, &fate)) == 0)
 		r = verify_key(e->v, &s, &fate, &e->key);
 	e->erased = fate.erased;
+	e->opened_wall_ns = s.opened_wall_ns;
 	if (r == 0 && record_fits(e, &s, known))
 		r = s.state == SESS_OPEN ? exam_open(e) : exam_closed(e, &s, known);
 	if (r == 0 || r == ERR_CHAIN)

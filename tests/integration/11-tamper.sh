@@ -3,7 +3,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 14
+plan 19
 ok 'a bastion and its target start' rig_up
 b_ssh "$(to t1)" 'echo before' >/dev/null
 wait_for 10 session_closed "$(last_sid)"
@@ -34,11 +34,15 @@ ok 'a copy verifies' verify_copy --all
 "$BASTION_BIN/bastion-tamper" flip "$RIG/copy/state/recorder" "$sid"
 text=$(verify_copy --all 2>&1)
 is 'one flipped byte: no' $? 1
-like 'and it names the session' "$text" "$sid"
+like 'and it names the session, the block and the kind' "$text" "DAMAGED $sid block [0-9]+: flipped: "
+like 'when that was recorded' "$text" '^  when  20[0-9T:.-]+Z to 20'
+like 'and what to do' "$text" '^  do    keep the store as it is'
+is 'in JSON, too' "$(verify_copy --all --json | jq -r '.findings[0] | [.kind, .session, (.from < .to), (.do | length > 0)] | join(" ")')" "flipped $sid true true"
 copy
 "$BASTION_BIN/bastion-tamper" cut "$RIG/copy/state/recorder" "$sid"
 text=$(verify_copy --all 2>&1)
 is 'a cut tail: no' $? 1
+like 'and it says where it ends' "$text" "DAMAGED $sid block [0-9]+: cut: the recording ends here; signed were"
 copy
 "$BASTION_BIN/bastion-tamper" swap "$RIG/copy/state/recorder" "$sid"
 text=$(verify_copy --all 2>&1)
@@ -48,6 +52,7 @@ copy
 text=$(verify_copy --all 2>&1)
 is 'a removed session: no' $? 1
 like 'and it names it' "$text" 'missing|removed|deleted'
+unlike 'not as one that was erased' "$text" '^erased '
 rm -rf "$RIG/copy"
 cp -a "$RIG/yesterday" "$RIG/copy"
 ok 'the state of yesterday alone verifies' verify_copy --all

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "lib/buf.h"
+#include "lib/clock.h"
 #include "recorder/block.h"
 #include "recorder/head.h"
 #include "recorder/journal.h"
@@ -79,6 +80,20 @@ test_a_flipped_byte_in_the_data_is_named(void **state)
 	assert_true(rig_found(rig, VERIFY_FLIPPED, "block 2"));
 	assert_int_equal(rig->n_findings, 1);
 	assert_memory_equal(rig->findings[0].sid, sid, REC_SID_LEN);
+	/* When it was recorded: at some time of this test. */
+	assert_true(rig->findings[0].from_wall_ns > clock_wall_ns() - 600 * CLOCK_NS_PER_S);
+	assert_true(rig->findings[0].to_wall_ns >= rig->findings[0].from_wall_ns);
+	assert_true(rig->findings[0].to_wall_ns <= clock_wall_ns());
+}
+
+static void
+test_each_kind_says_what_to_do(void **state)
+{
+	(void)state;
+	for (int kind = VERIFY_FLIPPED; kind <= VERIFY_EXTRA; kind++) {
+		assert_true(strlen(verify_kind_advice((enum verify_kind)kind)) > 20);
+		assert_string_not_equal(verify_kind_name((enum verify_kind)kind), "unknown");
+	}
 }
 
 /* Every byte of a small session's data, header and record, one after another. */
@@ -876,6 +891,7 @@ main(void)
 		T(test_a_clean_store_is_good),
 		T(test_an_empty_store_is_good),
 		T(test_a_flipped_byte_in_the_data_is_named),
+		cmocka_unit_test(test_each_kind_says_what_to_do),
 		T(test_no_byte_of_a_session_can_be_flipped),
 		T(test_no_byte_of_the_log_can_be_flipped),
 		T(test_a_flipped_leaf_is_a_finding_about_the_log),
