@@ -54,9 +54,10 @@ on_veil(void *arg, uint32_t run, const uint8_t *p, size_t n)
 }
 
 static int
-on_shown(void *arg, uint32_t run, const uint8_t *p, size_t n)
+on_shown(void *arg, uint32_t run, const uint8_t *p, size_t n, size_t all)
 {
 	(void)run;
+	(void)all;
 	add(arg, p, n);
 	return 0;
 }
