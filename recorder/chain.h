@@ -81,7 +81,8 @@ const uint8_t *session_key(const struct session *s);
 /*
  * Destroy the key of a session that has ended, in the open transaction: its key record becomes SESKEY_ERASED now, its
  * slot is overwritten and synced by the next chain_commit(), before that returns. A stop in between is made good at the
- * next start. 0; ERR_NOT_FOUND; ERR_ERASED it is erased already; ERR_ORDER it runs; -errno.
+ * next start. 0; ERR_NOT_FOUND; ERR_ERASED it is erased already; ERR_ORDER it runs; ERR_CHAIN the half that its record
+ * names is not the one that its opening is about, and nothing was done; -errno.
  */
 int session_key_destroy(struct chain *c, const uint8_t sid[REC_SID_LEN]) MUST_CHECK;
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/log.h"
+#include "lib/str.h"
 #include "recorder/chain_part.h"
 #include "recorder/store_keys.h"
 
@@ -60,12 +61,45 @@ check_newest(struct chain *c)
 	return r == 0 || r == ERR_ERASED ? 0 : refuse(r);
 }
 
+/* Take out what a session's key still is: the list is not signed, and nobody may aim it at a session that was not erased. */
+static int
+leave_used(struct chain *c, uint64_t *slot, size_t *n)
+{
+	struct store_item item;
+	struct store_iter *it;
+	struct seskey k;
+	size_t n_used = 0;
+	int r;
+
+	if ((r = store_iter_new(store_pending(c->store), STORE_KEY, NULL, 0, false, &it)) != 0)
+		return r;
+	while ((r = store_iter_next(it, &item)) == 0) {
+		if ((r = seskey_parse(item.data, item.len, &k)) == -ENOMEM)
+			break;
+		for (size_t i = 0; r == 0 && k.kind != SESKEY_ERASED && i < *n; i++)
+			if (slot[i] == k.slot) {
+				slot[i--] = slot[--*n];
+				n_used++;
+			}
+		if (r == 0)
+			seskey_done(&k);
+	}
+	store_iter_free(it);
+	if (n_used > 0)
+		log_err("recorder.wipe_refused keys=%zu means=\"the list of keys to destroy names "
+			"keys of sessions that were not erased: they stay\" do=\"run bastionctl "
+			"verify, and find out who could write the store\"",
+		    n_used);
+	return r == ERR_NOT_FOUND ? 0 : r;
+}
+
 /* What was to be overwritten when the last recorder stopped. */
 static int
 finish_wipe(struct chain *c)
 {
 	const uint8_t *data;
-	size_t len;
+	uint64_t *slot;
+	size_t len, n;
 	int r;
 
 	r = store_get(store_pending(c->store), STORE_META, STORE_META_WIPE, strlen(STORE_META_WIPE),
@@ -74,14 +108,15 @@ finish_wipe(struct chain *c)
 		return r == ERR_NOT_FOUND ? 0 : r;
 	if (len % 8 != 0)
 		return ERR_FORMAT;
-	for (size_t at = 0; r == 0 && at < len; at += 8) {
-		uint64_t slot = 0;
-
-		for (size_t i = 0; i < 8; i++)
-			slot = slot << 8 | data[at + i];
-		r = slots_erase(c->slots, &slot, 1);
-	}
-	c->wiped = true;
+	n = len / 8;
+	if ((slot = calloc(n + 1, sizeof(*slot))) == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < len; i++)
+		slot[i / 8] = slot[i / 8] << 8 | data[i];
+	if ((r = leave_used(c, slot, &n)) == 0 && n > 0)
+		r = slots_erase(c->slots, slot, n);
+	free(slot);
+	c->wiped = r == 0;
 	return r;
 }
 
@@ -193,6 +228,74 @@ is_running(const struct chain *c, const uint8_t *sid)
 	return false;
 }
 
+/* The session's opening, when it is the one that its leaf covers. 0, then sess_done(); ERR_CHAIN; as of sess_get(). */
+static int
+covered_opening(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct sess *ret_s)
+{
+	struct mlog_leaf leaf;
+	const uint8_t *data;
+	size_t len;
+	int r;
+
+	if ((r = sess_get(snap, sid, ret_s)) != 0)
+		return r;
+	if ((r = mlog_leaf_get(snap, ret_s->open_leaf, &data, &len)) == 0)
+		r = mlog_leaf_parse(data, len, &leaf);
+	if (r == 0 && (leaf.type != MLOG_OPEN || memcmp(leaf.sid, sid, REC_SID_LEN) != 0 ||
+			  memcmp(leaf.hash, ret_s->open_hash, HASH_LEN) != 0))
+		r = ERR_CHAIN;
+	if (r != 0)
+		sess_done(ret_s);
+	return r == ERR_NOT_FOUND ? ERR_CHAIN : r;
+}
+
+/*
+ * Whether what would be wiped is the session's half: no hash covers the number of a slot, so that who edits it could aim an
+ * erasure at another session. 0 also when the slot is wiped already; ERR_CHAIN; -ENOMEM; -errno.
+ */
+static int
+check_half(struct chain *c, const uint8_t sid[REC_SID_LEN], const struct seskey *k)
+{
+	uint8_t half[CRYPT_KEY_LEN], hash[HASH_LEN];
+	struct sess s;
+	int r;
+
+	if (k->half_is != SESKEY_SLOT)
+		return ERR_CHAIN;
+	if ((r = slots_read(c->slots, k->slot, half)) != 0)
+		return r == ERR_ERASED ? 0 : r == ERR_NOT_FOUND ? ERR_CHAIN : r;
+	if ((r = seskey_hash(k, half, hash)) == 0 &&
+	    (r = covered_opening(store_pending(c->store), sid, &s)) == 0) {
+		r = memcmp(hash, s.key_hash, HASH_LEN) == 0 ? 0 : ERR_CHAIN;
+		sess_done(&s);
+	}
+	sodium_memzero(half, sizeof(half));
+	return r;
+}
+
+/* The record of a key that may be destroyed. 0, then seskey_done(); ERR_CHAIN after a line in the log; else as below. */
+static int
+find_to_destroy(struct chain *c, const uint8_t sid[REC_SID_LEN], struct seskey *ret_k)
+{
+	char hex[2 * REC_SID_LEN + 1];
+	int r = seskey_find(store_pending(c->store), sid, ret_k);
+
+	if (r == 0) {
+		r = ret_k->kind == SESKEY_ERASED ? ERR_ERASED : check_half(c, sid, ret_k);
+		if (r != 0)
+			seskey_done(ret_k);
+	}
+	if (r == ERR_FORMAT || r == ERR_VERSION)
+		r = ERR_CHAIN;
+	if (r == ERR_CHAIN)
+		log_err(
+		    "recorder.key_changed sid=%s means=\"its key record was changed, and could "
+		    "wipe another session's key: it is not erased\" do=\"run bastionctl verify, "
+		    "and put the store back from a backup\"",
+		    str_hex(hex, sid, REC_SID_LEN));
+	return r;
+}
+
 int
 session_key_destroy(struct chain *c, const uint8_t sid[REC_SID_LEN])
 {
@@ -204,10 +307,8 @@ session_key_destroy(struct chain *c, const uint8_t sid[REC_SID_LEN])
 		return ERR_ORDER;
 	if ((r = chain_txn(c)) != 0)
 		return r;
-	if ((r = seskey_find(store_pending(c->store), sid, &k)) != 0)
+	if ((r = find_to_destroy(c, sid, &k)) != 0)
 		return r;
-	if (k.kind == SESKEY_ERASED)
-		return ERR_ERASED;
 	sodium_memzero(k.secret, sizeof(k.secret));
 	k.kind = SESKEY_ERASED;
 	if ((wipe = reallocarray(c->wipe, c->n_wipe + 1, sizeof(*wipe))) == NULL)

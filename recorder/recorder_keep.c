@@ -174,6 +174,10 @@ why_not(int err, bool hold)
 		{ ERR_LIMIT, "too many are being erased: try again in a minute",
 		    "the reason is too long" },
 		{ ERR_FORMAT, "not a session id", "not a session id" },
+		{ ERR_CHAIN,
+		    "its record or its key's was changed, and erasing it could destroy another "
+		    "session's key: run bastionctl verify, and put the store back from a backup",
+		    "its record was changed: run bastionctl verify" },
 		{ ERR_EXISTS, "it is so already", "it is so already" },
 	};
 

@@ -242,8 +242,8 @@ step_erase(struct retain *t, const struct candidate *c)
 		    (unsigned long long)t->conf.space);
 	order.why = why;
 	r = eraser_erase(t->eraser, &order, c->how);
-	/* Somebody was faster. */
-	if (r == ERR_ERASED || r == ERR_DENIED)
+	/* Somebody was faster; or what is stored of it was changed, and the log says so. */
+	if (r == ERR_ERASED || r == ERR_DENIED || (r == ERR_CHAIN && chain_failed(t->chain) == 0))
 		return 0;
 	if (r != 0)
 		return r;

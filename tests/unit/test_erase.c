@@ -9,6 +9,7 @@
 #include "recorder/fate.h"
 #include "recorder/recording.h"
 #include "recorder/retain.h"
+#include "recorder/seskey.h"
 #include "recorder/sess.h"
 #include "tests/lib/test.h"
 #include "tests/unit/store_rig.h"
@@ -165,6 +166,17 @@ fate_of(struct rig *rig, const uint8_t sid[REC_SID_LEN])
 	assert_int_equal(fate_get(snap, sid, &fate), 0);
 	store_snap_free(snap);
 	return fate;
+}
+
+/* Of the closed store. */
+static void
+put_raw(
+    struct rig *rig, enum store_db db, const uint8_t sid[REC_SID_LEN], const void *data, size_t len)
+{
+	struct store *store = rig_touch(rig);
+
+	assert_int_equal(store_put(store, db, sid, REC_SID_LEN, data, len), 0);
+	rig_untouch(store);
 }
 
 /* Whether a reader opens the session: 0, or why not. */
@@ -597,6 +609,136 @@ test_many_go_in_bounded_steps(void **state)
 	eraser_free(e);
 }
 
+/* Where a key record has the lowest byte of its slot's number (seskey.h). */
+#define SLOT_LAST 10
+
+/* No hash covers the number in a key record: aimed at another's half it erases nothing. */
+static void
+test_a_slot_that_is_another_sessions_is_not_wiped(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], held[REC_SID_LEN], third[REC_SID_LEN];
+	struct eraser *e = open_eraser(rig);
+	struct retain t;
+
+	closed_session(rig, 100000, sid);
+	closed_session(rig, 100000, held);
+	pass(1000);
+	closed_session(rig, 100000, third);
+	assert_int_equal(hold(e, held, true), 0);
+	commit(rig, e);
+	eraser_free(e);
+	rig_close(rig);
+	rig_flip(rig, STORE_KEY, sid, REC_SID_LEN, SLOT_LAST);
+	rig_open(rig);
+	e = open_eraser(rig);
+	assert_int_equal(erase(e, sid), ERR_CHAIN);
+	assert_false(eraser_is_busy(e));
+	/* Retention leaves it, and goes on with the others. */
+	begin_retention(rig, e, &t, DAY_NS, 0);
+	pass(3 * DAY_NS);
+	retain_all(rig, e, &t);
+	assert_int_equal(fate_of(rig, sid).flags, 0);
+	assert_true(is_erased(rig, third));
+	assert_int_equal(key_of(rig, held), 0);
+	/* Nor does a number that no slot has stop the recorder. */
+	eraser_free(e);
+	rig_close(rig);
+	rig_flip(rig, STORE_KEY, sid, REC_SID_LEN, SLOT_LAST - 3);
+	rig_open(rig);
+	e = open_eraser(rig);
+	assert_int_equal(erase(e, sid), ERR_CHAIN);
+	commit(rig, e);
+	eraser_free(e);
+	/* As it was it goes. */
+	rig_close(rig);
+	rig_flip(rig, STORE_KEY, sid, REC_SID_LEN, SLOT_LAST - 3);
+	rig_flip(rig, STORE_KEY, sid, REC_SID_LEN, SLOT_LAST);
+	rig_open(rig);
+	e = open_eraser(rig);
+	assert_int_equal(erase(e, sid), 0);
+	commit(rig, e);
+	finish(rig, e);
+	assert_int_equal(key_of(rig, held), 0);
+	eraser_free(e);
+	rig_close(rig);
+	assert_int_equal(rig_verify(rig), 0);
+	rig_open(rig);
+}
+
+/* Nor does the list of what a stop left to be wiped. */
+static void
+test_a_list_of_keys_to_wipe_spares_who_was_not_erased(void **state)
+{
+	static const uint8_t list[16] = { [7] = 1, [15] = 0 };
+	uint8_t sid[REC_SID_LEN], gone[REC_SID_LEN];
+	struct rig *rig = *state;
+	struct eraser *e = open_eraser(rig);
+	struct store *store;
+
+	closed_session(rig, 1000, gone);
+	closed_session(rig, 1000, sid);
+	assert_int_equal(erase(e, gone), 0);
+	commit(rig, e);
+	finish(rig, e);
+	eraser_free(e);
+	rig_close(rig);
+	store = rig_touch(rig);
+	assert_int_equal(store_put(store, STORE_META, STORE_META_WIPE, strlen(STORE_META_WIPE),
+			     list, sizeof(list)),
+	    0);
+	rig_untouch(store);
+	rig_open(rig);
+	assert_int_equal(key_of(rig, sid), 0);
+	assert_int_equal(key_of(rig, gone), ERR_ERASED);
+	rig_close(rig);
+	assert_int_equal(rig_verify(rig), 0);
+	rig_open(rig);
+}
+
+/* An opening that was edited to fit the wrong half is not the one that its leaf covers. */
+static void
+test_an_opening_that_its_leaf_does_not_cover_erases_nothing(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], space[4096], hash[HASH_LEN], half[CRYPT_KEY_LEN], *at;
+	struct eraser *e = open_eraser(rig);
+	struct store_snap *snap;
+	const uint8_t *data;
+	struct seskey k;
+	struct sess s;
+	size_t len;
+
+	closed_session(rig, 1000, sid);
+	closed_session(rig, 1000, space);
+	/* What the opening has to say for the other one's half. */
+	assert_int_equal(store_snap_new(chain_store(rig->chain), &snap), 0);
+	assert_int_equal(seskey_find(snap, sid, &k), 0);
+	k.slot ^= 1;
+	assert_int_equal(seskey_fetch(snap, &k), 0);
+	memcpy(half, k.half, sizeof(half));
+	assert_int_equal(seskey_hash(&k, half, hash), 0);
+	seskey_done(&k);
+	assert_int_equal(sess_get(snap, sid, &s), 0);
+	assert_int_equal(store_get(snap, STORE_SESS, sid, REC_SID_LEN, &data, &len), 0);
+	assert_true(len <= sizeof(space));
+	memcpy(space, data, len);
+	store_snap_free(snap);
+	at = memmem(space, len, s.key_hash, HASH_LEN);
+	assert_non_null(at);
+	memcpy(at, hash, HASH_LEN);
+	sess_done(&s);
+	eraser_free(e);
+	rig_close(rig);
+	rig_flip(rig, STORE_KEY, sid, REC_SID_LEN, SLOT_LAST);
+	put_raw(rig, STORE_SESS, sid, space, len);
+	rig_open(rig);
+	e = open_eraser(rig);
+	assert_int_equal(erase(e, sid), ERR_CHAIN);
+	assert_false(eraser_is_busy(e));
+	eraser_free(e);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 /* Somebody looks at a session, which is erased under their hands: that is not damage. */
@@ -648,6 +790,9 @@ main(void)
 		T(test_a_wall_clock_that_jumps_moves_no_event),
 		T(test_many_go_in_bounded_steps),
 		T(test_what_is_erased_while_it_is_read_is_not_damaged),
+		T(test_a_slot_that_is_another_sessions_is_not_wiped),
+		T(test_a_list_of_keys_to_wipe_spares_who_was_not_erased),
+		T(test_an_opening_that_its_leaf_does_not_cover_erases_nothing),
 	};
 
 	return cmocka_run_group_tests_name("erase", tests, NULL, NULL);
