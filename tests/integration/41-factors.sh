@@ -147,6 +147,7 @@ is 'not even for what a wide rule would give' $status 255
 echo 4711 >"$RIG/code"
 # shellcheck disable=SC2046
 ask scp $(f_opts) -P "$bastion_port" "$RIG/file" "$safe:$RIG/by-scp2"
+[ "$status" = 0 ] || note "$text"
 is 'scp asks for it, too' "$status $asked $(cat "$RIG/by-scp2")" '0 1 content'
 is 'explain says that one is needed' "$(ctl policy explain alice safe --json | jq -c '[.allowed, .mfa]')" '[true,true]'
 is 'and where none is' "$(ctl policy explain alice t1 --json | jq -c '[.allowed, .mfa]')" '[true,false]'

@@ -40,7 +40,7 @@ for mode in slow chunk; do
 	rm -rf "$RIG/typed"/*
 	ok "$mode: every program asks, and gets its answer" type_in $mode
 	sid=$(last_sid)
-	ok "$mode: the session ends" wait_for 10 session_closed "$sid"
+	ok "$mode: the session ends" wait_for 60 session_closed "$sid"
 	for format in json text asciicast-v2; do
 		ctl export "$sid" --format $format -o "$RIG/$mode.$format" 2>/dev/null
 		is "$mode: no secret in $format" "$(secrets_in "$RIG/$mode.$format")" 0
@@ -74,9 +74,9 @@ ask() {
 		exec ssh $(rig_opts) -p $bastion_port -tt $(to t1) "python3 -c 'import getpass; getpass.getpass(); print(\"done\")'"
 	SH
 	chmod +x "$RIG/client"
-	TERM=xterm python3 "$BASTION_SRC/tests/lib/typist.py" "$RIG/scene.py" slow "$RIG/ask.typed" -- "$RIG/client"
+	TERM=xterm python3 "$BASTION_SRC/tests/lib/typist.py" "$RIG/scene.py" slow "$RIG/ask.typed" -- "$RIG/client" 2>&1
 	sid=$(last_sid)
-	wait_for 10 session_closed "$sid"
+	wait_for 60 session_closed "$sid" || echo "$1 did not end"
 	events "$sid"
 }
 short=$(ask Zq7) long=$(ask Zq7W9kZq7W9kZq7W9kZq7W9k)

@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 
-WAIT_S = 20
+WAIT_S = 60
 
 
 class Terminal:
