@@ -137,6 +137,9 @@ verify_say_result(const struct json_node *r, const struct verify_ask *a)
 	if (verify_number(r, "erased") > 0)
 		verify_line("note    erased on purpose, what stays of them is whole: %" PRIu64,
 		    verify_number(r, "erased"));
+	if (verify_number(r, "erased_damaged") > 0)
+		verify_line("note    damaged, never closed, and then erased on purpose: %" PRIu64,
+		    verify_number(r, "erased_damaged"));
 	if (verify_number(r, "checkpoints") > 0 && verify_number(r, "findings") == 0)
 		verify_line("note    checkpoints from elsewhere that it extends: %" PRIu64,
 		    verify_number(r, "checkpoints"));
@@ -159,8 +162,11 @@ verify_take_erased(struct cmd_ctx *c, struct verify_doc *d, const struct json_no
 
 		json_put_node(d->erased, NULL, e);
 		if (!c->json)
-			verify_line("erased  %s on purpose at %s by %s (%s): %s",
+			verify_line("erased  %s%s on purpose at %s by %s (%s): %s",
 			    json_str(json_get(e, "session"), "?"),
+			    json_bool(json_get(e, "damaged"), false)
+				? " was damaged and never closed, and then erased"
+				: "",
 			    json_str(json_get(e, "time"), "?"), json_str(json_get(e, "by"), "?"),
 			    json_str(json_get(e, "how"), "?"), json_str(json_get(e, "why"), ""));
 	}

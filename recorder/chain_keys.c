@@ -217,8 +217,8 @@ keys_put(struct session *s, const struct seskey *k)
 	return put_record(s->chain, s->info.sid, k);
 }
 
-static bool
-is_running(const struct chain *c, const uint8_t *sid)
+bool
+chain_is_running(const struct chain *c, const uint8_t sid[REC_SID_LEN])
 {
 	const struct session *s;
 
@@ -303,7 +303,7 @@ session_key_destroy(struct chain *c, const uint8_t sid[REC_SID_LEN])
 	struct seskey k;
 	int r;
 
-	if (is_running(c, sid))
+	if (chain_is_running(c, sid))
 		return ERR_ORDER;
 	if ((r = chain_txn(c)) != 0)
 		return r;

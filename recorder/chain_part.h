@@ -123,6 +123,8 @@ int keys_create(struct chain *c, const char *dir) MUST_CHECK;
  */
 int keys_make(struct session *s, struct seskey *ret_k) MUST_CHECK;
 int keys_put(struct session *s, const struct seskey *k) MUST_CHECK;
+/* Whether this chain has it: one that is open in the store and that it does not have was left damaged by a stop. */
+bool chain_is_running(const struct chain *c, const uint8_t sid[REC_SID_LEN]);
 /* Before and after the commit of a transaction: the slots of what it erases. 0; -errno. */
 int keys_before_commit(struct chain *c) MUST_CHECK;
 int keys_after_commit(struct chain *c) MUST_CHECK;

@@ -93,7 +93,10 @@ eraser_free(struct eraser *e)
 	free(e);
 }
 
-/* Its fate, and whether it has ended, in the open transaction. */
+/*
+ * Its fate, and whether it has an end, in the open transaction. ERR_CHAIN: what the store has of it cannot be read, so that
+ * nothing says which key is its own.
+ */
 static int
 look_up(struct eraser *e, const uint8_t *sid, struct fate *ret_fate, bool *ret_open)
 {
@@ -101,11 +104,11 @@ look_up(struct eraser *e, const uint8_t *sid, struct fate *ret_fate, bool *ret_o
 	struct sess s;
 	int r;
 
-	if ((r = fate_get(snap, sid, ret_fate)) != 0 || (r = sess_get(snap, sid, &s)) != 0)
-		return r;
-	*ret_open = s.state == SESS_OPEN;
-	sess_done(&s);
-	return 0;
+	if ((r = fate_get(snap, sid, ret_fate)) == 0 && (r = sess_get(snap, sid, &s)) == 0) {
+		*ret_open = s.state == SESS_OPEN;
+		sess_done(&s);
+	}
+	return r == ERR_FORMAT || r == ERR_VERSION ? ERR_CHAIN : r;
 }
 
 /* What stands beside the leaf (mlog.h). *ret_text: owned by caller, free(). */
@@ -138,21 +141,31 @@ fate_set(struct eraser *e, const uint8_t sid[REC_SID_LEN], const struct fate *fa
 	return r != 0 ? chain_fail(e->chain, r) : 0;
 }
 
+/* One that has no end and does not run was left damaged by a stop: nobody can end it any more. */
 static int
-erase_check(struct eraser *e, const struct erase_order *order, struct fate *ret_fate)
+erase_check(
+    struct eraser *e, const struct erase_order *order, struct fate *ret_fate, bool *ret_open)
 {
-	bool open;
 	int r;
 
 	if (strlen(order->why) > REC_WHY_MAX || e->stats.n_waiting >= ERASE_QUEUE_MAX)
 		return ERR_LIMIT;
-	if ((r = chain_txn(e->chain)) != 0 || (r = look_up(e, order->sid, ret_fate, &open)) != 0)
+	if ((r = chain_txn(e->chain)) != 0 || (r = look_up(e, order->sid, ret_fate, ret_open)) != 0)
 		return r;
 	if ((ret_fate->flags & FATE_ERASED) != 0)
 		return ERR_ERASED;
-	if (open)
+	if (*ret_open && chain_is_running(e->chain, order->sid))
 		return ERR_ORDER;
 	return (ret_fate->flags & FATE_HELD) != 0 ? ERR_DENIED : 0;
+}
+
+/* The next start is not to look at it again. */
+static int
+forget_head(struct chain *c, const uint8_t sid[REC_SID_LEN])
+{
+	int r = store_del(c->store, STORE_HEAD, sid, REC_SID_LEN);
+
+	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
 int
@@ -161,10 +174,11 @@ eraser_erase(struct eraser *e, const struct erase_order *order, enum mlog_erase 
 	struct chain *c = e->chain;
 	struct fate fate;
 	char *text = NULL;
+	bool open = false;
 	size_t len;
 	int r;
 
-	if ((r = erase_check(e, order, &fate)) != 0 ||
+	if ((r = erase_check(e, order, &fate, &open)) != 0 ||
 	    (r = order_text(order, "session.erased", mlog_erase_name(how), &text, &len)) != 0)
 		return r;
 	/* One whose key record is gone is erased all the same: nothing opens it. */
@@ -178,7 +192,8 @@ eraser_erase(struct eraser *e, const struct erase_order *order, enum mlog_erase 
 	}
 	fate.flags |= FATE_ERASED | FATE_ERASING;
 	fate.erase_leaf = c->log.tree.n;
-	if ((r = mlog_erase(&c->log, order->sid, how, text, len)) != 0)
+	if ((r = mlog_erase(&c->log, order->sid, how, text, len)) != 0 ||
+	    (open && (r = forget_head(c, order->sid)) != 0))
 		(void)chain_fail(c, r);
 	else
 		r = fate_set(e, order->sid, &fate);

@@ -32,13 +32,15 @@ int eraser_new(struct chain *c, struct eraser **ret_eraser) MUST_CHECK;
 void eraser_free(struct eraser *e);
 
 /*
- * Erase it, in the chain's open transaction. 0; ERR_NOT_FOUND no such session; ERR_ORDER it has no end yet; ERR_DENIED it
- * is held; ERR_ERASED it is erased already; ERR_LIMIT too many at once, or too long a text; else the chain is dead.
+ * Erase it, in the chain's open transaction. 0; ERR_NOT_FOUND no such session; ERR_ORDER it runs; ERR_DENIED it is
+ * held; ERR_ERASED it is erased already; ERR_LIMIT too many at once, or too long a text; ERR_CHAIN its record or its key's
+ * was changed, and nothing says which key is its own; else the chain is dead. One that a stop left damaged, without an
+ * end, can be erased: its leaf then follows its opening, which tells the verifier so.
  */
 int eraser_erase(struct eraser *e, const struct erase_order *order, enum mlog_erase how) MUST_CHECK;
 /*
- * Hold it, or let it go, likewise. 0; ERR_NOT_FOUND; ERR_ERASED; ERR_EXISTS it is held already, or not held; ERR_LIMIT; else
- * the chain is dead.
+ * Hold it, or let it go, likewise. 0; ERR_NOT_FOUND; ERR_ERASED; ERR_EXISTS it is held already, or not held; ERR_LIMIT;
+ * ERR_CHAIN; else the chain is dead.
  */
 int eraser_hold(struct eraser *e, const struct erase_order *order, bool held) MUST_CHECK;
 

@@ -51,6 +51,7 @@ reader_erased(void *arg, const struct verify_erased *e)
 	json_put_u64(j, "leaf", e->leaf);
 	json_put_str(j, "time", clock_text(when, sizeof(when), e->wall_ns));
 	json_put_str(j, "how", mlog_erase_name(e->how));
+	json_put_bool(j, "damaged", e->damaged);
 	json_put_str(j, "by", json_str(json_get(text, "by"), ""));
 	json_put_str(j, "why", json_str(json_get(text, "why"), ""));
 	json_put(f->erased, NULL, j);
@@ -110,6 +111,7 @@ reader_send_result(struct reader *rd, const struct verify_result *v, bool ok)
 	json_put_u64(item, "open", v->n_open);
 	json_put_u64(item, "truncated", v->n_truncated);
 	json_put_u64(item, "erased", v->n_erased);
+	json_put_u64(item, "erased_damaged", v->n_erased_damaged);
 	json_put_u64(item, "findings", v->n_findings);
 	json_put_u64(item, "events", v->n_events);
 	json_put_u64(item, "raw_bytes", v->raw_bytes);
@@ -156,7 +158,7 @@ reader_tell(struct reader *rd, const struct verify_result *v, struct reader_find
 {
 	int r = reader_send_about(rd, ids);
 
-	if (r == 0 && v->n_erased > 0)
+	if (r == 0 && v->n_erased + v->n_erased_damaged > 0)
 		r = reader_send_erased(rd, f);
 	for (size_t i = 0; r == 0 && i < f->n; i++)
 		r = reader_send_finding(rd, &f->list[i]);

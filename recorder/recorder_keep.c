@@ -163,7 +163,7 @@ why_not(int err, bool hold)
 		{ ERR_NOT_FOUND, "no such session: see bastionctl sessions list",
 		    "no such session: see bastionctl sessions list" },
 		{ ERR_ORDER,
-		    "it has no end yet, so it cannot be erased: end it with bastionctl sessions "
+		    "it runs, so it cannot be erased: end it with bastionctl sessions "
 		    "kill",
 		    "it cannot be held now" },
 		{ ERR_DENIED,

@@ -331,7 +331,8 @@ end_all(struct lefts *l, struct chain_recovery *ret_recovery)
 		}
 		left->damaged = true;
 		ret_recovery->n_damaged++;
-		log_err("recorder.damaged sid=%s do=\"run bastionctl verify\"",
+		log_err("recorder.damaged sid=%s do=\"run bastionctl verify; when it is "
+			"not needed any more, bastionctl sessions erase\"",
 		    str_hex(hex, left->session->info.sid, REC_SID_LEN));
 	}
 	ret_recovery->n_truncated = leaf.n_truncated;

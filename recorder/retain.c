@@ -146,6 +146,7 @@ struct candidate {
 	uint8_t sid[REC_SID_LEN];
 	enum mlog_erase how;
 	uint64_t opened_ns, bytes;
+	bool left; /* a stop left it damaged, without an end */
 };
 
 /* What a step finds in the index. */
@@ -168,6 +169,20 @@ stays(struct retain *t, uint64_t opened_ns)
 		t->survivor_ns = opened_ns;
 }
 
+/* When a session that a stop left without an end was last heard of: as its last head says, or its opening. */
+static uint64_t
+last_heard(struct step *st, const struct sess *s)
+{
+	const uint8_t *data;
+	struct head head;
+	size_t len;
+
+	if (store_get(st->snap, STORE_HEAD, s->sid, REC_SID_LEN, &data, &len) != 0 ||
+	    head_parse(data, len, &head) != 0 || head.last_ns > UINT64_MAX - s->opened_wall_ns)
+		return s->opened_wall_ns;
+	return s->opened_wall_ns + head.last_ns;
+}
+
 /* Whether it goes, and why. */
 static int
 step_judge(struct step *st, const uint8_t *sid, uint64_t opened_ns)
@@ -183,13 +198,16 @@ step_judge(struct step *st, const uint8_t *sid, uint64_t opened_ns)
 	}
 	*c = (struct candidate){ .opened_ns = opened_ns, .bytes = s.stored_bytes };
 	memcpy(c->sid, sid, REC_SID_LEN);
-	if (s.state != SESS_OPEN && s.closed_wall_ns < st->cutoff)
-		c->how = MLOG_ERASE_AGE;
-	else if (s.state != SESS_OPEN && st->excess > 0)
-		c->how = MLOG_ERASE_SPACE;
-	else
+	c->left = s.state == SESS_OPEN && !chain_is_running(st->t->chain, sid);
+	if (s.state != SESS_OPEN || c->left) {
+		if ((c->left ? last_heard(st, &s) : s.closed_wall_ns) < st->cutoff)
+			c->how = MLOG_ERASE_AGE;
+		else if (st->excess > 0)
+			c->how = MLOG_ERASE_SPACE;
+	}
+	if (c->how == 0)
 		stays(st->t, opened_ns);
-	if (c->how != 0) {
+	else {
 		st->excess -= c->bytes < st->excess ? c->bytes : st->excess;
 		st->n_found++;
 	}
@@ -226,13 +244,33 @@ step_look(void *arg, const uint8_t sid[REC_SID_LEN], uint64_t opened_ns)
 	return step_judge(st, sid, opened_ns);
 }
 
+/* Whether one that runs no more has ended since the snapshot: then it is not as old as it seemed. 0; negative. */
+static int
+has_ended(struct retain *t, const struct candidate *c, bool *ret_ended)
+{
+	struct sess s;
+	int r;
+
+	if ((r = chain_txn(t->chain)) != 0 ||
+	    (r = sess_get(store_pending(t->chain->store), c->sid, &s)) != 0)
+		return r;
+	*ret_ended = s.state != SESS_OPEN;
+	sess_done(&s);
+	return 0;
+}
+
 static int
 step_erase(struct retain *t, const struct candidate *c)
 {
 	struct erase_order order = { .by = RETAIN_BY };
+	bool ended = false;
 	char why[96];
 	int r;
 
+	if (c->left && ((r = has_ended(t, c, &ended)) != 0 || ended)) {
+		stays(t, c->opened_ns);
+		return r;
+	}
 	memcpy(order.sid, c->sid, REC_SID_LEN);
 	if (c->how == MLOG_ERASE_AGE)
 		(void)snprintf(why, sizeof(why), "it ended more than %llu s ago",

@@ -225,10 +225,11 @@ leaf_close(struct walk *w, const struct mlog_leaf *leaf)
 	struct verify_known *k = find_known(w->v, leaf->sid);
 	char place[64];
 
-	if (k == NULL || k->closed) {
+	if (k == NULL || k->closed || k->erased) {
 		verify_found(w->v, VERIFY_LOG, leaf->sid, verify_leaf_place(place, w->index),
-		    k == NULL ? "it ends a session that was never opened"
-			      : "it ends a session for the second time");
+		    k == NULL	? "it ends a session that was never opened"
+		    : k->closed ? "it ends a session for the second time"
+				: "it ends a session that was erased before");
 		return 0;
 	}
 	k->closed = true;
@@ -283,11 +284,11 @@ leaf_erase(struct walk *w, const struct mlog_leaf *leaf)
 	char place[64];
 
 	if (k != NULL) {
-		if (k->held || !k->closed)
+		/* One that has no end by now was left damaged by a stop: verify_fate() tells so. */
+		if (k->held)
 			verify_found(w->v, VERIFY_LOG, leaf->sid,
 			    verify_leaf_place(place, w->index),
-			    k->held ? "it erases a session that was held against that"
-				    : "it erases a session that had not ended");
+			    "it erases a session that was held against that");
 		k->erased = true;
 		k->erase_leaf = w->index;
 		k->erase_wall_ns = leaf->wall_ns;

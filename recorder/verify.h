@@ -39,7 +39,8 @@ struct verify_erased {
 	uint8_t sid[REC_SID_LEN];
 	uint64_t leaf; /* that says so */
 	uint64_t wall_ns;
-	uint8_t how; /* enum mlog_erase */
+	uint8_t how;  /* enum mlog_erase */
+	bool damaged; /* it had no end: a stop left it damaged, and it was never closed */
 	const uint8_t *
 	    text; /* who and why: a JSON object as of mlog.h, borrowed for the call; NULL: unreadable */
 	size_t len;
@@ -62,8 +63,10 @@ struct verify_result {
 	uint64_t
 	    n_truncated; /* of the good ones: ended by a crash of the recorder, whole up to there */
 	uint64_t
-	    n_erased;	 /* of the good ones: erased on purpose, and what stays of them is whole */
-	uint64_t n_keys; /* signing keys that followed each other in the log */
+	    n_erased; /* of the good ones: erased on purpose, and what stays of them is whole */
+	uint64_t
+	    n_erased_damaged; /* of the good ones: damaged, never closed, and then erased on purpose */
+	uint64_t n_keys;      /* signing keys that followed each other in the log */
 	uint64_t n_checkpoints; /* kept elsewhere that were compared */
 	uint64_t n_findings;
 	uint64_t n_events, raw_bytes; /* of events that were checked */

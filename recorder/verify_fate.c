@@ -64,9 +64,10 @@ check_gone(struct verify *v, const uint8_t *sid)
 static void
 tell_erased(struct verify *v, const struct verify_known *known)
 {
-	struct verify_erased e = {
-		.leaf = known->erase_leaf, .wall_ns = known->erase_wall_ns, .how = known->erase_how
-	};
+	struct verify_erased e = { .leaf = known->erase_leaf,
+		.wall_ns = known->erase_wall_ns,
+		.how = known->erase_how,
+		.damaged = !known->closed };
 
 	memcpy(e.sid, known->sid, REC_SID_LEN);
 	if (mlog_audit_get(v->snap, e.leaf, &e.text, &e.len) != 0)

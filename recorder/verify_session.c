@@ -609,6 +609,9 @@ exam_open(struct exam *e)
 	size_t len;
 	int r;
 
+	/* Its head went with it: nothing is signed of what a stop left without an end. */
+	if (e->erased)
+		return 0;
 	r = store_get(e->v->snap, STORE_HEAD, e->sid, REC_SID_LEN, &data, &len);
 	if (r == ERR_NOT_FOUND) {
 		verify_found(e->v, VERIFY_CUT, e->sid, "head",
@@ -746,9 +749,10 @@ exam_run(struct exam *e, const struct verify_known *known)
 		r = sess_index(&s, index_has, e);
 	if (r == 0 && exam_is_clean(e)) {
 		e->v->result.n_good++;
-		e->v->result.n_open += s.state == SESS_OPEN;
+		e->v->result.n_open += s.state == SESS_OPEN && !e->erased;
 		e->v->result.n_truncated += s.state == SESS_TRUNCATED;
-		e->v->result.n_erased += e->erased;
+		e->v->result.n_erased += e->erased && s.state != SESS_OPEN;
+		e->v->result.n_erased_damaged += e->erased && s.state == SESS_OPEN;
 	}
 	sess_done(&s);
 	return r;

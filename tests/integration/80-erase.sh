@@ -35,7 +35,7 @@ ctl sessions erase ffffffffffffffffffffffffffffffff --why no >/dev/null 2>&1
 is 'an unknown session: no' $? 1
 text=$(ctl sessions erase "$r" --why no 2>&1)
 is 'one that runs: no' $? 1
-like 'and why not' "$text" 'no end yet'
+like 'and why not' "$text" 'it runs'
 text=$(ctl sessions release "$a" --why no 2>&1)
 is 'one that is not held is not let go' $? 1
 ok 'a session is held' quiet ctl sessions hold "$a" --why 'case 17'

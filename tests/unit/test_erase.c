@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "recorder/chain_part.h"
 #include "recorder/erase.h"
 #include "recorder/fate.h"
 #include "recorder/recording.h"
@@ -609,6 +610,116 @@ test_many_go_in_bounded_steps(void **state)
 	eraser_free(e);
 }
 
+/* One that the next start finds damaged: its last head was edited. */
+static void
+damaged_session(struct rig *rig, uint8_t ret_sid[REC_SID_LEN])
+{
+	struct session *s = rig_session(rig);
+
+	memcpy(ret_sid, session_sid(s), REC_SID_LEN);
+	rig_data(s, 20, 16384);
+	assert_int_equal(chain_commit(rig->chain, true), 0);
+	rig_close(rig);
+	rig_flip(rig, STORE_HEAD, ret_sid, REC_SID_LEN, -1);
+	rig_open(rig);
+	assert_int_equal(rig->recovery.n_damaged, 1);
+	assert_int_equal(rig->recovery.n_truncated, 0);
+}
+
+/* Nobody can end it any more: it may be held, and erased, and the verifier says what it was. */
+static void
+test_what_a_stop_left_damaged_may_be_erased(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN];
+	struct eraser *e;
+	struct session *running;
+
+	damaged_session(rig, sid);
+	running = rig_session(rig);
+	rig_data(running, 1, 100);
+	e = open_eraser(rig);
+	assert_int_equal(hold(e, sid, true), 0);
+	assert_int_equal(erase(e, sid), ERR_DENIED);
+	assert_int_equal(hold(e, sid, false), 0);
+	assert_int_equal(erase(e, session_sid(running)), ERR_ORDER);
+	assert_int_equal(erase(e, sid), 0);
+	assert_int_equal(erase(e, sid), ERR_ERASED);
+	commit(rig, e);
+	finish(rig, e);
+	assert_int_equal(count_of(rig, STORE_BLK, sid), 0);
+	assert_int_equal(key_of(rig, sid), ERR_ERASED);
+	assert_int_equal(session_close(running, LINK_END_CLIENT, "", ""), 0);
+	rig_commit(rig);
+	eraser_free(e);
+	rig_close(rig);
+	assert_int_equal(rig_verify(rig), 0);
+	assert_int_equal(rig->result.n_good, 2);
+	assert_int_equal(rig->result.n_open, 0);
+	assert_int_equal(rig->result.n_erased, 0);
+	assert_int_equal(rig->result.n_erased_damaged, 1);
+	/* The next start has nothing to say of it. */
+	rig_open(rig);
+	assert_int_equal(rig->recovery.n_damaged, 0);
+}
+
+/* An end that comes after the erasure is none. */
+static void
+test_an_end_behind_an_erasure_is_a_finding(void **state)
+{
+	struct mlog_leaf leaf = { .type = MLOG_CLOSE, .state = SESS_CLOSED };
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN];
+	struct eraser *e;
+
+	damaged_session(rig, sid);
+	e = open_eraser(rig);
+	assert_int_equal(erase(e, sid), 0);
+	memcpy(leaf.sid, sid, REC_SID_LEN);
+	assert_int_equal(mlog_add(&rig->chain->log, &leaf, NULL), 0);
+	commit(rig, e);
+	finish(rig, e);
+	eraser_free(e);
+	rig_close(rig);
+	assert_int_equal(rig_verify(rig), ERR_CHAIN);
+	assert_true(rig_found(rig, VERIFY_LOG, "leaf"));
+	rig_open(rig);
+}
+
+static void
+test_age_takes_what_a_stop_left_damaged(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t sid[REC_SID_LEN], late[REC_SID_LEN];
+	struct session *ends;
+	struct eraser *e;
+	struct retain t;
+
+	damaged_session(rig, sid);
+	ends = rig_session(rig);
+	memcpy(late, session_sid(ends), REC_SID_LEN);
+	commit(rig, e = open_eraser(rig));
+	begin_retention(rig, e, &t, 10 * DAY_NS, 0);
+	pass(9 * DAY_NS);
+	retain_all(rig, e, &t);
+	assert_false(is_erased(rig, sid));
+	pass(2 * DAY_NS);
+	/* What ended in this transaction is open in the snapshot, and yet not old. */
+	assert_int_equal(session_close(ends, LINK_END_CLIENT, "", ""), 0);
+	assert_int_equal(retain_step(&t), 0);
+	retain_all(rig, e, &t);
+	assert_true(is_erased(rig, sid));
+	assert_false(is_erased(rig, late));
+	assert_int_equal(t.total_age, 1);
+	pass(11 * DAY_NS);
+	retain_all(rig, e, &t);
+	assert_true(is_erased(rig, late));
+	eraser_free(e);
+	rig_close(rig);
+	assert_int_equal(rig_verify(rig), 0);
+	rig_open(rig);
+}
+
 /* Where a key record has the lowest byte of its slot's number (seskey.h). */
 #define SLOT_LAST 10
 
@@ -790,6 +901,9 @@ main(void)
 		T(test_a_wall_clock_that_jumps_moves_no_event),
 		T(test_many_go_in_bounded_steps),
 		T(test_what_is_erased_while_it_is_read_is_not_damaged),
+		T(test_what_a_stop_left_damaged_may_be_erased),
+		T(test_an_end_behind_an_erasure_is_a_finding),
+		T(test_age_takes_what_a_stop_left_damaged),
 		T(test_a_slot_that_is_another_sessions_is_not_wiped),
 		T(test_a_list_of_keys_to_wipe_spares_who_was_not_erased),
 		T(test_an_opening_that_its_leaf_does_not_cover_erases_nothing),
