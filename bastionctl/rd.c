@@ -262,17 +262,15 @@ rd_take_id(struct rd *rd, char dst[RD_ID_SIZE])
 
 /*
  * A running bastion is asked about sessions by their ids, so that its log says which one was looked at: what the word last
- * means is asked first. *arg: its id in dst then. CMD_YES; other codes after a line on stderr.
+ * or the first digits of one mean is asked first. *arg: its id in dst then. CMD_YES; other codes after a line on stderr.
  */
 static int
 rd_which(struct cmd_ctx *c, const char **arg, char dst[RD_ID_SIZE])
 {
-	const char *const ask[] = { "find", "last", NULL };
+	const char *const ask[] = { "find", *arg, NULL };
 	struct rd *rd = NULL;
 	int fd = -1, code, r;
 
-	if (strcmp(*arg, "last") != 0)
-		return CMD_YES;
 	if ((code = ctl_read(c->broker_fd, ask, &fd)) != CMD_YES)
 		return code;
 	if ((r = rd_attach(fd, &rd)) != 0) {
@@ -287,14 +285,23 @@ rd_which(struct cmd_ctx *c, const char **arg, char dst[RD_ID_SIZE])
 	return code;
 }
 
-/* Not the value of an option, but for the one whose value is a session. */
+/* Of a verb that is about sessions: what is not the value of an option, but for the one whose value is a session. */
 static bool
-rd_is_session(const char *const *args, size_t n)
+rd_is_word(const char *const *args, size_t n)
 {
-	return !str_starts(args[n - 1], "--") || strcmp(args[n - 1], "--proof") == 0;
+	const char *s = args[n];
+	size_t len = strlen(s);
+
+	if (str_starts(args[n - 1], "--") && strcmp(args[n - 1], "--proof") != 0)
+		return false;
+	if (strcmp(s, "last") == 0)
+		return true;
+	/* The log is asked about other things, too. */
+	return strcmp(args[0], "log") != 0 && len >= REC_SID_SHORT && len < 2 * REC_SID_LEN &&
+	       s[strspn(s, "0123456789abcdef")] == '\0';
 }
 
-/* The reader that a running bastion starts. args[1] and on may be the word last. */
+/* The reader that a running bastion starts. args[1] and on may be the word last, or the first digits of an id. */
 static int
 rd_edge_running(struct cmd_ctx *c, const char *const *args, int *ret_fd)
 {
@@ -307,7 +314,7 @@ rd_edge_running(struct cmd_ctx *c, const char *const *args, int *ret_fd)
 		if (n == RD_ARGS_MAX)
 			return cmd_fail(CMD_UNSURE, "too many arguments for a reader");
 		ask[n] = args[n];
-		if (n > 0 && rd_is_session(args, n) && (code = rd_which(c, &ask[n], id)) != CMD_YES)
+		if (n > 0 && rd_is_word(args, n) && (code = rd_which(c, &ask[n], id)) != CMD_YES)
 			return code;
 	}
 	ask[n] = NULL;

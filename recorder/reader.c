@@ -239,7 +239,7 @@ reader_find(struct reader *rd, const char *text, uint8_t ret_sid[REC_SID_LEN])
 	/* A whole id may be of a session whose record is gone; the verifier knows what to say of it. */
 	if (s.len == 2 * REC_SID_LEN && str_unhex(text, ret_sid, REC_SID_LEN) == 0)
 		return 0;
-	if (s.prefix != NULL && (s.len < 4 || s.len > 2 * REC_SID_LEN ||
+	if (s.prefix != NULL && (s.len < REC_SID_SHORT || s.len > 2 * REC_SID_LEN ||
 				    text[strspn(text, "0123456789abcdef")] != '\0')) {
 		reader_say(rd,
 		    "%s: not a session id (4 to 32 hex digits, or last): see bastionctl sessions "

@@ -288,8 +288,8 @@ check_session(struct bundling *x, uint8_t *ret_code)
 	if (r != 0)
 		return r;
 	if (s.state == SESS_OPEN) {
-		reader_say(x->rd, "the session has no end: when it runs, its bundle can be made "
-				  "afterwards; else it is damaged, see bastionctl verify");
+		reader_say(x->rd, "the session still runs: its bundle can be made when it has "
+				  "ended; if none runs, it is damaged: see bastionctl verify");
 		*ret_code = 1;
 	}
 	sess_done(&s);

@@ -8,6 +8,7 @@
  * folders above need not let the recorder's uid in.
  */
 #define REC_SID_LEN 16u /* bytes of a session id; random; shown as 32 hex digits */
+#define REC_SID_SHORT 4u /* digits that name a session where they tell it from the others */
 #define REC_ENV_MAX 64u
 #define REC_ENV_LEN 63u
 #define REC_META_MAX 16384u /* bytes of a session's metadata */
@@ -111,7 +112,7 @@ enum rec_meta {
  *     list [--since NS] [--identity NAME] [--blocks 1]
  *                                    RD_ITEM: a session (the fields of sessions list --json); of this person only
  *     show [--blocks 1] SID          RD_ITEM: one session with everything that is known of it
- *     find last                      RD_TEXT: the whole id of the session that this word means now
+ *     find WORD                      RD_TEXT: the whole id of the session that last, or its first digits, mean now
  *     events [--blocks 1] SID        RD_BEGIN: as show; RD_EVENTS; may be told to RD_SEEK, also after RD_END
  *     watch [--blocks 1] SID         as events, but of a session that runs events go on as they are committed; when it is over
  *                                    RD_ITEM: as show; RD_END

@@ -49,18 +49,26 @@ view_is_text(const char *s)
 }
 
 static bool
+view_is_hex(const char *s)
+{
+	return s[strspn(s, "0123456789abcdef")] == '\0';
+}
+
+/* A whole one: what the log says of a view is to name one session, for good. */
+static bool
 view_is_session(const char *s)
 {
-	size_t len = strlen(s);
-
-	return len >= 4 && len <= 2 * REC_SID_LEN && strspn(s, "0123456789abcdef") == len;
+	return strlen(s) == 2 * REC_SID_LEN && view_is_hex(s);
 }
 
 /* What changes its meaning: it is asked for by itself, so that what is viewed is noted as what it was. */
 static bool
 view_is_word(const char *s)
 {
-	return strcmp(s, "last") == 0;
+	size_t len = strlen(s);
+
+	return strcmp(s, "last") == 0 ||
+	       (len >= REC_SID_SHORT && len < 2 * REC_SID_LEN && view_is_hex(s));
 }
 
 static bool

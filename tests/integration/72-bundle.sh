@@ -3,12 +3,13 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 51
+plan 52
 quiet() { "$@" >/dev/null 2>&1; }
 ok 'a bastion and its target start' rig_up
 b_ssh "$(to t1)" 'echo first; seq 1 20000' >/dev/null
 a=$(last_sid)
 ctl play last --no-wait >/dev/null 2>&1 || rig_play_failed=1
+ctl sessions show "$(echo "$a" | cut -c1-9)" >/dev/null 2>&1 || rig_show_failed=1
 b_ssh "$(to t1)" 'echo second' >/dev/null
 b=$(last_sid)
 wait_for 10 session_closed "$a" && wait_for 10 session_closed "$b"
@@ -72,6 +73,7 @@ like 'what is known of it' "$(alone sessions show --bundle a.bundle)" "$a"
 is 'a list of one' "$(alone sessions list --bundle a.bundle --json | jq -r '.[].id')" "$a"
 like 'who looked at it' "$(alone log --bundle a.bundle)" 'record.viewed'
 is 'also who said last and meant it' "${rig_play_failed:-0} $(alone log --bundle a.bundle | jq -r 'select(.event == "record.viewed" and .what == "events") | .session')" "0 $a"
+is 'and who gave the first digits only' "${rig_show_failed:-0} $(alone log --bundle a.bundle | jq -r 'select(.event == "record.viewed" and .what == "show") | .session' | sort -u)" "0 $a"
 unlike 'nothing of another session' "$(alone log --bundle a.bundle; alone sessions list --bundle a.bundle --json)" "$b"
 alone play --bundle a.bundle "$b" --no-wait >/dev/null 2>&1
 is 'another session is not in it' $? 1
