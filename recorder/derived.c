@@ -6,18 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <zstd.h>
-
 #include "lib/str.h"
 #include "recorder/derived_part.h"
 #include "recorder/recording.h"
 #include "recorder/sess.h"
 
-#define VALUE_MAX (SCREEN_PAINT_MAX + 65536u) /* bytes of one value, opened */
-
 struct derived {
 	struct sderived *store;
-	struct buf *value, *plain; /* scratch */
+	struct derived_value *value;
 };
 
 struct derived_shot_at {
@@ -39,8 +35,7 @@ derived_close(struct derived *d)
 	if (d == NULL)
 		return;
 	sderived_close(d->store);
-	buf_free(d->value);
-	buf_free(d->plain);
+	derived_value_free(d->value);
 	free(d);
 }
 
@@ -53,9 +48,7 @@ derived_open_read(const char *dir, struct derived **ret_derived)
 
 	if (d == NULL)
 		return r;
-	d->value = buf_new(VALUE_MAX);
-	d->plain = buf_new(VALUE_MAX);
-	if (d->value == NULL || d->plain == NULL ||
+	if ((d->value = derived_value_new(false)) == NULL ||
 	    (r = str_format(path, sizeof(path), "%s/" DERIVED_DIR, dir)) != 0 ||
 	    (r = sderived_open_read(path, &d->store)) != 0) {
 		derived_close(d);
@@ -65,55 +58,27 @@ derived_open_read(const char *dir, struct derived **ret_derived)
 	return 0;
 }
 
-/* A value, opened, in d->value behind its kind and number. 0; ERR_NOT_FOUND; ERR_FORMAT; -ENOMEM; -errno. */
+/* A value, opened: what is left of it is *ret. 0; ERR_NOT_FOUND; ERR_FORMAT; -ENOMEM; -errno. */
 static int
-look_value(struct derived_look *look, enum sderived_kind kind, uint32_t number)
+look_value(struct derived_look *look, enum sderived_kind kind, uint32_t number, struct buf **ret)
 {
-	struct buf *b = look->d->value;
 	const uint8_t *p;
-	uint32_t n;
-	uint8_t k;
 	size_t len;
 	int r;
 
-	buf_reset(b);
 	if ((r = sderived_get(look->d->store, look->key.sid, kind, number, &p, &len)) != 0)
 		return r;
-	if ((r = derived_unwrap(&look->key, p, len, b)) != 0)
-		return r == -ENOMEM ? r : ERR_FORMAT;
-	if (buf_get_u8(b, &k) != 0 || buf_get_u32(b, &n) != 0 || k != kind || n != number)
-		return ERR_FORMAT;
-	return 0;
-}
-
-/* A zstd frame at the front of b, into d->plain. */
-static int
-look_expand(struct derived_look *look, size_t max)
-{
-	struct buf *in = look->d->value, *out = look->d->plain;
-	unsigned long long size = ZSTD_getFrameContentSize(buf_ptr(in), buf_len(in));
-	uint8_t *p;
-	size_t n;
-	int r;
-
-	buf_reset(out);
-	if (size == ZSTD_CONTENTSIZE_UNKNOWN || size == ZSTD_CONTENTSIZE_ERROR || size > max)
-		return ERR_FORMAT;
-	if (size == 0)
-		return 0;
-	if ((r = buf_reserve(out, (size_t)size, &p)) != 0)
-		return r;
-	n = ZSTD_decompress(p, (size_t)size, buf_ptr(in), buf_len(in));
-	return ZSTD_isError(n) || n != size ? ERR_FORMAT : 0;
+	*ret = derived_value_buf(look->d->value);
+	return derived_value_open(look->d->value, &look->key, kind, number, p, len);
 }
 
 static int
 look_info(struct derived_look *look, uint64_t n_events)
 {
-	struct buf *b = look->d->value;
+	struct buf *b = NULL;
 	int r;
 
-	if ((r = look_value(look, SDERIVED_INFO, 0)) != 0)
+	if ((r = look_value(look, SDERIVED_INFO, 0, &b)) != 0)
 		return r;
 	if (buf_get_u64(b, &look->n_events) != 0 || buf_get_u32(b, &look->n_chunks) != 0 ||
 	    buf_get_u32(b, &look->n_shots) != 0 || buf_get_u64(b, &look->text_bytes) != 0 ||
@@ -187,9 +152,9 @@ derived_size(struct derived *d, uint64_t *ret_bytes)
 bool
 derived_may(struct derived_look *look, uint32_t i, const uint8_t *folded, size_t len)
 {
-	struct buf *b = look->d->value;
+	struct buf *b = NULL;
 
-	if (len < 3 || look_value(look, SDERIVED_FILTER, i) != 0)
+	if (len < 3 || look_value(look, SDERIVED_FILTER, i, &b) != 0)
 		return true;
 	return chunk_filter_may(buf_ptr(b), buf_len(b), i, folded, len);
 }
@@ -197,33 +162,32 @@ derived_may(struct derived_look *look, uint32_t i, const uint8_t *folded, size_t
 int
 derived_chunk(struct derived_look *look, uint32_t i, struct chunk *c)
 {
+	struct buf *b = NULL;
 	int r;
 
-	if ((r = look_value(look, SDERIVED_CHUNK, i)) != 0 ||
-	    (r = look_expand(look, CHUNK_PACKED_MAX)) != 0 ||
-	    (r = chunk_parse(c, buf_ptr(look->d->plain), buf_len(look->d->plain))) != 0)
-		return r == ERR_NOT_FOUND ? ERR_FORMAT : r;
-	return c->number == i ? 0 : ERR_FORMAT;
+	if ((r = look_value(look, SDERIVED_CHUNK, i, &b)) == 0)
+		r = derived_value_read_chunk(look->d->value, i, c);
+	return r == ERR_NOT_FOUND ? ERR_FORMAT : r;
 }
 
 static int
 shot_read(struct derived_look *look, uint32_t i, struct derived_shot *ret)
 {
 	struct derived_shot shot = { 0 };
-	struct buf *b = look->d->value;
+	struct buf *b = NULL, *plain = derived_value_plain(look->d->value);
 	int r;
 
-	if ((r = look_value(look, SDERIVED_SHOT, i)) != 0)
+	if ((r = look_value(look, SDERIVED_SHOT, i, &b)) != 0)
 		return r;
 	if (buf_get_u32(b, &shot.channel) != 0 || buf_get_u32(b, &shot.cols) != 0 ||
 	    buf_get_u32(b, &shot.rows) != 0 || buf_get_u64(b, &shot.next_seq) != 0 ||
 	    buf_get_u64(b, &shot.at_ns) != 0)
 		return ERR_FORMAT;
-	if ((r = look_expand(look, SCREEN_PAINT_MAX)) != 0)
+	if ((r = derived_value_expand(look->d->value, SCREEN_PAINT_MAX)) != 0)
 		return r;
 	if ((shot.paint = buf_new(SCREEN_PAINT_MAX)) == NULL)
 		return -ENOMEM;
-	if ((r = buf_put(shot.paint, buf_ptr(look->d->plain), buf_len(look->d->plain))) != 0) {
+	if ((r = buf_put(shot.paint, buf_ptr(plain), buf_len(plain))) != 0) {
 		buf_free(shot.paint);
 		return r;
 	}

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <zstd.h>
-
 #include "lib/str.h"
 #include "recorder/derived_part.h"
 #include "recorder/recording.h"
@@ -16,14 +14,11 @@
 #define COMMIT_BYTES (8u << 20) /* of values in one transaction */
 #define COMMIT_SESSIONS 64u	/* in one transaction */
 #define RENEW_PARTS 16u		/* blocks of a recording that are read from one snapshot */
-#define FILTER_FROM 2048u	/* bytes of text: less is read as soon as its filter */
 
 struct derived_writer {
 	struct sderived *store;
-	struct buf *plain, *value, *wrapped; /* scratch */
-	ZSTD_CCtx *zstd;
+	struct derived_value *value;
 	struct derived_counts counts;
-	uint8_t *folded;      /* CHUNK_TEXT_MAX */
 	bool changing;	      /* a transaction is open */
 	uint64_t uncommitted; /* bytes in it */
 	unsigned n_sessions;  /* that came to their end in it */
@@ -47,11 +42,7 @@ derived_writer_close(struct derived_writer *w)
 	if (w == NULL)
 		return;
 	sderived_close(w->store);
-	buf_free(w->plain);
-	buf_free(w->value);
-	buf_free(w->wrapped);
-	ZSTD_freeCCtx(w->zstd);
-	free(w->folded);
+	derived_value_free(w->value);
 	free(w);
 }
 
@@ -64,13 +55,7 @@ derived_open_write(const char *dir, struct derived_writer **ret_writer)
 
 	if (w == NULL)
 		return r;
-	w->plain = buf_new(SCREEN_PAINT_MAX);
-	w->value = buf_new(SCREEN_PAINT_MAX + 65536);
-	w->wrapped = buf_new(SCREEN_PAINT_MAX + 131072);
-	w->zstd = ZSTD_createCCtx();
-	w->folded = malloc(CHUNK_TEXT_MAX);
-	if (w->plain == NULL || w->value == NULL || w->wrapped == NULL || w->zstd == NULL ||
-	    w->folded == NULL ||
+	if ((w->value = derived_value_new(true)) == NULL ||
 	    (r = str_format(path, sizeof(path), "%s/" DERIVED_DIR, dir)) != 0 ||
 	    (r = sderived_open_write(path, &w->store)) != 0) {
 		derived_writer_close(w);
@@ -167,67 +152,34 @@ derived_has(struct derived_writer *w, struct store_snap *snap, const uint8_t sid
 	struct derived_key key;
 	const uint8_t *p;
 	uint64_t n = 0;
-	uint32_t zero;
-	uint8_t kind;
 	size_t len;
 	int r;
 
 	if ((r = derived_key_get(snap, sid, &key)) != 0)
 		return r;
-	buf_reset(w->plain);
 	if ((r = writer_begin(w)) == 0 &&
 	    (r = sderived_get(w->store, sid, SDERIVED_INFO, 0, &p, &len)) == 0)
-		r = derived_unwrap(&key, p, len, w->plain);
+		r = derived_value_open(w->value, &key, SDERIVED_INFO, 0, p, len);
 	derived_key_done(&key);
 	if (r == -ENOMEM || r == ERR_NOT_FOUND)
 		return r;
-	if (r != 0 || buf_get_u8(w->plain, &kind) != 0 || buf_get_u32(w->plain, &zero) != 0 ||
-	    buf_get_u64(w->plain, &n) != 0 || kind != SDERIVED_INFO || n != n_events)
+	if (r != 0 || buf_get_u64(derived_value_buf(w->value), &n) != 0 || n != n_events)
 		return ERR_NOT_FOUND;
 	return 0;
-}
-
-/* Begin a value in w->value. */
-static int
-value_begin(struct derived_writer *w, enum sderived_kind kind, uint32_t number)
-{
-	int r;
-
-	buf_reset(w->value);
-	if ((r = buf_put_u8(w->value, (uint8_t)kind)) != 0)
-		return r;
-	return buf_put_u32(w->value, number);
-}
-
-/* len bytes, compressed, behind what is in w->value. */
-static int
-value_compress(struct derived_writer *w, const void *p, size_t len)
-{
-	size_t room = ZSTD_compressBound(len), n;
-	struct buf *b = buf_new(room);
-	uint8_t *out;
-	int r = b == NULL ? -ENOMEM : buf_reserve(b, room, &out);
-
-	if (r == 0) {
-		n = ZSTD_compressCCtx(w->zstd, out, room, p, len, DERIVED_ZSTD_LEVEL);
-		r = ZSTD_isError(n) ? -ENOMEM : buf_put(w->value, out, n);
-	}
-	buf_free(b);
-	return r;
 }
 
 static int
 make_put(struct make *m, enum sderived_kind kind, uint32_t number)
 {
 	struct derived_writer *w = m->w;
+	const uint8_t *p;
+	size_t len;
 	int r;
 
-	buf_reset(w->wrapped);
-	if ((r = derived_wrap(&m->key, buf_ptr(w->value), buf_len(w->value), w->wrapped)) != 0 ||
-	    (r = sderived_put(w->store, m->key.sid, kind, number, buf_ptr(w->wrapped),
-		 buf_len(w->wrapped))) != 0)
+	if ((r = derived_value_wrap(w->value, &m->key, &p, &len)) != 0 ||
+	    (r = sderived_put(w->store, m->key.sid, kind, number, p, len)) != 0)
 		return r;
-	w->uncommitted += buf_len(w->wrapped);
+	w->uncommitted += len;
 	if (w->uncommitted < COMMIT_BYTES)
 		return 0;
 	if ((r = derived_flush(w)) != 0)
@@ -240,24 +192,17 @@ make_chunk(struct make *m)
 {
 	struct derived_writer *w = m->w;
 	struct chunk *c = &m->chunk;
-	size_t n;
 	int r;
 
 	if (c->n_lines == 0)
 		return 0;
-	buf_reset(w->plain);
-	if ((r = chunk_pack(c, w->plain)) != 0 ||
-	    (r = value_begin(w, SDERIVED_CHUNK, c->number)) != 0 ||
-	    (r = value_compress(w, buf_ptr(w->plain), buf_len(w->plain))) != 0 ||
+	if ((r = derived_value_chunk(w->value, c)) != 0 ||
 	    (r = make_put(m, SDERIVED_CHUNK, c->number)) != 0)
 		return r;
-	if (c->len >= FILTER_FROM) {
-		n = chunk_fold(w->folded, c->text, c->len);
-		if ((r = value_begin(w, SDERIVED_FILTER, c->number)) != 0 ||
-		    (r = chunk_filter_put(c->number, w->folded, n, w->value)) != 0 ||
-		    (r = make_put(m, SDERIVED_FILTER, c->number)) != 0)
-			return r;
-	}
+	if (c->len >= DERIVED_FILTER_FROM &&
+	    ((r = derived_value_filter(w->value, c)) != 0 ||
+		(r = make_put(m, SDERIVED_FILTER, c->number)) != 0))
+		return r;
 	m->text_bytes += c->len;
 	w->counts.chunks++;
 	c->number++;
@@ -281,23 +226,26 @@ make_shot(struct make *m, const struct event *ev, uint32_t channel)
 {
 	struct screen *s = render_screen(m->rn, channel);
 	struct derived_writer *w = m->w;
+	struct buf *value = derived_value_buf(w->value), *paint;
 	uint32_t cols, rows;
 	int r;
 
 	if (s == NULL || !screen_is_whole(s) || m->n_shots == DERIVED_SHOTS_MAX)
 		return 0;
+	if ((paint = buf_new(SCREEN_PAINT_MAX)) == NULL)
+		return -ENOMEM;
 	screen_size(s, &cols, &rows);
-	buf_reset(w->plain);
-	if ((r = screen_paint(s, w->plain)) != 0 ||
-	    (r = value_begin(w, SDERIVED_SHOT, m->n_shots)) != 0 ||
-	    (r = buf_put_u32(w->value, channel)) != 0 || (r = buf_put_u32(w->value, cols)) != 0 ||
-	    (r = buf_put_u32(w->value, rows)) != 0 ||
-	    (r = buf_put_u64(w->value, ev->seq + 1)) != 0 ||
-	    (r = buf_put_u64(w->value, ev->at_ns)) != 0 ||
-	    (r = value_compress(w, buf_ptr(w->plain), buf_len(w->plain))) != 0 ||
-	    (r = make_put(m, SDERIVED_SHOT, m->n_shots)) != 0 ||
-	    (r = buf_put_u32(m->shots, channel)) != 0 ||
-	    (r = buf_put_u64(m->shots, ev->at_ns)) != 0)
+	if ((r = screen_paint(s, paint)) == 0 &&
+	    (r = derived_value_begin(w->value, SDERIVED_SHOT, m->n_shots)) == 0 &&
+	    (r = buf_put_u32(value, channel)) == 0 && (r = buf_put_u32(value, cols)) == 0 &&
+	    (r = buf_put_u32(value, rows)) == 0 && (r = buf_put_u64(value, ev->seq + 1)) == 0 &&
+	    (r = buf_put_u64(value, ev->at_ns)) == 0 &&
+	    (r = derived_value_compress(w->value, buf_ptr(paint), buf_len(paint))) == 0 &&
+	    (r = make_put(m, SDERIVED_SHOT, m->n_shots)) == 0 &&
+	    (r = buf_put_u32(m->shots, channel)) == 0)
+		r = buf_put_u64(m->shots, ev->at_ns);
+	buf_free(paint);
+	if (r != 0)
 		return r;
 	m->n_shots++;
 	w->counts.shots++;
@@ -366,14 +314,15 @@ static int
 make_info(struct make *m, uint64_t n_events)
 {
 	struct derived_writer *w = m->w;
+	struct buf *value = derived_value_buf(w->value);
 	int r;
 
-	if ((r = value_begin(w, SDERIVED_INFO, 0)) != 0 ||
-	    (r = buf_put_u64(w->value, n_events)) != 0 ||
-	    (r = buf_put_u32(w->value, m->chunk.number)) != 0 ||
-	    (r = buf_put_u32(w->value, m->n_shots)) != 0 ||
-	    (r = buf_put_u64(w->value, m->text_bytes)) != 0 ||
-	    (r = buf_put(w->value, buf_ptr(m->shots), buf_len(m->shots))) != 0)
+	if ((r = derived_value_begin(w->value, SDERIVED_INFO, 0)) != 0 ||
+	    (r = buf_put_u64(value, n_events)) != 0 ||
+	    (r = buf_put_u32(value, m->chunk.number)) != 0 ||
+	    (r = buf_put_u32(value, m->n_shots)) != 0 ||
+	    (r = buf_put_u64(value, m->text_bytes)) != 0 ||
+	    (r = buf_put(value, buf_ptr(m->shots), buf_len(m->shots))) != 0)
 		return r;
 	return make_put(m, SDERIVED_INFO, 0);
 }

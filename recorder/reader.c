@@ -55,13 +55,32 @@ reader_take_notes(struct reader *rd, struct buf *b)
 }
 
 static int
+reader_take_taken(struct reader *rd, struct buf *b)
+{
+	uint8_t what, more;
+	uint32_t hits;
+	int r;
+
+	if (rd->took)
+		return ERR_ORDER;
+	if ((r = buf_get_u8(b, &what)) != 0 || (r = buf_get_u8(b, &more)) != 0 ||
+	    (r = buf_get_u32(b, &hits)) != 0 || (r = buf_end(b)) != 0)
+		return r;
+	if (what < RD_TAKE_SEARCHED || what > RD_TAKE_DAMAGED)
+		return ERR_FORMAT;
+	rd->took = true;
+	rd->taken = (struct rd_taken){ (enum rd_take)what, more != 0, hits };
+	return 0;
+}
+
+static int
 reader_take(struct reader *rd, const struct ipc_msg *msg)
 {
 	static const struct {
 		uint16_t type;
 		int (*take)(struct reader *rd, struct buf *b);
 	} table[] = { { RD_MORE, reader_take_more }, { RD_SEEK, reader_take_seek },
-		{ RD_NOTES, reader_take_notes } };
+		{ RD_NOTES, reader_take_notes }, { RD_TAKE, reader_take_taken } };
 	struct buf *b = buf_view(msg->data, msg->len);
 	int r = ERR_FORMAT;
 

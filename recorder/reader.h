@@ -37,6 +37,8 @@ struct reader {
 	bool seek;	  /* one waits to be served */
 	uint64_t seek_ns;
 	uint32_t seek_channel;	 /* whose screen is wanted; 0: none */
+	bool took;		 /* an RD_TAKE waits to be served */
+	struct rd_taken taken;	 /* that one */
 	uint8_t *space;		 /* for received messages */
 	struct buf *notes;	 /* of RD_NOTES; NULL: none are expected */
 	const char *const *args; /* behind the verb, NULL-terminated */
@@ -58,6 +60,21 @@ int reader_wait(struct reader *rd) MUST_CHECK;
 int reader_peek(struct reader *rd) MUST_CHECK;
 /* Until something new is committed, or a message of bastionctl was taken; no snapshot is held meanwhile. Errors as reader_send(). */
 int reader_wait_commit(struct reader *rd) MUST_CHECK;
+
+/*
+ * A session as show and list tell it, with RD_RECORD before it when it is closed to us. 0; ERR_NOT_FOUND; ERR_FORMAT; errors as
+ * reader_send().
+ */
+int reader_send_session(
+    struct reader *rd, const uint8_t sid[REC_SID_LEN], uint16_t type, bool detail) MUST_CHECK;
+/* RD_RECORD of a session. Errors of seskey_portable(), and as reader_send(). */
+int reader_send_record(
+    struct reader *rd, const uint8_t sid[REC_SID_LEN], enum rd_detail detail) MUST_CHECK;
+/* One block as RD_SEALED or RD_BLOCKS; all that there are now. Errors of recording.h, and as reader_send(). */
+struct block_hdr;
+int reader_send_block(struct reader *rd, uint16_t type, const struct block_hdr *hdr,
+    const struct buf *stored) MUST_CHECK;
+int reader_send_blocks(struct reader *rd, uint16_t type, const uint8_t sid[REC_SID_LEN]) MUST_CHECK;
 
 /* What RD_END will say; cut when it is too long. */
 void reader_say(struct reader *rd, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -8,175 +8,43 @@
 
 #include "lib/str.h"
 #include "recorder/derived_part.h"
+#include "recorder/find.h"
 #include "recorder/reader.h"
 #include "recorder/reader_json.h"
 #include "recorder/recording.h"
 #include "recorder/search.h"
 #include "recorder/sess.h"
 
-#define SEARCH_PEEK 64u /* chunks between looks whether somebody still waits for hits */
-
-/* The newest hits of one session: a ring, because the older ones are told last or not at all. */
-struct ring {
-	struct json **hits; /* owned, room of them */
-	size_t room, n, next;
-	uint64_t dropped;
-};
+#define SEARCH_PEEK                                                                                \
+	64u /* sessions, or blocks, between looks whether somebody still waits for hits */
+#define SEARCH_VALUE_MAX 200u /* bytes of a value that the index of sessions tells apart */
 
 struct finder {
 	struct reader *rd;
 	struct search_query q;
-	struct search *search; /* NULL: about sessions only */
+	struct find *find; /* NULL: about sessions only */
 	const uint8_t *filter;
 	size_t filter_len;
-	struct chunk chunk, spare; /* of the index; of what is rendered */
-	const struct sess *s;	   /* the one that is looked at */
-	struct ring ring;	   /* of a chunk, or of all that is rendered */
-	struct json **found;	   /* of the session, newest first; owned, q.limit of them */
-	uint32_t n_found;
+	struct chunk chunk;   /* of the index */
+	const struct sess *s; /* the one that is looked at */
 	unsigned peeks;
 	uint32_t told;
-	uint64_t sessions, rendered, rendered_bytes, sealed, erased, damaged, chunks, skipped;
+	uint64_t sessions, rendered, rendered_bytes, sealed, opened, erased, damaged, skipped;
 	bool more; /* there are hits that were not told */
 };
-
-static void
-ring_reset(struct ring *g)
-{
-	for (size_t i = 0; i < g->room; i++) {
-		json_free(g->hits[i]);
-		g->hits[i] = NULL;
-	}
-	g->n = g->next = 0;
-	g->dropped = 0;
-}
-
-static void
-ring_put(struct ring *g, struct json *j)
-{
-	json_free(g->hits[g->next]);
-	g->hits[g->next] = j;
-	g->next = (g->next + 1) % g->room;
-	if (g->n < g->room)
-		g->n++;
-	else
-		g->dropped++;
-}
-
-static void
-put_meta(struct json *j, const char *key, const struct sess *s, enum rec_meta tag)
-{
-	const uint8_t *p;
-	size_t len;
-
-	if (sess_meta(s, tag, &p, &len))
-		json_put_bytes(j, key, p, len, REC_META_MAX);
-	else
-		json_put_null(j, key);
-}
-
-/* Lines of the same channel and kind around line i, in their order. step: -1 before, 1 behind. */
-static struct json *
-hit_context(const struct chunk *c, size_t i, int step, uint32_t n)
-{
-	size_t lines[SEARCH_CONTEXT_MAX], found = 0, len;
-	struct json *list = json_list();
-
-	for (size_t k = i; found < n && (step > 0 ? k + 1 < c->n_lines : k > 0);) {
-		k = step > 0 ? k + 1 : k - 1;
-		if (c->lines[k].channel == c->lines[i].channel &&
-		    c->lines[k].kind == c->lines[i].kind)
-			lines[found++] = k;
-	}
-	for (size_t k = 0; k < found; k++) {
-		const uint8_t *p = search_line(c, lines[step > 0 ? k : found - 1 - k], &len);
-
-		json_put_bytes(list, NULL, p, len, SCREEN_LINE_MAX + 4);
-	}
-	return list;
-}
-
-static int
-on_hit(void *arg, const struct search_hit *hit)
-{
-	struct finder *f = arg;
-	const struct chunk_line *l = &hit->chunk->lines[hit->line];
-	char id[2 * REC_SID_LEN + 1];
-	struct json *j = json_map();
-
-	if (j == NULL)
-		return -ENOMEM;
-	json_put_str(j, "id", str_hex(id, f->s->sid, REC_SID_LEN));
-	put_meta(j, "identity", f->s, REC_META_IDENTITY);
-	put_meta(j, "login", f->s, REC_META_LOGIN);
-	put_meta(j, "host", f->s, REC_META_HOST);
-	json_put_time(j, "time", f->s->opened_wall_ns + l->at_ns);
-	json_put_u64(j, "at_ns", l->at_ns);
-	json_put_u64(j, "channel", l->channel);
-	json_put_str(j, "kind", render_kind_name(l->kind));
-	json_put_bytes(j, "line", hit->text, hit->len, SCREEN_LINE_MAX + 4);
-	json_put_u64(j, "from", hit->from);
-	json_put_u64(j, "to", hit->to);
-	if (f->q.context > 0) {
-		json_put(j, "before", hit_context(hit->chunk, hit->line, -1, f->q.context));
-		json_put(j, "after", hit_context(hit->chunk, hit->line, 1, f->q.context));
-	}
-	ring_put(&f->ring, j);
-	return 0;
-}
-
-static int
-find_in_chunk(struct finder *f, const struct chunk *c)
-{
-	f->chunks++;
-	return search_chunk(f->search, c, f->s->opened_wall_ns, on_hit, f);
-}
-
-static void
-found_reset(struct finder *f)
-{
-	for (uint32_t i = 0; i < f->n_found; i++)
-		json_free(f->found[i]);
-	f->n_found = 0;
-	ring_reset(&f->ring);
-}
-
-/* What the ring has, behind what was found so far, newest first; false: no more is wanted. */
-static bool
-found_take(struct finder *f)
-{
-	struct ring *g = &f->ring;
-	uint32_t room = f->q.limit - f->told;
-
-	for (size_t k = 0; k < g->n && f->n_found < room; k++) {
-		size_t i = (g->next + g->room - 1 - k) % g->room;
-
-		f->found[f->n_found++] = g->hits[i];
-		g->hits[i] = NULL;
-		f->more = f->more || (f->n_found == room && k + 1 < g->n);
-	}
-	f->more = f->more || g->dropped > 0;
-	ring_reset(g);
-	return f->n_found < room;
-}
 
 /* The newest chunks first, and no more of them than it takes. */
 static int
 find_look(struct finder *f, struct derived_look *look)
 {
+	bool full = false;
 	int r = 0;
 
-	for (uint32_t i = derived_chunks(look); r == 0 && i > 0; i--) {
-		if (!derived_may(look, i - 1, f->filter, f->filter_len)) {
+	for (uint32_t i = derived_chunks(look); r == 0 && !full && i > 0; i--) {
+		if (!derived_may(look, i - 1, f->filter, f->filter_len))
 			f->skipped++;
-			continue;
-		}
-		if ((r = derived_chunk(look, i - 1, &f->chunk)) == 0)
-			r = find_in_chunk(f, &f->chunk);
-		if (r == 0 && !found_take(f)) {
-			f->more = f->more || i > 1;
-			break;
-		}
+		else if ((r = derived_chunk(look, i - 1, &f->chunk)) == 0)
+			r = find_chunk(f->find, &f->chunk, &full);
 	}
 	return r;
 }
@@ -197,35 +65,6 @@ find_indexed(struct finder *f)
 	return r == ERR_FORMAT || r == ERR_CHAIN ? ERR_NOT_FOUND : r;
 }
 
-static int
-on_line(void *arg, const struct render_line *line)
-{
-	struct finder *f = arg;
-	int r;
-
-	if (chunk_is_full(&f->spare)) {
-		if ((r = find_in_chunk(f, &f->spare)) != 0)
-			return r;
-		chunk_reset(&f->spare);
-	}
-	return chunk_add(&f->spare, line);
-}
-
-static int
-render_part(struct finder *f, struct render *rn, const struct recording_part *part)
-{
-	struct event_reader er;
-	struct event ev;
-	int r;
-
-	event_reader_init(&er, part->data, part->len, part->first_seq, part->base_ns);
-	while ((r = event_next(&er, &ev)) == 0)
-		if ((r = render_event(rn, &ev)) != 0)
-			return r;
-	f->rendered_bytes += part->len;
-	return r == ERR_NOT_FOUND ? 0 : r;
-}
-
 /* Somebody who has gone needs no hits; the snapshot is renewed now and then. */
 static int
 find_pause(struct finder *f)
@@ -244,41 +83,105 @@ find_rendered(struct finder *f)
 {
 	struct recording_part part;
 	struct recording *rec = NULL;
-	struct render *rn = NULL;
 	int r;
 
-	chunk_reset(&f->spare);
-	if ((r = render_new(on_line, f, &rn)) != 0 ||
+	if ((r = find_render(f->find, NULL, NULL)) != 0 ||
 	    (r = recording_open(f->rd->snap, f->s->sid, &rec)) != 0)
-		goto out;
-	while ((r = recording_next(rec, &part)) == 0)
-		if ((r = render_part(f, rn, &part)) != 0 || (r = find_pause(f)) != 0)
+		return r;
+	while ((r = recording_next(rec, &part)) == 0) {
+		if ((r = find_events(f->find, part.data, part.len, part.first_seq, part.base_ns)) !=
+			0 ||
+		    (r = find_pause(f)) != 0)
 			break;
+		f->rendered_bytes += part.len;
+	}
+	recording_close(rec);
 	/* What a damaged recording shows up to there counts, and is said to be not all. */
 	if (r == ERR_CHAIN || r == ERR_FORMAT)
 		f->damaged++;
-	if (r == ERR_NOT_FOUND || r == ERR_CHAIN || r == ERR_FORMAT) {
-		f->rendered++;
-		if ((r = render_flush(rn)) == 0)
-			r = find_in_chunk(f, &f->spare);
-	}
-out:
-	render_free(rn);
-	recording_close(rec);
-	return r;
+	if (r != ERR_NOT_FOUND && r != ERR_CHAIN && r != ERR_FORMAT)
+		return r;
+	f->rendered++;
+	return find_render_end(f->find);
 }
 
 static int
 send_found(struct finder *f)
 {
+	struct json *j;
 	int r = 0;
 
-	for (uint32_t i = 0; r == 0 && i < f->n_found; i++) {
-		r = reader_send_json(f->rd, RD_ITEM, f->found[i]);
-		f->found[i] = NULL;
+	f->more = f->more || find_more(f->find);
+	while (r == 0 && (j = find_take(f->find)) != NULL) {
+		r = reader_send_json(f->rd, RD_ITEM, j);
 		f->told++;
 	}
 	return r;
+}
+
+/* What the one who asks has done with a sealed session, or wants of it. */
+static int
+await_taken(struct finder *f, struct rd_taken *ret)
+{
+	int r = 0;
+
+	while (r == 0 && !f->rd->took)
+		r = reader_wait(f->rd);
+	f->rd->took = false;
+	*ret = f->rd->taken;
+	return r;
+}
+
+static int
+send_sealed(struct finder *f)
+{
+	char id[2 * REC_SID_LEN + 1];
+	struct json *j = json_map();
+	int r;
+
+	if ((r = reader_send_record(f->rd, f->s->sid, RD_DETAIL_KEY)) != 0) {
+		json_free(j);
+		return r;
+	}
+	json_put_str(j, "sealed", str_hex(id, f->s->sid, REC_SID_LEN));
+	return reader_send_json(f->rd, RD_ITEM, j);
+}
+
+static int
+send_sealed_blocks(struct finder *f)
+{
+	int r = reader_send_blocks(f->rd, RD_SEALED, f->s->sid);
+	struct json *j;
+
+	/* Erased or removed meanwhile, or damaged. */
+	if (r != 0 && r != ERR_NOT_FOUND && r != ERR_ERASED && r != ERR_CHAIN && r != ERR_FORMAT)
+		return r;
+	j = json_map();
+	json_put_bool(j, "sealed_end", r == 0);
+	return reader_send_json(f->rd, RD_ITEM, j);
+}
+
+/* A sealed session goes to the auditor's side as it is, if that wants it. */
+static int
+find_sealed(struct finder *f)
+{
+	struct rd_taken taken;
+	int r;
+
+	if (!f->q.sealed)
+		return ERR_SEALED;
+	if ((r = send_sealed(f)) != 0 || (r = await_taken(f, &taken)) != 0)
+		return r;
+	if (taken.what == RD_TAKE_SEND &&
+	    ((r = send_sealed_blocks(f)) != 0 || (r = await_taken(f, &taken)) != 0))
+		return r;
+	if (taken.what == RD_TAKE_CLOSED)
+		return ERR_SEALED;
+	f->opened++;
+	f->damaged += taken.what == RD_TAKE_DAMAGED;
+	f->more = f->more || taken.more;
+	f->told += taken.hits < f->q.limit - f->told ? taken.hits : f->q.limit - f->told;
+	return 0;
 }
 
 static int
@@ -286,12 +189,13 @@ find_text(struct finder *f)
 {
 	int r;
 
-	found_reset(f);
+	find_begin(f->find, f->s, f->q.limit - f->told);
 	if ((r = find_indexed(f)) == ERR_NOT_FOUND) {
-		found_reset(f);
-		if ((r = find_rendered(f)) == 0)
-			(void)found_take(f); /* there is nothing behind it */
+		find_begin(f->find, f->s, f->q.limit - f->told);
+		r = find_rendered(f);
 	}
+	if (r == ERR_SEALED)
+		r = find_sealed(f);
 	if (r == ERR_SEALED || r == ERR_ERASED || r == ERR_NOT_FOUND) {
 		f->sealed += r == ERR_SEALED;
 		f->erased += r != ERR_SEALED;
@@ -300,26 +204,46 @@ find_text(struct finder *f)
 	return r != 0 ? r : send_found(f);
 }
 
+/* What the record says in the clear, and of a session that runs what its events say up to now, where a query asks for that. */
+static int
+get_session(struct finder *f, const uint8_t sid[REC_SID_LEN], struct sess *s)
+{
+	int r;
+
+	if ((r = sess_get_clear(f->rd->snap, sid, s)) != 0 || s->state != SESS_OPEN ||
+	    !f->q.has_exit)
+		return r;
+	sess_done(s);
+	if ((r = sess_get(f->rd->snap, sid, s)) != 0)
+		return r;
+	if (sess_live(f->rd->snap, s) != -ENOMEM)
+		return 0;
+	sess_done(s);
+	return -ENOMEM;
+}
+
+static int
+tell_session(struct finder *f, const uint8_t sid[REC_SID_LEN])
+{
+	int r = reader_send_session(f->rd, sid, RD_ITEM, false);
+
+	f->told += r == 0;
+	return r == ERR_NOT_FOUND || r == ERR_FORMAT ? 0 : r;
+}
+
 static int
 find_session(struct finder *f, const uint8_t sid[REC_SID_LEN])
 {
 	struct sess s;
 	int r;
 
-	if ((r = sess_get(f->rd->snap, sid, &s)) != 0)
+	if ((r = get_session(f, sid, &s)) != 0)
 		/* One that was removed meanwhile, or whose record is damaged: the verifier's to say. */
 		return r == ERR_NOT_FOUND || r == ERR_FORMAT ? 0 : r;
-	if (s.state == SESS_OPEN && f->q.has_exit && (r = sess_live(f->rd->snap, &s)) != 0)
-		r = r == -ENOMEM ? r : 0;
-	if (r == 0 && search_wants(&f->q, &s)) {
+	if (search_wants(&f->q, &s)) {
 		f->sessions++;
 		f->s = &s;
-		if (f->search != NULL) {
-			r = find_text(f);
-		} else {
-			f->told++;
-			r = reader_send_json(f->rd, RD_ITEM, reader_session_json(&s, false));
-		}
+		r = f->find != NULL ? find_text(f) : tell_session(f, sid);
 	}
 	f->s = NULL;
 	sess_done(&s);
@@ -337,19 +261,44 @@ send_summary(struct finder *f)
 	json_put_u64(sum, "not_indexed", f->rendered);
 	json_put_u64(sum, "not_indexed_bytes", f->rendered_bytes);
 	json_put_u64(sum, "sealed", f->sealed);
+	json_put_u64(sum, "sealed_searched", f->opened);
 	json_put_u64(sum, "erased", f->erased);
 	json_put_u64(sum, "damaged", f->damaged);
-	json_put_u64(sum, "chunks_read", f->chunks);
+	json_put_u64(sum, "chunks_read", f->find != NULL ? find_chunks(f->find) : 0);
 	json_put_u64(sum, "chunks_skipped", f->skipped);
 	json_put(j, "summary", sum);
 	return reader_send_json(f->rd, RD_ITEM, j);
+}
+
+/* A value that the store's index has as it stands: no pattern, nothing escaped, not cut. */
+static bool
+is_value(const char *text)
+{
+	return text != NULL && strlen(text) <= SEARCH_VALUE_MAX && strpbrk(text, "*?\\") == NULL;
+}
+
+/* All sessions that may be wanted, oldest first: those of one person, host or login, where only one of them is asked for. */
+static int
+find_ids(struct finder *f, struct reader_ids *ids)
+{
+	const struct {
+		const char *value;
+		enum rec_meta tag;
+	} by[] = { { f->q.identity, REC_META_IDENTITY }, { f->q.host, REC_META_HOST },
+		{ f->q.login, REC_META_LOGIN } };
+
+	for (size_t i = 0; i < sizeof(by) / sizeof(by[0]); i++)
+		if (is_value(by[i].value))
+			return sess_each_of(
+			    f->rd->snap, by[i].tag, by[i].value, 0, reader_collect, ids);
+	return sess_each(f->rd->snap, 0, reader_collect, ids);
 }
 
 static int
 find_all(struct finder *f)
 {
 	struct reader_ids ids = { NULL, 0, 0 };
-	int r = sess_each(f->rd->snap, 0, reader_collect, &ids);
+	int r = find_ids(f, &ids);
 
 	for (size_t i = ids.n; r == 0 && i > 0; i--) {
 		if (f->told >= f->q.limit) {
@@ -371,16 +320,10 @@ finder_init(struct finder *f, char why[SEARCH_WHY_MAX])
 
 	if (text == NULL)
 		return ERR_FORMAT;
-	if ((r = search_query_parse(text, strlen(text), &f->q, why)) != 0)
+	if ((r = search_query_parse(text, strlen(text), &f->q, why)) != 0 || f->q.text == NULL)
 		return r;
-	f->ring.room = f->q.limit;
-	if ((f->ring.hits = calloc(f->ring.room, sizeof(struct json *))) == NULL ||
-	    (f->found = calloc(f->ring.room, sizeof(struct json *))) == NULL)
-		return -ENOMEM;
-	if (f->q.text == NULL)
-		return 0;
-	if ((r = search_new(&f->q, &f->search, why)) == 0)
-		f->filter = search_filter(f->search, &f->filter_len);
+	if ((r = find_new(&f->q, &f->find, why)) == 0)
+		f->filter = find_filter(f->find, &f->filter_len);
 	return r;
 }
 
@@ -405,13 +348,8 @@ reader_search(struct reader *rd, uint8_t *ret_code)
 			r = 0;
 		}
 	}
-	if (f.found != NULL)
-		found_reset(&f);
-	free(f.ring.hits);
-	free(f.found);
+	find_free(f.find);
 	chunk_done(&f.chunk);
-	chunk_done(&f.spare);
-	search_free(f.search);
 	search_query_done(&f.q);
 	return r;
 }

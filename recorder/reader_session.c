@@ -15,7 +15,6 @@
 #include "recorder/reader_fate.h"
 #include "recorder/reader_json.h"
 #include "recorder/recording.h"
-#include "recorder/seskey.h"
 #include "recorder/sess.h"
 
 int
@@ -91,67 +90,6 @@ reader_all_files(struct reader *rd, struct sess *s)
 	return r == -ENOMEM ? r : 0;
 }
 
-/* A message in as many parts as it needs. */
-static int
-reader_send_parts(struct reader *rd, uint16_t type, const struct buf *b)
-{
-	return reader_send_text(rd, type, (const char *)buf_ptr(b), buf_len(b));
-}
-
-/* What an auditor opens on their own side. */
-static int
-reader_send_record(struct reader *rd, const uint8_t sid[REC_SID_LEN], bool detail)
-{
-	struct buf *key = buf_new(SESKEY_RECORD_MAX), *b = buf_new(READER_ITEM_MAX);
-	const uint8_t *data;
-	size_t len;
-	int r = -ENOMEM;
-
-	if (key == NULL || b == NULL)
-		goto out;
-	if ((r = seskey_portable(rd->snap, sid, key)) == 0 &&
-	    (r = store_get(rd->snap, STORE_SESS, sid, REC_SID_LEN, &data, &len)) == 0 &&
-	    (r = buf_put_u8(b, detail)) == 0 &&
-	    (r = buf_put_str(b, buf_ptr(key), buf_len(key))) == 0 &&
-	    (r = buf_put(b, data, len)) == 0)
-		r = reader_send_parts(rd, RD_RECORD, b);
-	if (r == ERR_KEYS)
-		reader_say(rd, "%s", store_keys_why(rd->store));
-out:
-	buf_free(key);
-	buf_free(b);
-	return r;
-}
-
-/* A block as it is stored, in messages that all belong to the seek that it began under. */
-static int
-reader_send_block(
-    struct reader *rd, uint16_t type, const struct block_hdr *hdr, const struct buf *stored)
-{
-	uint8_t message[IPC_MAX], *p = message + 1;
-	uint32_t id = rd->n_seeks;
-	const uint8_t *from = buf_ptr(stored);
-	size_t left = buf_len(stored), room = sizeof(message) - 1;
-	int r;
-
-	block_hdr_encode(hdr, p);
-	p += BLOCK_HDR_LEN;
-	room -= BLOCK_HDR_LEN;
-	do {
-		size_t n = left < room ? left : room;
-
-		memcpy(p, from, n);
-		p += n;
-		from += n;
-		left -= n;
-		message[0] = left > 0;
-		r = reader_send(rd, type, id, message, (size_t)(p - message));
-		p = message + 1;
-		room = sizeof(message) - 1;
-	} while (r == 0 && left > 0);
-	return r == 0 ? reader_peek(rd) : r;
-}
-
 /* Whether an auditor learns less from the record than from the events. */
 static bool
 reader_wants_blocks(const struct reader *rd, const struct sess *s, bool all_files)
@@ -165,26 +103,16 @@ reader_wants_blocks(const struct reader *rd, const struct sess *s, bool all_file
 	       (s->files_total > SESS_FILES_MAX || s->private_len > SESS_FILES_TEXT_MAX / 4);
 }
 
-/* All blocks that are there now. A damaged recording ends where it cannot be read, which the verifier tells. */
+/* A damaged recording ends where it cannot be read, which the verifier tells. */
 static int
-reader_send_blocks(struct reader *rd, const uint8_t sid[REC_SID_LEN])
+reader_send_all_blocks(struct reader *rd, const uint8_t sid[REC_SID_LEN])
 {
-	struct buf *stored = buf_new(BLOCK_STORED_MAX);
-	struct recording *rec = NULL;
-	struct block_hdr hdr;
-	int r = -ENOMEM;
+	int r = reader_send_blocks(rd, RD_BLOCKS, sid);
 
-	if (stored == NULL)
-		return r;
-	r = recording_open_sealed(rd->snap, sid, &rec);
-	while (r == 0 && (r = recording_next_sealed(rec, &hdr, stored)) == 0)
-		r = reader_send_block(rd, RD_BLOCKS, &hdr, stored);
-	recording_close(rec);
-	buf_free(stored);
-	return r == ERR_NOT_FOUND || r == ERR_CHAIN || r == ERR_FORMAT || r == ERR_ERASED ? 0 : r;
+	return r == ERR_CHAIN || r == ERR_FORMAT || r == ERR_ERASED ? 0 : r;
 }
 
-static int
+int
 reader_send_session(struct reader *rd, const uint8_t sid[REC_SID_LEN], uint16_t type, bool detail)
 {
 	struct json *j;
@@ -203,9 +131,10 @@ reader_send_session(struct reader *rd, const uint8_t sid[REC_SID_LEN], uint16_t 
 		sess_done(&s);
 		return r;
 	}
-	if ((s.closed_to_us == ERR_SEALED && (r = reader_send_record(rd, sid, detail)) != 0) ||
+	if ((s.closed_to_us == ERR_SEALED &&
+		(r = reader_send_record(rd, sid, detail ? RD_DETAIL_ALL : RD_DETAIL_LIST)) != 0) ||
 	    (reader_wants_blocks(rd, &s, detail && type == RD_ITEM) &&
-		(r = reader_send_blocks(rd, sid)) != 0)) {
+		(r = reader_send_all_blocks(rd, sid)) != 0)) {
 		sess_done(&s);
 		return r;
 	}

@@ -2,6 +2,9 @@
 #ifndef BASTION_RECORDER_PROTO_H
 #define BASTION_RECORDER_PROTO_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /*
  * bastiond-recorder --store DIR --durability strict|process --stall-timeout SPAN ("30000ms", lib/num.h) --epoch SPAN
  * Descriptor 3: the broker edge. Its working directory is the state directory, and DIR is relative to it, so that the
@@ -122,7 +125,9 @@ enum rec_meta {
  *     log [--since NS] [ID]          RD_ITEM: an audit event
  *     index                          RD_ITEM: {"ended", "indexed", "running", "sealed", "erased", "text_bytes", "bytes"}
  *     search QUERY                   RD_ITEM: a hit, or without text a session, newest first; last {"summary": ...}. QUERY: the
- *                                    JSON object of search.h
+ *                                    JSON object of search.h. With "sealed" in it, of each session that is closed to the reader:
+ *                                    RD_RECORD, RD_ITEM {"sealed": its id}; RD_TAKE is awaited, and after RD_TAKE_SEND come its
+ *                                    RD_SEALED, then RD_ITEM {"sealed_end": whether that were all}, and RD_TAKE again
  *     log --leaves 1                 RD_ITEM: {"leaf": its index, "type": ..., "data": base64}, all of them
  *     checkpoint                     RD_TEXT: the newest signed note
  *     checkpoint --key VKEY          RD_TEXT: line of the key that signs now, when VKEY leads to it
@@ -174,7 +179,7 @@ enum rd_type {
 	RD_ENTRY = 11,
 	/*
 	 * reader, right before RD_BEGIN or RD_ITEM about a session that is sealed to auditors and closed to it; id 1: more of this
-	 * message follows: u8 1: with all details, string key record with its half (seskey.h), then the session record (sess.h).
+	 * message follows: u8 enum rd_detail, string key record with its half (seskey.h), then the session record (sess.h).
 	 * On the auditor's side they give what is private in it.
 	 */
 	RD_RECORD = 12,
@@ -183,8 +188,30 @@ enum rd_type {
 	 * events do: it runs, or a start ended it without its key, or it has more file operations than a record keeps. As
 	 * RD_SEALED, id 0: its blocks from the first on, one after the other.
 	 */
-	RD_BLOCKS = 13
+	RD_BLOCKS = 13,
+	/* bastionctl, of the sealed session that search told last: u8 enum rd_take, u8 there were more hits, u32 hits found in it */
+	RD_TAKE = 14
 };
+
+/* What is made of the JSON behind RD_RECORD. */
+enum rd_detail {
+	RD_DETAIL_LIST = 0, /* what is private in it is put in, as sessions list tells it */
+	RD_DETAIL_ALL = 1,  /* as sessions show does */
+	RD_DETAIL_KEY = 2   /* nothing: the record is for the session's key */
+};
+
+enum rd_take {
+	RD_TAKE_SEARCHED = 1, /* it was searched, by its blocks or without them */
+	RD_TAKE_SEND = 2,     /* send its blocks */
+	RD_TAKE_CLOSED = 3,   /* the auditor's key does not open it */
+	RD_TAKE_DAMAGED = 4   /* it was searched as far as it opens */
+};
+struct rd_taken {
+	enum rd_take what;
+	bool more;
+	uint32_t hits;
+};
+
 #define RD_WINDOW 8u
 
 #endif

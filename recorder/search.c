@@ -1,6 +1,7 @@
 /* Looking for text or a pattern in chunks of rendered lines. The one file that knows PCRE2 here. */
 #include "config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,10 +17,12 @@
 #define MATCH_STEPS 200000u /* of one pattern on one line */
 #define MATCH_HEAP_KB 8192u
 #define META_MAX 512u
+#define SIEVE_MIN 2u /* bytes of what every match has from which looking for it first is worth it */
 
 struct search {
 	const struct search_query *q;
-	uint8_t *needle; /* folded, unless case counts; owned */
+	/* folded, unless case counts; of a pattern what every match of it has in it, folded; owned */
+	uint8_t *needle;
 	size_t needle_len;
 	uint8_t *folded; /* CHUNK_TEXT_MAX */
 	uint32_t *map;	 /* places in a line by places in its folded form; SCREEN_LINE_MAX + some */
@@ -155,6 +158,7 @@ search_query_parse(
 	if (json_get(root, "in") != NULL && (r = query_kinds(json_get(root, "in"), &q.kinds)) != 0)
 		goto out;
 	q.regex = json_bool(json_get(root, "regex"), false);
+	q.sealed = json_bool(json_get(root, "sealed"), false);
 	q.with_case = json_bool(json_get(root, "case"), false);
 	*ret_q = q;
 	q = (struct search_query){ 0 };
@@ -248,6 +252,148 @@ compile(struct search *s, char why[SEARCH_WHY_MAX])
 	return 0;
 }
 
+/* What a pattern says next. */
+enum item {
+	ITEM_END,
+	ITEM_LITERAL, /* *ret_c, as it stands */
+	ITEM_OTHER,   /* something of one line that is no plain character */
+	ITEM_UNKNOWN  /* what is behind it cannot be told without knowing all of the syntax */
+};
+
+/* A class: to its end, wherever in doubt to the end of the pattern. */
+static enum item
+item_class(const char **p)
+{
+	const char *c = *p;
+
+	c += *c == '^';
+	c += *c == ']';
+	for (; *c != '\0' && *c != ']'; c++)
+		if (*c == '\\' || *c == '[')
+			return ITEM_UNKNOWN;
+	if (*c == '\0')
+		return ITEM_UNKNOWN;
+	*p = c + 1;
+	return ITEM_OTHER;
+}
+
+static enum item
+item_escape(const char **p, uint8_t *ret_c)
+{
+	uint8_t c = (uint8_t) * *p;
+
+	if (c == '\0')
+		return ITEM_UNKNOWN;
+	++*p;
+	if (c > ' ' && c < 0x7f && !isalnum(c)) {
+		*ret_c = c;
+		return ITEM_LITERAL;
+	}
+	return strchr("dDwWsSbB", c) != NULL ? ITEM_OTHER : ITEM_UNKNOWN;
+}
+
+static enum item
+item_next(const char **p, uint8_t *ret_c)
+{
+	uint8_t c = (uint8_t) * *p;
+
+	if (c == '\0')
+		return ITEM_END;
+	++*p;
+	switch (c) {
+	case '\\':
+		return item_escape(p, ret_c);
+	case '[':
+		return item_class(p);
+	case '.':
+	case '^':
+	case '$':
+		return ITEM_OTHER;
+	case '(':
+	case ')':
+	case '|':
+	case '{':
+	case '*':
+	case '+':
+	case '?':
+		return ITEM_UNKNOWN;
+	default:
+		break;
+	}
+	*ret_c = c;
+	/* Of letters beyond ASCII the library knows more pairs than the index. */
+	return c < 0x80 ? ITEM_LITERAL : ITEM_OTHER;
+}
+
+/* What is said of the number of an item: stands behind it afterwards. 0: none of it may be there. 1: one or more. 2: exactly one. */
+static int
+item_times(const char **p)
+{
+	int n = 2;
+
+	if (**p == '{') {
+		n = 0;
+		*p += strcspn(*p, "}");
+		*p += **p == '}';
+	} else if (**p == '*' || **p == '?' || **p == '+') {
+		n = **p == '+';
+		++*p;
+	}
+	/* Lazy, possessive. */
+	if (n != 2 && (**p == '?' || **p == '+'))
+		++*p;
+	return n;
+}
+
+/*
+ * The longest run of ASCII that every match has in it, so that chunks and lines without it need no matching. Patterns with groups
+ * and alternatives, and others of which that is not plain, have none. dst: as long as the pattern. Returns the length.
+ */
+static size_t
+pattern_literal(const char *pattern, uint8_t *dst)
+{
+	size_t begin = 0, n = 0, best = 0, best_len = 0;
+	const char *p = pattern;
+	uint8_t c = 0;
+	enum item it;
+
+	while ((it = item_next(&p, &c)) != ITEM_END) {
+		int times = it == ITEM_UNKNOWN ? 0 : item_times(&p);
+
+		if (it == ITEM_UNKNOWN)
+			return 0;
+		if (it == ITEM_LITERAL && times > 0)
+			dst[n++] = c;
+		if (n - begin > best_len) {
+			best = begin;
+			best_len = n - begin;
+		}
+		if (it != ITEM_LITERAL || times != 2)
+			begin = n;
+	}
+	memmove(dst, dst + best, best_len);
+	return best_len;
+}
+
+static int
+needle_new(struct search *s)
+{
+	const struct search_query *q = s->q;
+
+	if ((s->needle = malloc(q->len + 1)) == NULL)
+		return -ENOMEM;
+	if (q->regex) {
+		s->needle_len = pattern_literal(q->text, s->needle);
+		s->needle_len = chunk_fold(s->needle, s->needle, s->needle_len);
+	} else if (q->with_case) {
+		memcpy(s->needle, q->text, q->len);
+		s->needle_len = q->len;
+	} else {
+		s->needle_len = chunk_fold(s->needle, (const uint8_t *)q->text, q->len);
+	}
+	return 0;
+}
+
 int
 search_new(const struct search_query *q, struct search **ret_search, char why[SEARCH_WHY_MAX])
 {
@@ -258,35 +404,24 @@ search_new(const struct search_query *q, struct search **ret_search, char why[SE
 		return r;
 	s->q = q;
 	if ((s->folded = malloc(CHUNK_TEXT_MAX)) == NULL ||
-	    (s->map = calloc(MAP_LEN, sizeof(*s->map))) == NULL)
-		goto fail;
-	if (q->regex) {
-		if ((r = compile(s, why)) != 0)
-			goto fail;
-	} else if ((s->needle = malloc(q->len + 1)) == NULL) {
-		goto fail;
-	} else if (q->with_case) {
-		memcpy(s->needle, q->text, q->len);
-		s->needle_len = q->len;
-	} else {
-		s->needle_len = chunk_fold(s->needle, (const uint8_t *)q->text, q->len);
+	    (s->map = calloc(MAP_LEN, sizeof(*s->map))) == NULL || (r = needle_new(s)) != 0 ||
+	    (q->regex && (r = compile(s, why)) != 0)) {
+		search_free(s);
+		return r;
 	}
 	*ret_search = s;
 	return 0;
-fail:
-	search_free(s);
-	return r;
 }
 
 const uint8_t *
 search_filter(const struct search *s, size_t *ret_len)
 {
 	/* Of a text whose case counts the folded form is what filters know. */
-	if (s->q->with_case && s->needle != NULL) {
+	if (s->q->with_case && !s->q->regex) {
 		*ret_len = chunk_fold(s->folded, s->needle, s->needle_len);
 		return s->folded;
 	}
-	*ret_len = s->needle != NULL ? s->needle_len : 0;
+	*ret_len = s->needle_len;
 	return s->needle;
 }
 
@@ -388,30 +523,71 @@ scan_text(struct search *s, const struct chunk *c, uint64_t opened_ns, search_fn
 	return r;
 }
 
+/* One line against the pattern. */
+static int
+match_line(struct search *s, const struct search_hit *line, search_fn fn, void *arg)
+{
+	struct search_hit hit = *line;
+	const PCRE2_SIZE *at;
+	int n = pcre2_match(s->code, hit.text, hit.len, 0, 0, s->match, s->limits);
+
+	if (n == PCRE2_ERROR_NOMATCH)
+		return 0;
+	if (n < 0)
+		return n == PCRE2_ERROR_NOMEMORY ? -ENOMEM : ERR_LIMIT;
+	at = pcre2_get_ovector_pointer(s->match);
+	hit.from = at[0];
+	hit.to = at[1] >= at[0] ? at[1] : at[0];
+	return fn(arg, &hit);
+}
+
+/*
+ * Whether this line may match: it has what every match has. *ahead: the next place in the folded text that has it, NULL: none;
+ * *line_end: where the folded line ends.
+ */
+static bool
+line_may(struct search *s, const uint8_t *folded, const uint8_t *end, const uint8_t **ahead,
+    const uint8_t **line_end)
+{
+	const uint8_t *nl = memchr(folded, '\n', (size_t)(end - folded));
+
+	*line_end = nl != NULL ? nl : end;
+	if (*ahead != NULL && *ahead < folded)
+		*ahead = memmem(folded, (size_t)(end - folded), s->needle, s->needle_len);
+	return *ahead != NULL && *ahead < *line_end;
+}
+
 static int
 scan_pattern(struct search *s, const struct chunk *c, uint64_t opened_ns, search_fn fn, void *arg)
 {
-	const uint8_t *p = c->text, *end = c->text + c->len, *nl;
-	int r = 0, n;
+	const uint8_t *p = c->text, *end = c->text + c->len, *nl, *folded = s->folded,
+		      *folded_end = folded, *ahead = NULL, *stop;
+	bool sieve = s->needle_len >= SIEVE_MIN;
+	int r = 0;
 
+	if (sieve) {
+		folded_end = folded + chunk_fold(s->folded, c->text, c->len);
+		ahead = memmem(folded, (size_t)(folded_end - folded), s->needle, s->needle_len);
+		if (ahead == NULL)
+			return 0;
+	}
 	for (size_t i = 0; r == 0 && i < c->n_lines && p < end; i++, p = nl + 1) {
 		struct search_hit hit = { .chunk = c, .line = i, .text = p };
-		const PCRE2_SIZE *at;
 
 		if ((nl = memchr(p, '\n', (size_t)(end - p))) == NULL)
 			nl = end;
-		if (!line_counts(s, &c->lines[i], opened_ns))
-			continue;
 		hit.len = (size_t)(nl - p);
-		n = pcre2_match(s->code, p, hit.len, 0, 0, s->match, s->limits);
-		if (n == PCRE2_ERROR_NOMATCH)
-			continue;
-		if (n < 0)
-			return n == PCRE2_ERROR_NOMEMORY ? -ENOMEM : ERR_LIMIT;
-		at = pcre2_get_ovector_pointer(s->match);
-		hit.from = at[0];
-		hit.to = at[1] >= at[0] ? at[1] : at[0];
-		r = fn(arg, &hit);
+		if (sieve) {
+			bool may = line_may(s, folded, folded_end, &ahead, &stop);
+
+			folded = stop < folded_end ? stop + 1 : folded_end;
+			if (ahead == NULL)
+				break;
+			if (!may)
+				continue;
+		}
+		if (line_counts(s, &c->lines[i], opened_ns))
+			r = match_line(s, &hit, fn, arg);
 	}
 	return r;
 }

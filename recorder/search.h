@@ -20,13 +20,13 @@
 /*
  * A query is a JSON object; every member may be left out:
  *   text STRING, regex BOOL, case BOOL, in [screen typed command file], identity login host source rule STRING (* and ? match),
- *   exit NUMBER, since until NUMBER (nanoseconds since 1970), limit NUMBER, context NUMBER
+ *   sealed BOOL (whoever asks searches sealed sessions themselves), exit NUMBER, since until NUMBER (nanoseconds since 1970), limit NUMBER, context NUMBER
  * Without text it is about sessions themselves.
  */
 struct search_query {
 	char *text; /* NULL: none; owned */
 	size_t len;
-	bool regex, with_case;
+	bool regex, with_case, sealed;
 	unsigned kinds; /* 1 << enum render_kind of those that are looked at */
 	char *identity, *login, *host, *source, *rule; /* NULL: any; owned */
 	bool has_exit;

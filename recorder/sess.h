@@ -113,6 +113,12 @@ void sess_done(struct sess *s);
 int sess_get(
     struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct sess *ret_sess) MUST_CHECK;
 /*
+ * The same without the private part and the session's key, which take most of the time: for who looks at who, where and when
+ * only. closed_to_us: ERR_SEALED, whatever it is. Errors as above.
+ */
+int sess_get_clear(
+    struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct sess *ret_sess) MUST_CHECK;
+/*
  * Fill in what the events of a session that is open tell up to now; does nothing for others. Of one
  * that is closed to us only times and counts. 0; errors of recording.h.
  */

@@ -56,7 +56,7 @@ load_private(struct store_snap *snap, struct sess *s)
 }
 
 int
-sess_get(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct sess *ret_sess)
+sess_get_clear(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct sess *ret_sess)
 {
 	struct sess s;
 	const uint8_t *data;
@@ -66,8 +66,23 @@ sess_get(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct sess *r
 	if ((r = store_get(snap, STORE_SESS, sid, REC_SID_LEN, &data, &len)) != 0 ||
 	    (r = sess_parse(data, len, &s)) != 0)
 		return r;
-	r = memcmp(s.sid, sid, REC_SID_LEN) == 0 ? load_private(snap, &s) : ERR_FORMAT;
-	if (r != 0) {
+	if (memcmp(s.sid, sid, REC_SID_LEN) != 0) {
+		sess_done(&s);
+		return ERR_FORMAT;
+	}
+	*ret_sess = s;
+	return 0;
+}
+
+int
+sess_get(struct store_snap *snap, const uint8_t sid[REC_SID_LEN], struct sess *ret_sess)
+{
+	struct sess s;
+	int r;
+
+	if ((r = sess_get_clear(snap, sid, &s)) != 0)
+		return r;
+	if ((r = load_private(snap, &s)) != 0) {
 		sess_done(&s);
 		return r;
 	}

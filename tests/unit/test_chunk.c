@@ -273,6 +273,115 @@ test_lines_are_found(void **state)
 	}
 }
 
+/* The text that filters are asked for, of a pattern. */
+static void
+literal_of(const char *pattern, char *dst, size_t size)
+{
+	struct search_query q = { .text = strdup(pattern), .len = strlen(pattern), .regex = true };
+	char why[SEARCH_WHY_MAX];
+	struct search *s = NULL;
+	const uint8_t *p;
+	size_t len;
+
+	assert_non_null(q.text);
+	assert_int_equal(search_new(&q, &s, why), 0);
+	p = search_filter(s, &len);
+	assert_true(len < size);
+	memcpy(dst, p, len);
+	dst[len] = '\0';
+	search_free(s);
+	search_query_done(&q);
+}
+
+static void
+test_what_every_match_of_a_pattern_has(void **state)
+{
+	static const struct {
+		const char *pattern, *literal;
+	} table[] = { { "abc", "abc" }, { "ABC", "abc" }, { "ab?cde", "cde" }, { "ab*c", "a" },
+		{ "abc+d", "abc" }, { "abc{0,2}de", "ab" }, { "a{2}bcd", "bcd" },
+		{ "nowh[e]re-at", "re-at" }, { "a.bcd$", "bcd" }, { "ab\\.cd", "ab.cd" },
+		{ "ab\\dcde", "cde" }, { "ab\\x41cdef", "" }, { "abc|def", "" }, { "(abc)", "" },
+		{ "\\Qa*\\E", "" }, { "[[:alpha:]]abc", "" }, { "[]a]bcd", "bcd" },
+		{ "[^]a]bcd", "bcd" }, { "[a\\]]bcd", "" }, { "abc+?de", "abc" },
+		{ "abc?+de", "ab" },
+		{ "gr\xc3\xb6\xc3\x9f"
+		  "er",
+		    "gr" },
+		{ "a", "a" }, { "[0-9]+", "" } };
+	char literal[64];
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(table); i++) {
+		literal_of(table[i].pattern, literal, sizeof(literal));
+		assert_string_equal(literal, table[i].literal);
+	}
+}
+
+static int
+on_line(void *arg, const struct search_hit *hit)
+{
+	uint32_t *sum = arg;
+
+	*sum = *sum * 31 + (uint32_t)hit->line * 7 + (uint32_t)hit->from * 3 + (uint32_t)hit->to;
+	return 0;
+}
+
+static uint32_t
+sum_of(const char *pattern, const struct chunk *c, bool with_case)
+{
+	struct search_query q = { .text = strdup(pattern),
+		.len = strlen(pattern),
+		.regex = true,
+		.with_case = with_case,
+		.kinds = (1u << RENDER_KINDS) - 1,
+		.until_ns = UINT64_MAX };
+	char why[SEARCH_WHY_MAX];
+	struct search *s = NULL;
+	uint32_t sum = 1;
+
+	assert_non_null(q.text);
+	assert_int_equal(search_new(&q, &s, why), 0);
+	assert_int_equal(search_chunk(s, c, 0, on_line, &sum), 0);
+	search_free(s);
+	search_query_done(&q);
+	return sum;
+}
+
+/* In a group a pattern has no literal that is known, and every line is matched. */
+static void
+test_a_pattern_finds_the_same_by_its_literal(void **state)
+{
+	static const char *const patterns[] = { "ab", "abc?", "ab+c", "a.b", "[^a]bc", "ab\\wc$",
+		"^ab", "KS", "ks.", "ab{2}a", "b{0,1}cc", "\\bab", "ab$", "\\.a" };
+	static const char *const letters[] = { "a", "b", "c", "A", "B", "k", "s", "K",
+		"\xe2\x84\xaa", "\xc5\xbf", " ", ".", "\xc3\xa4" };
+	char line[128], group[64];
+	uint32_t seed = 5, hits = 0;
+	struct chunk c = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < 3000; i++) {
+		size_t n = 0;
+
+		for (unsigned k = 0; k < 9; k++) {
+			seed = seed * 1664525u + 1013904223u;
+			n += (size_t)snprintf(
+			    line + n, sizeof(line) - n, "%s", letters[(seed >> 8) % N_OF(letters)]);
+		}
+		add(&c, i, 1, RENDER_SCREEN, line);
+	}
+	for (size_t i = 0; i < N_OF(patterns); i++)
+		for (int with_case = 0; with_case < 2; with_case++) {
+			(void)snprintf(group, sizeof(group), "(?:%s)", patterns[i]);
+			assert_int_equal(sum_of(patterns[i], &c, with_case != 0),
+			    sum_of(group, &c, with_case != 0));
+			hits += sum_of(patterns[i], &c, with_case != 0) != 1;
+		}
+	assert_true(hits > N_OF(patterns));
+	chunk_done(&c);
+}
+
 static void
 test_bad_queries_are_refused(void **state)
 {
@@ -321,6 +430,8 @@ main(void)
 		cmocka_unit_test(test_folding_any_bytes),
 		cmocka_unit_test(test_a_filter_never_loses_a_text),
 		cmocka_unit_test(test_lines_are_found),
+		cmocka_unit_test(test_what_every_match_of_a_pattern_has),
+		cmocka_unit_test(test_a_pattern_finds_the_same_by_its_literal),
 		cmocka_unit_test(test_bad_queries_are_refused),
 		cmocka_unit_test(test_a_hostile_pattern_ends),
 	};
