@@ -8,9 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bastionctl/auditor_key.h"
 #include "bastionctl/cmd.h"
 #include "bastionctl/out.h"
 #include "bastionctl/rd.h"
+#include "bastionctl/search_sealed.h"
+#include "bastionctl/text_cache.h"
 #include "bastionctl/utf8.h"
 #include "bastionctl/view.h"
 #include "bastionctl/vt_safe.h"
@@ -19,7 +22,7 @@
 #include "lib/num.h"
 #include "lib/str.h"
 
-#define SEARCH_QUERY_MAX 4096u
+#define SEARCH_ASK_MAX 4096u
 #define SEARCH_AROUND 160u /* bytes of a long line on each side of a hit, for people */
 #define SEARCH_ID_SHOWN 12
 #define SEARCH_MARK "\033[1;7m"
@@ -110,7 +113,7 @@ search_put_kinds(const struct cmd_ctx *c, struct json *q)
 
 /* The query as the reader takes it (recorder/search.h); owned by caller, free(). */
 static int
-search_query(const struct cmd_ctx *c, const char *text, char **ret_query)
+search_query(const struct cmd_ctx *c, const char *text, bool sealed, char **ret_query)
 {
 	struct json *q = json_map();
 	size_t len;
@@ -118,6 +121,8 @@ search_query(const struct cmd_ctx *c, const char *text, char **ret_query)
 
 	if (text != NULL)
 		json_put_str(q, "text", text);
+	if (sealed)
+		json_put_bool(q, "sealed", true);
 	if (cmd_opt(c, "--regex") != NULL)
 		json_put_bool(q, "regex", true);
 	if (cmd_opt(c, "--case") != NULL)
@@ -128,7 +133,7 @@ search_query(const struct cmd_ctx *c, const char *text, char **ret_query)
 	if ((code = search_put_numbers(c, q)) == CMD_YES &&
 	    (code = search_put_times(c, q)) == CMD_YES)
 		code = search_put_kinds(c, q);
-	if (code == CMD_YES && (r = json_text(q, false, SEARCH_QUERY_MAX, ret_query, &len)) != 0)
+	if (code == CMD_YES && (r = json_text(q, false, SEARCH_ASK_MAX, ret_query, &len)) != 0)
 		code = r == ERR_LIMIT ? cmd_fail(CMD_USAGE, "this is too long to search for")
 				      : cmd_fail(CMD_UNSURE, "out of memory");
 	json_free(q);
@@ -249,7 +254,8 @@ search_note(const struct json_node *sum)
 	static const struct {
 		const char *name, *text;
 	} notes[] = {
-		{ "sealed", "sealed sessions were not searched: only an auditor's key opens them" },
+		{ "sealed", "sealed sessions were not searched: only the key of one of their "
+			    "auditors opens them (--auditor-key FILE)" },
 		{ "damaged", "recordings are damaged, and what lies behind the damage was not "
 			     "searched: see bastionctl verify" },
 		{ "not_indexed", "sessions were rendered for this, because the index does not have "
@@ -281,13 +287,48 @@ search_print_item(struct cmd_ctx *c, const struct json_node *item, bool about_te
 	return r;
 }
 
+/* The hits of one sealed session. */
 static int
-search_print(struct cmd_ctx *c, struct rd *rd, bool about_text)
+search_print_sealed(struct cmd_ctx *c, struct rd *rd, struct search_sealed *sealed, size_t *n)
+{
+	uint32_t limit = search_sealed_limit(sealed);
+	struct json_node *hit;
+	int r = search_sealed_session(sealed, rd, *n < limit ? limit - (uint32_t)*n : 0);
+
+	while (r == 0 && (r = search_sealed_take(sealed, &hit)) == 0 && hit != NULL) {
+		r = search_print_item(c, hit, true, n);
+		json_node_free(hit);
+	}
+	return r;
+}
+
+/* The last item. *ret_sum: owned by caller. */
+static int
+search_take_summary(
+    struct cmd_ctx *c, const struct json_node *item, size_t n, struct json_node **ret_sum)
+{
+	char *text;
+	size_t len;
+	int r = json_node_text(json_get(item, "summary"), false, &text, &len);
+
+	if (r != 0)
+		return r;
+	if (c->json)
+		printf("%s], \"summary\": %s}\n", n > 0 ? "\n" : "", text);
+	json_node_free(*ret_sum);
+	*ret_sum = NULL;
+	r = json_parse(text, len, ret_sum);
+	free(text);
+	return r;
+}
+
+/* sealed: NULL: what is sealed is not searched. */
+static int
+search_print(struct cmd_ctx *c, struct rd *rd, struct search_sealed *sealed, bool about_text)
 {
 	struct json_node *sum = NULL;
 	struct rd_msg m;
 	size_t n = 0;
-	char *text;
 	int r;
 
 	if (c->json)
@@ -295,37 +336,88 @@ search_print(struct cmd_ctx *c, struct rd *rd, bool about_text)
 	while ((r = rd_next(rd, &m)) == 0) {
 		if (m.type != RD_ITEM)
 			continue;
-		if (json_get(m.json, "summary") == NULL) {
-			if ((r = search_print_item(c, m.json, about_text, &n)) != 0)
-				break;
-			continue;
-		}
-		size_t len;
-
-		json_node_free(sum);
-		sum = NULL;
-		if ((r = json_node_text(json_get(m.json, "summary"), false, &text, &len)) != 0)
-			break;
-		if (c->json)
-			printf("%s], \"summary\": %s}\n", n > 0 ? "\n" : "", text);
-		r = json_parse(text, len, &sum);
-		free(text);
+		if (json_get(m.json, "summary") != NULL)
+			r = search_take_summary(c, m.json, n, &sum);
+		else if (sealed != NULL && json_get(m.json, "sealed") != NULL)
+			r = search_print_sealed(c, rd, sealed, &n);
+		else
+			r = search_print_item(c, m.json, about_text, &n);
 		if (r != 0)
 			break;
 	}
 	if (!c->json && sum != NULL)
 		search_note(sum);
 	json_node_free(sum);
+	if (r == ERR_LIMIT)
+		return cmd_fail(CMD_UNSURE, "the pattern takes too much work: make it simpler, or "
+					    "search for plain text");
 	return rd_end(rd, r);
+}
+
+/* The auditor's file of rendered text, when there is one. CMD_YES; CMD_UNSURE after a line. */
+static int
+search_cache(struct cmd_ctx *c, struct text_cache **ret_cache)
+{
+	const char *file = cmd_opt(c, "--cache");
+	int r;
+
+	if (file == NULL)
+		file = getenv(TEXT_CACHE_ENV);
+	if (file == NULL || file[0] == '\0')
+		return CMD_YES;
+	r = text_cache_open(file, ret_cache);
+	return r == 0 ? CMD_YES
+		      : cmd_fail(CMD_UNSURE, "%s: %s", file,
+			    r == ERR_FORMAT ? "not a file that --cache made" : err_str(r));
+}
+
+static int
+search_prepare_sealed(struct cmd_ctx *c, const char *query, struct text_cache **ret_cache,
+    struct search_sealed **ret_sealed)
+{
+	char why[SEARCH_WHY_MAX] = "";
+	int code, r;
+
+	if ((code = search_cache(c, ret_cache)) != CMD_YES)
+		return code;
+	r = search_sealed_new(query, *ret_cache, ret_sealed, why);
+	if (r == ERR_FORMAT)
+		return cmd_fail(CMD_USAGE, "%s", why);
+	return r == 0 ? CMD_YES : cmd_fail(CMD_UNSURE, "%s", err_str(r));
+}
+
+static int
+search_with(struct cmd_ctx *c, const char *text, bool with_key)
+{
+	const char *ask[] = { "search", NULL, NULL };
+	struct search_sealed *sealed = NULL;
+	struct text_cache *cache = NULL;
+	struct rd_place place;
+	struct rd *rd = NULL;
+	char *query = NULL;
+	int code;
+
+	with_key = with_key && text != NULL;
+	if ((code = search_query(c, text, with_key, &query)) != CMD_YES)
+		return code;
+	ask[1] = query;
+	if (with_key)
+		code = search_prepare_sealed(c, query, &cache, &sealed);
+	if (code == CMD_YES && (code = rd_find(c, &place)) == CMD_YES &&
+	    (code = rd_open(c, &place, RD_CONTENT, ask, &rd)) == CMD_YES &&
+	    (code = view_close_sandbox()) == CMD_YES)
+		code = search_print(c, rd, sealed, text != NULL);
+	rd_close(rd);
+	search_sealed_free(sealed);
+	text_cache_close(cache);
+	free(query);
+	return code;
 }
 
 static int
 search_run(struct cmd_ctx *c, int n_args, const char *const *args)
 {
-	const char *ask[] = { "search", NULL, NULL };
-	struct rd_place place;
-	struct rd *rd = NULL;
-	char *query = NULL;
+	const struct secret *auditor = NULL;
 	int code;
 
 	if (n_args == 0 && (cmd_opt(c, "--regex") != NULL || cmd_opt(c, "--in") != NULL))
@@ -334,16 +426,11 @@ search_run(struct cmd_ctx *c, int n_args, const char *const *args)
 	if (n_args == 1 && args[0][0] == '\0')
 		return cmd_fail(
 		    CMD_USAGE, "an empty text is everywhere: leave it away to list sessions");
-	if ((code = search_query(c, n_args > 0 ? args[0] : NULL, &query)) != CMD_YES)
+	if (secret_init() != 0)
+		return cmd_fail(CMD_UNSURE, "the cryptographic library does not start");
+	if ((code = auditor_key_given(c, &auditor)) != CMD_YES)
 		return code;
-	ask[1] = query;
-	if ((code = rd_find(c, &place)) == CMD_YES &&
-	    (code = rd_open(c, &place, RD_CONTENT, ask, &rd)) == CMD_YES &&
-	    (code = view_close_sandbox()) == CMD_YES)
-		code = search_print(c, rd, n_args > 0);
-	rd_close(rd);
-	free(query);
-	return code;
+	return search_with(c, n_args > 0 ? args[0] : NULL, auditor != NULL);
 }
 
 static const struct cmd_opt search_opts[] = {
@@ -360,6 +447,8 @@ static const struct cmd_opt search_opts[] = {
 	{ "--until", 0, "TIME", "only at or before TIME" },
 	{ "--limit", 0, "N", "at most N hits, the newest (100)" },
 	{ "--context", 'C', "N", "with N lines around each hit" },
+	{ "--cache", 0, "FILE",
+	    "with --auditor-key: keep the text of sealed sessions here, each under its own key" },
 	RD_OPT_STORE,
 	{ NULL, 0, NULL, NULL },
 };

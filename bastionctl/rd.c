@@ -491,6 +491,21 @@ rd_send_notes(struct rd *rd, const char *text, size_t len)
 	return r == ERR_PEER_GONE || r == -EPIPE ? 0 : r;
 }
 
+int
+rd_sealed(const struct rd *rd, const struct sess **ret_s, const uint8_t **ret_key)
+{
+	return unseal_session(rd->unseal, ret_s, ret_key);
+}
+
+int
+rd_send_taken(struct rd *rd, const struct rd_taken *taken)
+{
+	const uint8_t data[6] = { (uint8_t)taken->what, taken->more, (uint8_t)(taken->hits >> 24),
+		(uint8_t)(taken->hits >> 16), (uint8_t)(taken->hits >> 8), (uint8_t)taken->hits };
+
+	return ipc_plain_send(rd->fd, RD_TAKE, 0, data, sizeof(data), NULL, 0);
+}
+
 /* One message off the wire, of whatever seek. */
 static int
 rd_receive(struct rd *rd, bool wait, struct ipc_msg *m)

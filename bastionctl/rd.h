@@ -93,6 +93,14 @@ int rd_seek(struct rd *rd, uint64_t at_ns, uint32_t channel) MUST_CHECK;
 /* To wait until something is there, together with other descriptors. Borrowed. */
 int rd_fd(const struct rd *rd);
 
+/*
+ * The sealed session that a search tells of, with its key: as unseal_session(). And what was done with it: RD_TAKE, awaited by the
+ * reader after it told of one, and again after all that RD_TAKE_SEND asks for. 0; errors as of rd_next().
+ */
+struct sess;
+int rd_sealed(const struct rd *rd, const struct sess **ret_s, const uint8_t **ret_key) MUST_CHECK;
+int rd_send_taken(struct rd *rd, const struct rd_taken *taken) MUST_CHECK;
+
 /* Checkpoint notes for a reader that was told how many bytes of them come. 0; errors as of rd_next(). */
 int rd_send_notes(struct rd *rd, const char *text, size_t len) MUST_CHECK;
 

@@ -27,6 +27,8 @@ struct unseal {
 	struct buf *record; /* RD_RECORD up to now */
 	/* what was in it, until its JSON comes */
 	bool have, detail;
+	bool for_key; /* it stays, for its key, until the next one */
+	int key_err;  /* 0: it opened */
 	struct sess sess;
 	struct summary sum; /* of its events, as far as they came */
 	bool torn;	    /* and no further */
@@ -43,7 +45,7 @@ drop_record(struct unseal *u)
 {
 	if (u->have)
 		sess_done(&u->sess);
-	u->have = u->torn = false;
+	u->have = u->torn = u->for_key = false;
 	summary_done(&u->sum);
 }
 
@@ -139,13 +141,15 @@ open_record(struct unseal *u, struct buf *b)
 	    (r = sess_parse(buf_ptr(b), buf_len(b), &u->sess)) != 0)
 		return r;
 	u->have = true;
-	u->detail = detail != 0;
+	u->detail = detail == RD_DETAIL_ALL;
+	u->for_key = detail == RD_DETAIL_KEY;
 	if (u->detail) {
 		u->sum.files_max = UINT32_MAX;
 		u->sum.files_text_max = FILES_TEXT_MAX;
 	}
-	r = open_key(u, key, key_len, u->sess.sid);
-	return r == ERR_SEALED ? 0 : r;
+	r = u->key_err = open_key(u, key, key_len, u->sess.sid);
+	/* Who wants the key is told of it by unseal_session(). */
+	return r == ERR_SEALED || (u->for_key && r != -ENOMEM) ? 0 : r;
 }
 
 int
@@ -239,13 +243,25 @@ unseal_json(struct unseal *u, struct json_node **root)
 	bool any = false;
 	int r = 0;
 
-	if (!u->have)
+	if (!u->have || u->for_key)
 		return 0;
 	if (u->open && (r = fill_in(u, &any)) == 0 && any)
 		r = put_private(root, &u->sess, u->detail);
 	drop_record(u);
 	unseal_seek(u);
 	return r;
+}
+
+int
+unseal_session(const struct unseal *u, const struct sess **ret_s, const uint8_t **ret_key)
+{
+	if (!u->have || !u->for_key)
+		return ERR_SEALED;
+	if (u->key_err != 0)
+		return u->key_err;
+	*ret_s = &u->sess;
+	*ret_key = secret_cptr(u->key);
+	return 0;
 }
 
 /* Where the events begin that were not given out yet. */

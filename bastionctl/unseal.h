@@ -32,6 +32,14 @@ int unseal_inside(struct unseal *u, const void *data, size_t len, bool more) MUS
  */
 int unseal_json(struct unseal *u, struct json_node **root) MUST_CHECK;
 
+/*
+ * The session of the last RD_RECORD that came for its key (RD_DETAIL_KEY), and that key: borrowed until the next one. 0; ERR_SEALED
+ * none came, or not with this auditor's key; ERR_ERASED; ERR_CHAIN, ERR_FORMAT: what came was changed.
+ */
+struct sess;
+int unseal_session(
+    const struct unseal *u, const struct sess **ret_s, const uint8_t **ret_key) MUST_CHECK;
+
 struct unseal_events {
 	const uint8_t *data; /* borrowed until the next call; len 0: nothing new */
 	size_t len;

@@ -29,7 +29,7 @@ struct finder {
 	const struct sess *s; /* the one that is looked at */
 	unsigned peeks;
 	uint32_t told;
-	uint64_t sessions, rendered, rendered_bytes, sealed, opened, erased, damaged, skipped;
+	uint64_t sessions, rendered, rendered_bytes, sealed, opened, sent, erased, damaged, skipped;
 	bool more; /* there are hits that were not told */
 };
 
@@ -166,18 +166,20 @@ static int
 find_sealed(struct finder *f)
 {
 	struct rd_taken taken;
+	bool sent;
 	int r;
 
 	if (!f->q.sealed)
 		return ERR_SEALED;
 	if ((r = send_sealed(f)) != 0 || (r = await_taken(f, &taken)) != 0)
 		return r;
-	if (taken.what == RD_TAKE_SEND &&
-	    ((r = send_sealed_blocks(f)) != 0 || (r = await_taken(f, &taken)) != 0))
+	sent = taken.what == RD_TAKE_SEND;
+	if (sent && ((r = send_sealed_blocks(f)) != 0 || (r = await_taken(f, &taken)) != 0))
 		return r;
 	if (taken.what == RD_TAKE_CLOSED)
 		return ERR_SEALED;
 	f->opened++;
+	f->sent += sent;
 	f->damaged += taken.what == RD_TAKE_DAMAGED;
 	f->more = f->more || taken.more;
 	f->told += taken.hits < f->q.limit - f->told ? taken.hits : f->q.limit - f->told;
@@ -262,6 +264,7 @@ send_summary(struct finder *f)
 	json_put_u64(sum, "not_indexed_bytes", f->rendered_bytes);
 	json_put_u64(sum, "sealed", f->sealed);
 	json_put_u64(sum, "sealed_searched", f->opened);
+	json_put_u64(sum, "sealed_rendered", f->sent);
 	json_put_u64(sum, "erased", f->erased);
 	json_put_u64(sum, "damaged", f->damaged);
 	json_put_u64(sum, "chunks_read", f->find != NULL ? find_chunks(f->find) : 0);

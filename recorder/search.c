@@ -383,7 +383,7 @@ needle_new(struct search *s)
 	if ((s->needle = malloc(q->len + 1)) == NULL)
 		return -ENOMEM;
 	if (q->regex) {
-		s->needle_len = pattern_literal(q->text, s->needle);
+		s->needle_len = pattern_literal(q->text != NULL ? q->text : "", s->needle);
 		s->needle_len = chunk_fold(s->needle, s->needle, s->needle_len);
 	} else if (q->with_case) {
 		memcpy(s->needle, q->text, q->len);
