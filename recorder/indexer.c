@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/log.h"
+#include "lib/str.h"
 #include "recorder/indexer.h"
 #include "recorder/sess.h"
 
@@ -15,11 +17,13 @@ struct indexer {
 	struct store *store;
 	struct store_snap *snap;
 	struct derived_writer *out;
-	uint8_t (*sid)[REC_SID_LEN]; /* that may have to be rendered; owned */
-	size_t n, room, at;	     /* those before at were looked at in this round */
-	uint64_t txn;		     /* what the store had at the last round */
-	uint64_t from_ns;	     /* opening of the newest session that was seen */
-	uint64_t all_ns;	     /* when everything was looked at; 0: never */
+	uint8_t (*sid)[REC_SID_LEN];	/* that may have to be rendered; owned */
+	size_t n, room, at;		/* those before at were looked at in this round */
+	uint64_t txn;			/* what the store had at the last round */
+	uint64_t from_ns;		/* opening of the newest session that was seen */
+	uint64_t all_ns;		/* when everything was looked at; 0: never */
+	uint8_t (*failed)[REC_SID_LEN]; /* those that cannot be rendered, sorted; owned */
+	size_t n_failed, failed_room;
 };
 
 void
@@ -31,6 +35,7 @@ indexer_free(struct indexer *ix)
 	store_snap_free(ix->snap);
 	store_close(ix->store);
 	free(ix->sid);
+	free(ix->failed);
 	free(ix);
 }
 
@@ -148,6 +153,56 @@ indexer_round(struct indexer *ix, uint64_t now_ns)
 	return sess_each(ix->snap, 0, on_any, ix);
 }
 
+/* Where it stands among those that failed, or would. */
+static size_t
+failed_place(const struct indexer *ix, const uint8_t sid[REC_SID_LEN])
+{
+	size_t low = 0, high = ix->n_failed;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (memcmp(ix->failed[middle], sid, REC_SID_LEN) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool
+has_failed(const struct indexer *ix, const uint8_t sid[REC_SID_LEN])
+{
+	size_t at = failed_place(ix, sid);
+
+	return at < ix->n_failed && memcmp(ix->failed[at], sid, REC_SID_LEN) == 0;
+}
+
+/* What is damaged stays so: it is said once, and not tried again before a start or a rebuild. */
+static int
+failed_add(struct indexer *ix, const uint8_t sid[REC_SID_LEN], int err)
+{
+	char hex[2 * REC_SID_LEN + 1];
+	size_t at = failed_place(ix, sid);
+
+	if (ix->n_failed == ix->failed_room) {
+		size_t room = ix->failed_room == 0 ? 16 : ix->failed_room * 2;
+		uint8_t(*more)[REC_SID_LEN] = reallocarray(ix->failed, room, REC_SID_LEN);
+
+		if (more == NULL)
+			return -ENOMEM;
+		ix->failed = more;
+		ix->failed_room = room;
+	}
+	memmove(ix->failed + at + 1, ix->failed + at, (ix->n_failed - at) * REC_SID_LEN);
+	memcpy(ix->failed[at], sid, REC_SID_LEN);
+	ix->n_failed++;
+	log_warn("indexer.damaged sid=%s reason=\"%s\" means=\"searches do not know all of it\" "
+		 "do=\"run bastionctl verify\"",
+	    str_hex(hex, sid, REC_SID_LEN), err_str(err));
+	return 0;
+}
+
 /* *ret_over: it needs no more looking at. */
 static int
 indexer_session(struct indexer *ix, const uint8_t sid[REC_SID_LEN], bool *ret_over, bool *ret_made)
@@ -159,6 +214,8 @@ indexer_session(struct indexer *ix, const uint8_t sid[REC_SID_LEN], bool *ret_ov
 
 	*ret_over = true;
 	*ret_made = false;
+	if (has_failed(ix, sid))
+		return 0;
 	if ((r = sess_get(ix->snap, sid, &s)) != 0)
 		return r == -ENOMEM ? r : 0;
 	open = s.state == SESS_OPEN;
@@ -172,7 +229,10 @@ indexer_session(struct indexer *ix, const uint8_t sid[REC_SID_LEN], bool *ret_ov
 		return r == -ENOMEM || r == -ENOSPC ? r : 0;
 	*ret_made = true;
 	r = derived_make(ix->out, ix->snap, sid, n_events);
-	return r == -ENOMEM || r == -ENOSPC || r == -EIO ? r : 0;
+	if (r == 0 || r == -ENOMEM || r == -ENOSPC || r == -EIO)
+		return r;
+	/* Erased under our hands: that is no damage. */
+	return r == ERR_ERASED || r == ERR_SEALED ? 0 : failed_add(ix, sid, r);
 }
 
 int
@@ -208,7 +268,7 @@ out:
 int
 indexer_forget(struct indexer *ix)
 {
-	ix->n = ix->at = 0;
+	ix->n = ix->at = ix->n_failed = 0;
 	ix->all_ns = 0;
 	return derived_forget_all(ix->out);
 }

@@ -13,7 +13,8 @@ struct indexer;
 int indexer_new(const char *dir, struct indexer **ret_ix) MUST_CHECK;
 void indexer_free(struct indexer *ix);
 /*
- * Render one session that has ended; *ret_more: false: there is none now. Damaged, sealed and erased ones are passed over. 0;
+ * Render one session that has ended; *ret_more: false: there is none now. Damaged ones are told once and, like
+ * sealed and erased ones, passed over. 0;
  * -ENOMEM; -ENOSPC; -errno.
  */
 int indexer_step(struct indexer *ix, uint64_t now_ns, bool *ret_more) MUST_CHECK;

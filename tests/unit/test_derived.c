@@ -268,6 +268,40 @@ test_one_indexer_at_a_time(void **state)
 	assert_int_equal(indexer_new("/nonexistent", &b), -ENOENT);
 }
 
+#define MINUTES_2_NS 120000000000ull /* the indexer looks at everything again before that */
+
+/* What failed once fails again: it is told once, and not rendered each minute. */
+static void
+test_a_damaged_session_is_rendered_once(void **state)
+{
+	uint8_t sid[REC_SID_LEN], good[REC_SID_LEN], key[BLOCK_KEY_LEN + 2] = { 0 };
+	struct rig *rig = *state;
+	struct indexer *ix;
+	uint64_t events;
+	bool more = true;
+
+	rig_closed(rig, 40, 16384, sid);
+	rig_closed(rig, 3, 100, good);
+	rig_close(rig);
+	block_key(sid, 2, key);
+	rig_flip(rig, STORE_BLK, key, sizeof(key), 20);
+	assert_int_equal(indexer_new(rig->dir, &ix), 0);
+	while (more)
+		assert_int_equal(indexer_step(ix, 1, &more), 0);
+	assert_int_equal(indexer_counted(ix)->sessions, 1);
+	events = indexer_counted(ix)->events;
+	assert_true(events > 3);
+	for (more = true; more;)
+		assert_int_equal(indexer_step(ix, MINUTES_2_NS, &more), 0);
+	assert_int_equal(indexer_counted(ix)->events, events);
+	/* Until somebody asks for all of it. */
+	assert_int_equal(indexer_forget(ix), 0);
+	for (more = true; more;)
+		assert_int_equal(indexer_step(ix, 2 * MINUTES_2_NS, &more), 0);
+	assert_int_equal(indexer_counted(ix)->events, 2 * events);
+	indexer_free(ix);
+}
+
 static void
 test_nothing_is_in_the_clear(void **state)
 {
@@ -299,6 +333,8 @@ main(void)
 		    test_a_file_that_is_none_is_made_anew, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_one_indexer_at_a_time, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_a_damaged_session_is_rendered_once, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_nothing_is_in_the_clear, rig_setup, rig_teardown),
 	};
