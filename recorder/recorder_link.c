@@ -446,6 +446,16 @@ is_masked(const struct end *e, const struct typed *t, const struct ipc_msg *msg)
 	return msg->type == LINK_DATA && (t == NULL || e->side == LEDGER_BACK);
 }
 
+/* What was typed is decided by now at the latest: its stream goes, also when the person's end was closed before. */
+static int
+close_typed(struct end *front, uint32_t channel)
+{
+	int r = masked_flush(front, channel);
+
+	masked_close(front, channel);
+	return r;
+}
+
 /* Record a frame that was judged, and send it on if it may. */
 static int
 pass(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer, const char *why)
@@ -471,6 +481,9 @@ pass(struct end *e, const struct ipc_msg *msg, enum ledger_answer answer, const 
 		if (msg->type == LINK_DATA)
 			return pass_typed(e, t, msg);
 		r = typed_frame(t, e, msg, &quiet);
+		if (r == 0 && leg->masks != NULL && msg->type == LINK_CLOSE &&
+		    e->side == LEDGER_BACK)
+			r = close_typed(&leg->ends[LEDGER_FRONT], msg->id);
 	}
 	if (r == 0 && !quiet && (leg->masks == NULL || !is_part(msg)))
 		r = leg_record(

@@ -695,6 +695,40 @@ test_an_allowed_request_crosses_after_the_answer(void **state)
 	assert_null(find_event(&seen, EVENT_TO_FRONT, LINK_NOTE));
 }
 
+static const uint8_t pty_payload[] =
+    "\0\0\0\1\0\0\0\7pty-req\1\0\0\0\5xterm\0\0\0\120\0\0\0\30\0\0\0\0\0\0\0\0\0\0\0";
+#define PTY pty_payload, sizeof(pty_payload)
+
+/* What was typed may be decided when the person's end of the channel is closed already: nothing is kept for it then. */
+static void
+test_masks_keep_nothing_of_a_closed_channel(void **state)
+{
+	struct world *w = *state;
+
+	open_masked_leg(w);
+	give_policy(w);
+	open_channel(w);
+	send_to(w, FRONT, LINK_REQUEST, 1, PTY);
+	want(w, POLICY, POL_ASK);
+	answer_as(w, POL_ALLOW, "", NULL, 0);
+	want_data(w, BACK, LINK_REQUEST, 1, PTY);
+	send_to(w, BACK, LINK_REPLY, 1, "\0\0\0\1\1", 5);
+	want(w, FRONT, LINK_REPLY);
+	send_to(w, BACK, LINK_DATA, 1, "$ ", 2);
+	want_data(w, FRONT, LINK_DATA, 1, "$ ", 2);
+	send_to(w, FRONT, LINK_DATA, 1, "ls -l", 5);
+	want_data(w, BACK, LINK_DATA, 1, "ls -l", 5);
+	send_to(w, FRONT, LINK_CLOSE, 1, NULL, 0);
+	want(w, BACK, LINK_CLOSE);
+	send_to(w, BACK, LINK_DATA, 1, "ls -l", 5);
+	want_data(w, FRONT, LINK_DATA, 1, "ls -l", 5);
+	send_to(w, BACK, LINK_CLOSE, 1, NULL, 0);
+	want(w, FRONT, LINK_CLOSE);
+	see(w, &seen);
+	assert_non_null(find_event(&seen, EVENT_FRONT, LINK_DATA));
+	assert_true(LIST_EMPTY(&w->rec.legs.tqh_first->masked));
+}
+
 /* Request n for a variable, with reply. */
 static size_t
 put_env(uint8_t dst[64], uint8_t n, const char *name)
@@ -2003,6 +2037,7 @@ main(void)
 		T(test_a_second_session_is_refused_while_the_store_has_failed),
 		T(test_bad_metadata_is_refused),
 		T(test_masks_see_all_data_types_as_one),
+		T(test_masks_keep_nothing_of_a_closed_channel),
 		T(test_lists_of_variables_that_are_not_taken),
 		T(test_an_allowed_request_crosses_after_the_answer),
 		T(test_variables_cross_without_being_asked_about_or_not_at_all),
