@@ -28,6 +28,7 @@ struct channel {
 	uint32_t number;
 	bool pty, subsystem, closed;
 	uint32_t cols, rows;
+	size_t cells; /* of its screen, as counted in rn */
 	struct render *rn;
 	struct screen *out, *err; /* NULL: nothing came yet */
 	enum key_state key;
@@ -42,7 +43,7 @@ struct render {
 	TAILQ_HEAD(, channel) channels;
 	size_t n_channels;
 	uint32_t terminals[RENDER_TERMINALS_MAX];
-	size_t n_terminals;
+	size_t n_terminals, n_cells;
 	uint64_t now_ns;
 	struct channel *last;
 	struct veil_reader *veil;
@@ -74,9 +75,12 @@ render_new(render_fn fn, void *arg, struct render **ret_render)
 	return 0;
 }
 
+/* It has no screen any more: its place and its cells are free. */
 static void
-channel_free(struct render *rn, struct channel *ch)
+terminal_gone(struct render *rn, struct channel *ch)
 {
+	rn->n_cells -= ch->cells;
+	ch->cells = 0;
 	for (size_t i = 0; i < rn->n_terminals; i++)
 		if (rn->terminals[i] == ch->number) {
 			rn->n_terminals--;
@@ -84,6 +88,12 @@ channel_free(struct render *rn, struct channel *ch)
 			    (rn->n_terminals - i) * sizeof(rn->terminals[0]));
 			break;
 		}
+}
+
+static void
+channel_free(struct render *rn, struct channel *ch)
+{
+	terminal_gone(rn, ch);
 	TAILQ_REMOVE(&rn->channels, ch, link);
 	rn->n_channels--;
 	if (rn->last == ch)
@@ -180,20 +190,53 @@ has_picture(const struct channel *ch)
 	return cols != 0;
 }
 
-/* One more terminal: in the place of one that is over, if need be. */
-static bool
-terminal_room(struct render *rn)
+/* A terminal that is over, whose screen nobody needs as much as a new one. */
+static struct channel *
+find_over(struct render *rn, const struct channel *but)
 {
 	struct channel *ch;
 
-	if (rn->n_terminals < RENDER_TERMINALS_MAX)
-		return true;
 	TAILQ_FOREACH (ch, &rn->channels, link)
-		if (ch->closed && has_picture(ch)) {
-			channel_free(rn, ch);
-			return true;
-		}
-	return false;
+		if (ch != but && ch->closed && has_picture(ch))
+			return ch;
+	return NULL;
+}
+
+/* Room for n more terminals and so many more cells for self: in the place of those that are over, if need be. */
+static bool
+terminal_room(struct render *rn, const struct channel *self, size_t n, size_t cells)
+{
+	struct channel *over;
+
+	while (
+	    rn->n_terminals + n > RENDER_TERMINALS_MAX || rn->n_cells + cells > RENDER_CELLS_MAX) {
+		if ((over = find_over(rn, self)) == NULL)
+			return false;
+		channel_free(rn, over);
+	}
+	return true;
+}
+
+/* What a screen of this size takes. */
+static size_t
+cells_of(uint32_t cols, uint32_t rows)
+{
+	size_t wide = cols < SCREEN_COLS_MAX ? cols : SCREEN_COLS_MAX,
+	       high = rows < SCREEN_ROWS_MAX ? rows : SCREEN_ROWS_MAX;
+
+	return (wide > 0 ? wide : 1) * (high > 0 ? high : 1);
+}
+
+/* As large as it is: a screen may refuse a size. */
+static void
+count_cells(struct channel *ch)
+{
+	uint32_t cols, rows;
+
+	screen_size(ch->out, &cols, &rows);
+	ch->rn->n_cells -= ch->cells;
+	ch->cells = (size_t)cols * rows;
+	ch->rn->n_cells += ch->cells;
 }
 
 static int
@@ -205,12 +248,42 @@ channel_screen(struct channel *ch, bool terminal, struct screen **ret)
 
 	if (*ret != NULL)
 		return 0;
-	if (!lines && !terminal_room(rn))
+	if (!lines && !terminal_room(rn, ch, 1, cells_of(ch->cols, ch->rows)))
 		lines = true;
 	r = screen_new(lines ? 0 : ch->cols, lines ? 0 : ch->rows,
 	    rn->fn != NULL ? on_screen_line : NULL, ch, ret);
-	if (r == 0 && !lines)
+	if (r == 0 && !lines) {
 		rn->terminals[rn->n_terminals++] = ch->number;
+		count_cells(ch);
+	}
+	return r;
+}
+
+/* There is no room for its screen any more: what it showed is told, and from here on its output is lines. */
+static int
+channel_lines(struct channel *ch)
+{
+	struct render *rn = ch->rn;
+	int r = screen_flush(ch->out, rn->now_ns);
+
+	terminal_gone(rn, ch);
+	screen_free(ch->out);
+	ch->out = NULL;
+	return r != 0 ? r : screen_new(0, 0, rn->fn != NULL ? on_screen_line : NULL, ch, &ch->out);
+}
+
+static int
+channel_resize(struct channel *ch, uint32_t cols, uint32_t rows)
+{
+	size_t cells = cells_of(cols, rows);
+	int r;
+
+	if (!has_picture(ch))
+		return 0;
+	if (cells > ch->cells && !terminal_room(ch->rn, ch, 0, cells - ch->cells))
+		return channel_lines(ch);
+	r = screen_resize(ch->out, ch->rn->now_ns, cols, rows);
+	count_cells(ch);
 	return r;
 }
 
@@ -391,7 +464,7 @@ request_size(struct channel *ch, struct buf *b)
 	if (!ch->pty || ch->out == NULL || buf_get_u32(b, &cols) != 0 ||
 	    buf_get_u32(b, &rows) != 0 || cols == 0 || rows == 0)
 		return 0;
-	return screen_resize(ch->out, ch->rn->now_ns, cols, rows);
+	return channel_resize(ch, cols, rows);
 }
 
 /* Of a request in several frames the first one has the beginning of the command. */
@@ -619,7 +692,7 @@ render_restore(struct render *rn, uint32_t channel, uint32_t cols, uint32_t rows
 	ch->cols = cols;
 	ch->rows = rows;
 	if ((r = channel_screen(ch, true, &ch->out)) != 0 ||
-	    (r = screen_resize(ch->out, rn->now_ns, cols, rows)) != 0)
+	    (r = channel_resize(ch, cols, rows)) != 0)
 		return r;
 	return screen_feed(ch->out, rn->now_ns, paint, len);
 }

@@ -21,6 +21,12 @@ enum render_kind {
 #define RENDER_KINDS 4u
 #define RENDER_TERMINALS_MAX 64u /* channels with a screen at once; of more, output is lines only */
 
+/*
+ * Cells of these screens together (about 64 bytes each, with the alternate screen): four of the largest, or 64 of 256 by 128. A
+ * terminal for which there are none left, or that grows beyond them, is lines only.
+ */
+#define RENDER_CELLS_MAX (1u << 21)
+
 struct render_line {
 	enum render_kind kind;
 	uint32_t channel;

@@ -67,7 +67,7 @@ event(struct made *m, enum event_way way, uint8_t type, uint32_t channel)
 }
 
 static void
-open_terminal(struct made *m, uint32_t channel)
+open_sized(struct made *m, uint32_t channel, uint32_t cols, uint32_t rows)
 {
 	assert_int_equal(buf_put_cstr(m->b, "session"), 0);
 	event(m, EVENT_FRONT, LINK_OPEN, channel);
@@ -75,8 +75,25 @@ open_terminal(struct made *m, uint32_t channel)
 	assert_int_equal(buf_put_cstr(m->b, "pty-req"), 0);
 	assert_int_equal(buf_put_u8(m->b, 1), 0);
 	assert_int_equal(buf_put_cstr(m->b, "xterm"), 0);
-	assert_int_equal(buf_put_u32(m->b, 20), 0);
-	assert_int_equal(buf_put_u32(m->b, 3), 0);
+	assert_int_equal(buf_put_u32(m->b, cols), 0);
+	assert_int_equal(buf_put_u32(m->b, rows), 0);
+	event(m, EVENT_FRONT, LINK_REQUEST, channel);
+}
+
+static void
+open_terminal(struct made *m, uint32_t channel)
+{
+	open_sized(m, channel, 20, 3);
+}
+
+static void
+resize(struct made *m, uint32_t channel, uint32_t cols, uint32_t rows)
+{
+	assert_int_equal(buf_put_u32(m->b, 0), 0);
+	assert_int_equal(buf_put_cstr(m->b, "window-change"), 0);
+	assert_int_equal(buf_put_u8(m->b, 0), 0);
+	assert_int_equal(buf_put_u32(m->b, cols), 0);
+	assert_int_equal(buf_put_u32(m->b, rows), 0);
 	event(m, EVENT_FRONT, LINK_REQUEST, channel);
 }
 
@@ -118,12 +135,54 @@ test_terminals_beyond_the_bound_take_no_ones_place(void **state)
 	assert_int_equal(terminals[n - 1], 1000);
 }
 
+/* How many screens of the largest size there may be. */
+#define LARGEST (RENDER_CELLS_MAX / (SCREEN_COLS_MAX * SCREEN_ROWS_MAX))
+
+static void
+test_many_large_terminals_take_bounded_memory(void **state)
+{
+	struct made *m = *state;
+	uint32_t i, cols, rows;
+
+	for (i = 1; i <= LARGEST; i++) {
+		open_sized(m, i, 100000, 100000);
+		assert_non_null(render_screen(m->rn, i));
+	}
+	open_sized(m, i, 100000, 100000);
+	assert_null(render_screen(m->rn, i));
+	output(m, i, "told all the same\n");
+	assert_string_equal(m->last, "told all the same");
+	/* A small one has room beside them, until it grows: what it showed is told, and what comes then. */
+	open_terminal(m, 100);
+	output(m, 100, "before");
+	assert_non_null(render_screen(m->rn, 100));
+	resize(m, 100, 1000, 500);
+	assert_null(render_screen(m->rn, 100));
+	assert_string_equal(m->last, "before");
+	output(m, 100, "and after\n");
+	assert_string_equal(m->last, "and after");
+	/* One that gets smaller makes room, as one that is over does. */
+	resize(m, 1, 80, 24);
+	screen_size(render_screen(m->rn, 1), &cols, &rows);
+	assert_int_equal(cols, 80);
+	open_sized(m, 200, 1000, 500 - 24);
+	assert_non_null(render_screen(m->rn, 200));
+	open_sized(m, 201, 1000, 500);
+	assert_null(render_screen(m->rn, 201));
+	event(m, EVENT_BACK, LINK_CLOSE, 2);
+	open_sized(m, 202, 1000, 500);
+	assert_non_null(render_screen(m->rn, 202));
+	assert_null(render_screen(m->rn, 2));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    test_terminals_beyond_the_bound_take_no_ones_place, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_many_large_terminals_take_bounded_memory, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
