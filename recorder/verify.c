@@ -105,63 +105,6 @@ struct walk {
 	size_t bad_epoch; /* the first one that the one before it did not sign; 0: none */
 };
 
-/* Where the search for a session begins: ids are random. */
-static size_t
-map_start(const struct verify *v, const uint8_t *sid)
-{
-	size_t hash;
-
-	memcpy(&hash, sid, sizeof(hash));
-	return hash & (v->map_size - 1);
-}
-
-static void
-map_put(struct verify *v, size_t i)
-{
-	size_t at = map_start(v, v->known[i].sid);
-
-	while (v->map[at] != 0)
-		at = (at + 1) & (v->map_size - 1);
-	v->map[at] = i + 1;
-}
-
-/* The last one of known is new. The map is a power of two and at most half full. */
-static int
-map_add(struct verify *v)
-{
-	size_t size = v->map_size == 0 ? 64 : v->map_size * 2, *map;
-
-	if (v->n_known * 2 <= v->map_size) {
-		map_put(v, v->n_known - 1);
-		return 0;
-	}
-	if ((map = calloc(size, sizeof(*map))) == NULL)
-		return -ENOMEM;
-	free(v->map);
-	v->map = map;
-	v->map_size = size;
-	for (size_t i = 0; i < v->n_known; i++)
-		map_put(v, i);
-	return 0;
-}
-
-/* The last one of this id. */
-static struct verify_known *
-find_known(struct verify *v, const uint8_t *sid)
-{
-	struct verify_known *found = NULL;
-
-	if (v->map_size == 0)
-		return NULL;
-	for (size_t at = map_start(v, sid); v->map[at] != 0; at = (at + 1) & (v->map_size - 1)) {
-		struct verify_known *k = &v->known[v->map[at] - 1];
-
-		if (memcmp(k->sid, sid, REC_SID_LEN) == 0 && (found == NULL || k > found))
-			found = k;
-	}
-	return found;
-}
-
 static int
 leaf_init(struct walk *w, const struct mlog_leaf *leaf)
 {
@@ -216,13 +159,13 @@ leaf_open(struct walk *w, const struct mlog_leaf *leaf)
 	*k = (struct verify_known){ .open_leaf = w->index };
 	memcpy(k->sid, leaf->sid, REC_SID_LEN);
 	memcpy(k->open_hash, leaf->hash, HASH_LEN);
-	return map_add(v);
+	return verify_map_add(&v->map, v->known, v->n_known);
 }
 
 static int
 leaf_close(struct walk *w, const struct mlog_leaf *leaf)
 {
-	struct verify_known *k = find_known(w->v, leaf->sid);
+	struct verify_known *k = verify_map_find(&w->v->map, w->v->known, leaf->sid);
 	char place[64];
 
 	if (k == NULL || k->closed || k->erased) {
@@ -267,7 +210,7 @@ leaf_audit(struct walk *w, const struct mlog_leaf *leaf)
 static struct verify_known *
 find_meant(struct walk *w, const struct mlog_leaf *leaf)
 {
-	struct verify_known *k = find_known(w->v, leaf->sid);
+	struct verify_known *k = verify_map_find(&w->v->map, w->v->known, leaf->sid);
 	char place[64];
 
 	if (k == NULL || k->erased)
@@ -610,6 +553,7 @@ int
 verify_init(struct verify *v, struct store_snap *snap, const struct verify_conf *conf)
 {
 	*v = (struct verify){ .snap = snap, .conf = conf };
+	verify_map_init(&v->map);
 	v->codec = block_codec_new();
 	v->raw = buf_new(BLOCK_RAW_MAX);
 	v->stored = buf_new(BLOCK_STORED_MAX);
@@ -624,7 +568,7 @@ void
 verify_done(struct verify *v)
 {
 	free(v->known);
-	free(v->map);
+	verify_map_done(&v->map);
 	free(v->epochs);
 	free(v->olds);
 	verify_journal_done(&v->journal);

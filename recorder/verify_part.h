@@ -26,6 +26,25 @@ struct verify_known {
 	struct mlog_leaf close;
 };
 
+/*
+ * Where the sessions are in known, by id, while the log is read. Ids of a store that somebody made can be chosen: places hang
+ * on a key that only this run has.
+ */
+struct verify_map {
+	uint8_t key[16];
+	size_t *at; /* places in known, plus 1; owned */
+	size_t size;
+	uint64_t n_steps; /* places that were passed by */
+};
+void verify_map_init(struct verify_map *m);
+void verify_map_done(struct verify_map *m);
+/* The last of n_known is new. 0; -ENOMEM. */
+int verify_map_add(
+    struct verify_map *m, const struct verify_known *known, size_t n_known) MUST_CHECK;
+/* The last one of this id; NULL: there is none. */
+struct verify_known *verify_map_find(
+    struct verify_map *m, struct verify_known *known, const uint8_t sid[REC_SID_LEN]);
+
 /* From this leaf on the key signs. */
 struct verify_epoch {
 	uint64_t leaf;
@@ -71,9 +90,9 @@ struct verify {
 	size_t n_olds, size_olds;
 	struct verify_known *known; /* sorted by sid once the log was read */
 	size_t n_known, size_known;
-	size_t *map, map_size; /* while the log is read: places in known, plus 1, by sid */
-	uint64_t txn;	       /* of the snapshot that the log was read from */
-	bool no_slots;	       /* it was said that session.keys is not there */
+	struct verify_map map;		   /* while the log is read */
+	uint64_t txn;			   /* of the snapshot that the log was read from */
+	bool no_slots;			   /* it was said that session.keys is not there */
 	uint64_t from_wall_ns, to_wall_ns; /* of the block that is looked at; 0: none is */
 };
 

@@ -22,6 +22,7 @@
 #include "recorder/seskey.h"
 #include "recorder/sess.h"
 #include "recorder/tree.h"
+#include "recorder/verify_part.h"
 #include "tests/unit/store_rig.h"
 
 static void
@@ -884,6 +885,41 @@ test_one_session_is_verified_alone(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
+#define CHOSEN 20000u
+
+/* Ids that have all but their last bytes in common, and an index that begins with them, make nothing slow. */
+static void
+test_chosen_ids_are_found_as_fast_as_others(void **state)
+{
+	struct verify_known *known = calloc(CHOSEN, sizeof(*known));
+	struct verify_map map;
+
+	(void)state;
+	assert_non_null(known);
+	verify_map_init(&map);
+	assert_null(verify_map_find(&map, known, known[0].sid));
+	for (size_t i = 0; i < CHOSEN; i++) {
+		memset(known[i].sid, 0x5a, REC_SID_LEN);
+		for (size_t b = 0; b < 4; b++)
+			known[i].sid[REC_SID_LEN - 1 - b] = (uint8_t)(i >> (8 * b));
+		assert_int_equal(verify_map_add(&map, known, i + 1), 0);
+	}
+	for (size_t i = 0; i < CHOSEN; i++)
+		assert_ptr_equal(verify_map_find(&map, known, known[i].sid), &known[i]);
+	assert_true(map.n_steps < 20 * CHOSEN);
+	/* Of those with one id the last one counts, and they do not pile up. */
+	verify_map_done(&map);
+	verify_map_init(&map);
+	for (size_t i = 0; i < CHOSEN; i++) {
+		memcpy(known[i].sid, known[0].sid, REC_SID_LEN);
+		assert_int_equal(verify_map_add(&map, known, i + 1), 0);
+	}
+	assert_true(map.n_steps < CHOSEN);
+	assert_ptr_equal(verify_map_find(&map, known, known[0].sid), &known[CHOSEN - 1]);
+	verify_map_done(&map);
+	free(known);
+}
+
 int
 main(void)
 {
@@ -924,6 +960,7 @@ main(void)
 		T(test_open_sessions_are_told_apart_in_the_journal),
 		T(test_an_open_session_without_head_is_named),
 		T(test_one_session_is_verified_alone),
+		cmocka_unit_test(test_chosen_ids_are_found_as_fast_as_others),
 	};
 
 	return cmocka_run_group_tests_name("verify", tests, NULL, NULL);
