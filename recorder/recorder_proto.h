@@ -10,7 +10,7 @@
  * Descriptor 3: the broker edge. Its working directory is the state directory, and DIR is relative to it, so that the
  * folders above need not let the recorder's uid in.
  */
-#define REC_SID_LEN 16u /* bytes of a session id; random; shown as 32 hex digits */
+#define REC_SID_LEN 16u	 /* bytes of a session id; random; shown as 32 hex digits */
 #define REC_SID_SHORT 4u /* digits that name a session where they tell it from the others */
 #define REC_ENV_MAX 64u
 #define REC_ENV_LEN 63u
