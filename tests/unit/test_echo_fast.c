@@ -39,8 +39,9 @@ struct side {
 static void
 note(struct side *s, char what, uint32_t number, const uint8_t *p, size_t n)
 {
+	const char *text = p == NULL ? "" : (const char *)p;
 	int len = snprintf(s->log + s->n, sizeof(s->log) - s->n, "%c%u:%zu:%.*s\n", what, number, n,
-	    p == NULL ? 0 : (int)n, (const char *)p);
+	    p == NULL ? 0 : (int)n, text);
 
 	assert_true(len > 0 && (size_t)len < sizeof(s->log) - s->n);
 	s->n += (size_t)len;
