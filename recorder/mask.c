@@ -396,23 +396,35 @@ give(struct mask_stream *s, size_t end, struct mask_piece *ret)
 	s->given = end;
 }
 
+/* As if the last n bytes had not come; open: as it was before them. */
+static void
+take_back(struct mask_stream *s, size_t n, size_t open)
+{
+	s->len -= n;
+	sodium_memzero(s->data + s->len, n);
+	s->open = open;
+}
+
 int
 mask_feed(struct mask_stream *s, const uint8_t *p, size_t n, bool all, struct mask_piece *ret_piece)
 {
 	bool more;
-	size_t end;
+	size_t end, open;
 	int r;
 
 	slide(s);
 	s->n_hits = 0;
 	if ((r = append(s, p, n)) != 0)
 		return r;
+	open = s->open;
 	s->open = s->len;
 	/* So much is not held back: then it is what it is. */
 	more = !all && s->len - s->given <= MASK_HELD_MAX;
 	look_all(s, more);
 	if ((r = collect(s, more, all, &end)) == 0)
 		give(s, end, ret_piece);
+	else
+		take_back(s, n, open);
 	return r;
 }
 

@@ -52,7 +52,7 @@ struct mask_piece {
 	size_t n_hits;
 };
 
-/* More bytes (n may be 0). all: nothing is held back. *ret_piece: what is decided. 0; -ENOMEM. */
+/* More bytes (n may be 0). all: nothing is held back. *ret_piece: what is decided. 0; -ENOMEM: none was taken. */
 int mask_feed(struct mask_stream *s, const uint8_t *p, size_t n, bool all,
     struct mask_piece *ret_piece) MUST_CHECK;
 /* Bytes that are held back. */
