@@ -125,10 +125,8 @@ buf_grow(struct buf *b, size_t need)
 }
 
 int
-buf_reserve(struct buf *b, size_t len, uint8_t **ret_p)
+buf_make_room(struct buf *b, size_t len)
 {
-	int r;
-
 	if (b->view)
 		return ERR_ORDER;
 	if (len > buf_room(b))
@@ -140,7 +138,15 @@ buf_reserve(struct buf *b, size_t len, uint8_t **ret_p)
 		b->wr -= b->rd;
 		b->rd = 0;
 	}
-	if (len > b->size - b->wr && (r = buf_grow(b, b->wr + len)) != 0)
+	return len > b->size - b->wr ? buf_grow(b, b->wr + len) : 0;
+}
+
+int
+buf_reserve(struct buf *b, size_t len, uint8_t **ret_p)
+{
+	int r = buf_make_room(b, len);
+
+	if (r != 0)
 		return r;
 	if (ret_p != NULL)
 		*ret_p = b->data + b->wr;

@@ -41,6 +41,8 @@ int buf_put_cstr(struct buf *b, const char *s) MUST_CHECK;
 int buf_put_varint(struct buf *b, uint64_t v) MUST_CHECK;
 /* Make room for len bytes and let the caller fill them: *ret_p is borrowed until the next put. */
 int buf_reserve(struct buf *b, size_t len, uint8_t **ret_p) MUST_CHECK;
+/* Nothing is appended, and the next puts of up to len bytes will not fail. Errors as above; buf_ptr() is to be asked again. */
+int buf_make_room(struct buf *b, size_t len) MUST_CHECK;
 
 /* Take from the front. 0; ERR_FORMAT when less is there. Outputs are untouched on error. */
 int buf_get(struct buf *b, void *ret_data, size_t len) MUST_CHECK;

@@ -308,7 +308,9 @@ session_append(struct session *s, enum event_way way, uint8_t type, uint32_t cha
 	if (ev.at_ns < s->last_ns)
 		ev.at_ns = s->last_ns;
 	before = buf_len(s->raw);
-	if ((r = summary_add(&s->summary, &ev)) != 0 ||
+	/* What is counted is recorded: that must not fail behind it. */
+	if ((r = buf_make_room(s->raw, EVENT_HEAD_MAX + len)) != 0 ||
+	    (r = summary_add(&s->summary, &ev)) != 0 ||
 	    (r = event_put(s->raw, ev.at_ns - s->last_ns, &ev)) != 0)
 		return r;
 	n = buf_len(s->raw) - before;

@@ -55,11 +55,38 @@ test_every_failed_allocation_leaves_the_buffer_whole(void **state)
 	assert_true(fault_each(FAULT_MEMORY, run, NULL) >= 6);
 }
 
+static void
+test_what_there_is_room_for_needs_no_memory(void **state)
+{
+	struct buf *b = buf_new(5000);
+	uint8_t data[3000] = { 0 };
+
+	(void)state;
+	assert_non_null(b);
+	assert_int_equal(buf_make_room(b, 5001), ERR_LIMIT);
+	fault_arm(FAULT_MEMORY, 1);
+	assert_int_equal(buf_make_room(b, 4096), -ENOMEM);
+	assert_true(fault_disarm());
+	assert_int_equal(buf_put(b, "abc", 3), 0);
+	assert_int_equal(buf_make_room(b, 4096), 0);
+	assert_int_equal(buf_len(b), 3);
+	assert_memory_equal(buf_ptr(b), "abc", 3);
+	fault_arm(FAULT_MEMORY, 1);
+	assert_int_equal(buf_put(b, data, sizeof(data)), 0);
+	assert_int_equal(buf_put_str(b, data, 1092), 0);
+	assert_int_equal(buf_make_room(b, 0), 0);
+	assert_false(fault_disarm());
+	assert_int_equal(buf_len(b), 3 + 4096);
+	buf_free(b);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(
-	    test_every_failed_allocation_leaves_the_buffer_whole) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_failed_allocation_leaves_the_buffer_whole),
+		cmocka_unit_test(test_what_there_is_room_for_needs_no_memory),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

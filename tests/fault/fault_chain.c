@@ -339,12 +339,60 @@ test_readers_survive_every_failed_allocation(void **state)
 	read_with_faults(rig, secret);
 }
 
+/* What a session's record counts is in its events. */
+static int
+count(void *arg)
+{
+	static const uint8_t data[3000];
+	struct store_snap *snap;
+	struct session *s;
+	struct sess sess;
+	struct rig *rig;
+	void *state;
+	uint8_t sid[REC_SID_LEN];
+	uint64_t sum = 0;
+	int r = 0, e;
+
+	(void)arg;
+	fault_hold();
+	rig_setup(&state);
+	rig = state;
+	s = rig_session(rig);
+	memcpy(sid, session_sid(s), sizeof(sid));
+	assert_int_equal(session_append(s, EVENT_FRONT, LINK_OPEN, 1, "\0\0\0\7session", 11), 0);
+	fault_go();
+	for (size_t i = 0; i < 20; i++) {
+		if ((e = session_append(s, EVENT_BACK, LINK_DATA, 1, data, sizeof(data))) == 0)
+			sum += sizeof(data);
+		r = r != 0 ? r : e;
+	}
+	fault_hold();
+	assert_int_equal(session_close(s, LINK_END_CLIENT, "", ""), 0);
+	rig_commit(rig);
+	assert_int_equal(store_snap_new(chain_store(rig->chain), &snap), 0);
+	assert_int_equal(sess_get(snap, sid, &sess), 0);
+	assert_int_equal(sess.n_channels, 1);
+	assert_int_equal(sess.channels[0].bytes_out, sum);
+	sess_done(&sess);
+	store_snap_free(snap);
+	rig_teardown(&state);
+	return r;
+}
+
+static void
+test_an_event_that_does_not_fit_is_not_counted(void **state)
+{
+	(void)state;
+	assert_true(fault_each(FAULT_MEMORY, count, NULL) > 3);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_writer_survives_every_failed_allocation),
 		cmocka_unit_test(test_recovery_survives_every_failed_allocation),
+		cmocka_unit_test(test_an_event_that_does_not_fit_is_not_counted),
 		cmocka_unit_test_setup_teardown(
 		    test_readers_survive_every_failed_allocation, rig_setup, rig_teardown),
 	};

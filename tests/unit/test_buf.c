@@ -157,6 +157,7 @@ test_a_view_is_read_only(void **state)
 	assert_int_equal(buf_put(b, NULL, 0), ERR_ORDER);
 	assert_int_equal(buf_put_str(b, "", 0), ERR_ORDER);
 	assert_int_equal(buf_reserve(b, 1, &p), ERR_ORDER);
+	assert_int_equal(buf_make_room(b, 1), ERR_ORDER);
 	assert_null(p);
 	assert_int_equal(buf_room(b), 0);
 	assert_int_equal(buf_get(b, &c, 1), 0);
