@@ -1158,13 +1158,12 @@ screen_resize(struct screen *s, uint64_t at_ns, uint32_t cols, uint32_t rows)
 	    !screen_may_fill(s, (uint64_t)cols * rows + (uint64_t)s->cols * s->rows))
 		return 0;
 	s->now_ns = at_ns;
-	/* The scroll region ends, as terminals do it, and libvterm must not keep one that is larger than the screen. */
-	vt_say(s, "\033[r");
-	s->cursor = at;
 	if ((r = screen_grid_resize(s, cols, rows, &up)) != 0) {
 		s->err = 0;
 		return r;
 	}
+	/* The scroll region ends, as terminals do it, and libvterm must not keep one that is larger than the screen. */
+	vt_say(s, "\033[r");
 	s->cols = cols;
 	s->rows = rows;
 	s->top = 0;
