@@ -332,7 +332,7 @@ derived_make(struct derived_writer *w, struct store_snap *snap, const uint8_t si
     uint64_t n_events)
 {
 	struct make m = { .w = w };
-	int r;
+	int r, again;
 
 	if ((r = derived_key_get(snap, sid, &m.key)) != 0)
 		return r;
@@ -351,9 +351,12 @@ derived_make(struct derived_writer *w, struct store_snap *snap, const uint8_t si
 		w->counts.text_bytes += m.text_bytes;
 		if (++w->n_sessions >= COMMIT_SESSIONS)
 			r = derived_flush(w);
-	} else if (derived_forget(w, sid) != 0) {
-		/* Nothing of a half stays, and if it did, it would not count without its info. */
-		r = -EIO;
+	} else if (derived_forget(w, sid) != 0 && (again = derived_forget(w, sid)) != 0) {
+		/*
+		 * Nothing of a half stays, and if it did, it would not count without its info. A transaction that has
+		 * failed takes nothing more: the second try has a new one.
+		 */
+		r = again;
 	}
 	render_free(m.rn);
 	chunk_done(&m.chunk);

@@ -26,7 +26,9 @@ struct sderived {
 	MDB_dbi dbi;
 	MDB_txn *txn;
 	bool writer;
+	bool failed; /* a commit has: LMDB takes no other change then, until it is opened anew */
 	int lock_fd;
+	char dir[PATH_MAX];
 };
 
 /* What names the format; no session's id is that short. */
@@ -74,7 +76,7 @@ val(const void *p, size_t len)
 }
 
 static int
-open_env(struct sderived *d, const char *dir)
+open_env(struct sderived *d)
 {
 	unsigned flags = MDB_NOTLS | (d->writer ? MDB_NOMETASYNC : MDB_RDONLY);
 	MDB_val k = val(format_key, sizeof(format_key) - 1),
@@ -85,7 +87,7 @@ open_env(struct sderived *d, const char *dir)
 	if ((rc = mdb_env_create(&d->env)) != 0 ||
 	    (rc = mdb_env_set_mapsize(d->env, MAP_SIZE)) != 0 ||
 	    (rc = mdb_env_set_maxreaders(d->env, READERS_MAX)) != 0 ||
-	    (rc = mdb_env_open(d->env, dir, flags, 0600)) != 0 ||
+	    (rc = mdb_env_open(d->env, d->dir, flags, 0600)) != 0 ||
 	    (rc = mdb_txn_begin(d->env, NULL, d->writer ? 0 : MDB_RDONLY, &txn)) != 0)
 		return sd_err(rc);
 	if ((rc = mdb_dbi_open(txn, NULL, 0, &d->dbi)) == 0) {
@@ -105,27 +107,34 @@ open_env(struct sderived *d, const char *dir)
 	return sd_err(mdb_txn_commit(txn));
 }
 
-static struct sderived *
-sd_new(bool writer)
+/* dir: copied. 0; -ENAMETOOLONG; -ENOMEM. */
+static int
+sd_new(const char *dir, bool writer, struct sderived **ret_d)
 {
 	struct sderived *d = calloc(1, sizeof(*d));
+	int r;
 
-	if (d != NULL) {
-		d->writer = writer;
-		d->lock_fd = -1;
+	if (d == NULL)
+		return -ENOMEM;
+	d->writer = writer;
+	d->lock_fd = -1;
+	if ((r = str_format(d->dir, sizeof(d->dir), "%s", dir)) != 0) {
+		free(d);
+		return r;
 	}
-	return d;
+	*ret_d = d;
+	return 0;
 }
 
 int
 sderived_open_read(const char *dir, struct sderived **ret_d)
 {
-	struct sderived *d = sd_new(false);
+	struct sderived *d;
 	int r;
 
-	if (d == NULL)
-		return -ENOMEM;
-	if ((r = open_env(d, dir)) != 0) {
+	if ((r = sd_new(dir, false, &d)) != 0)
+		return r;
+	if ((r = open_env(d)) != 0) {
 		sderived_close(d);
 		return r == -ENOENT ? ERR_NOT_FOUND : r;
 	}
@@ -166,39 +175,59 @@ sd_remove(const char *dir)
 	return 0;
 }
 
+static void
+close_env(struct sderived *d)
+{
+	if (d->env != NULL)
+		mdb_env_close(d->env);
+	d->env = NULL;
+}
+
+/* What cannot be read is made anew. */
+static int
+open_or_make(struct sderived *d)
+{
+	int r = open_env(d);
+
+	if (r == ERR_VERSION || r == ERR_FORMAT) {
+		close_env(d);
+		if ((r = sd_remove(d->dir)) == 0)
+			r = open_env(d);
+	}
+	if (r != 0)
+		close_env(d);
+	return r;
+}
+
 int
 sderived_open_write(const char *dir, struct sderived **ret_d)
 {
-	struct sderived *d = sd_new(true);
+	struct sderived *d;
 	int r;
 
-	if (d == NULL)
-		return -ENOMEM;
-	if ((r = sd_lock(d, dir)) != 0)
-		goto fail;
-	r = open_env(d, dir);
-	if (r == ERR_VERSION || r == ERR_FORMAT) {
-		mdb_env_close(d->env);
-		d->env = NULL;
-		if ((r = sd_remove(dir)) == 0)
-			r = open_env(d, dir);
+	if ((r = sd_new(dir, true, &d)) != 0)
+		return r;
+	if ((r = sd_lock(d, dir)) != 0 || (r = open_or_make(d)) != 0) {
+		sderived_close(d);
+		return r;
 	}
-	if (r != 0)
-		goto fail;
 	*ret_d = d;
 	return 0;
-fail:
-	sderived_close(d);
-	return r;
 }
 
 int
 sderived_begin(struct sderived *d)
 {
-	int dead;
+	int dead, r;
 
 	if (d->txn != NULL)
 		return ERR_ORDER;
+	if (d->failed) {
+		close_env(d);
+		if ((r = open_or_make(d)) != 0)
+			return r;
+		d->failed = false;
+	}
 	if (d->writer)
 		(void)mdb_reader_check(d->env, &dead);
 	return sd_err(mdb_txn_begin(d->env, NULL, d->writer ? 0 : MDB_RDONLY, &d->txn));
@@ -208,11 +237,14 @@ int
 sderived_commit(struct sderived *d)
 {
 	MDB_txn *txn = d->txn;
+	int rc;
 
 	if (txn == NULL || !d->writer)
 		return ERR_ORDER;
 	d->txn = NULL;
-	return sd_err(mdb_txn_commit(txn));
+	rc = mdb_txn_commit(txn);
+	d->failed = rc != 0;
+	return sd_err(rc);
 }
 
 void
@@ -313,6 +345,8 @@ sderived_bytes(struct sderived *d, uint64_t *ret_bytes)
 	MDB_stat st;
 	int rc;
 
+	if (d->env == NULL)
+		return -EIO;
 	if ((rc = mdb_env_info(d->env, &info)) != 0 || (rc = mdb_env_stat(d->env, &st)) != 0)
 		return sd_err(rc);
 	*ret_bytes = (uint64_t)(info.me_last_pgno + 1) * st.ms_psize;
