@@ -3,7 +3,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 55
+plan 57
 ok 'a bastion and its target start' rig_up
 
 # A terminal of 80 columns, and what is typed into it, which waits until the other side has shown PROMPT.
@@ -60,6 +60,10 @@ term 'marmot' q "less $RIG/notes.txt"
 less_sid=$(last_sid)
 wait_for 10 session_closed "$less_sid"
 
+term 'load average' q 'top -d 1'
+top_sid=$(last_sid)
+wait_for 10 session_closed "$top_sid"
+
 term 'ok:' 'ls paroll\x7f\x7f\x7f\x7fyroll\rexit\r' 'PS1=ok: sh -i'
 typed_sid=$(last_sid)
 wait_for 10 session_closed "$typed_sid"
@@ -89,6 +93,7 @@ all_the_same() { # NAME: of this run through everything
 	is "$1: a title was on no screen" "$(hits only-in-the-title --in screen)" 0
 	is "$1: what vim showed" "$(first id 'vim.txt" [New File] 204 lines' --in screen)" "$vim_sid"
 	is "$1: what less showed" "$(first id 'the marmot sleeps')" "$less_sid"
+	is "$1: what top showed" "$(first id 'load average:' --in screen)" "$top_sid"
 	is "$1: a line that was typed, as it was sent" "$(first line payroll --in typed)" 'ls payroll'
 	is "$1: what was rubbed out was not" "$(hits paroll --in typed)" 0
 	is "$1: a line that the terminal wrapped" "$(first id 'the wrapped caterpillar walks on')" "$wrap_sid"
