@@ -90,6 +90,14 @@ player_op_seek(void *arg, uint64_t at_ns, uint32_t channel)
 }
 
 static int
+player_op_look(void *arg, uint32_t channel, bool with_case, const char *text)
+{
+	struct play_run *pl = arg;
+
+	return rd_look(pl->rd, channel, with_case, text);
+}
+
+static int
 player_op_emit(void *arg, const void *data, size_t len)
 {
 	struct play_run *pl = arg;
@@ -247,7 +255,7 @@ static int
 play_terminal(struct play_run *pl, const struct play_request *q, uint64_t at_ns)
 {
 	static const struct player_ops ops = { player_op_next, player_op_seek, player_op_emit,
-		player_op_wait, player_op_size, player_op_now };
+		player_op_wait, player_op_size, player_op_now, player_op_look };
 	const struct player_conf conf = { .session = pl->session,
 		.channel = pl->channel,
 		.speed = q->plain.speed,

@@ -368,6 +368,8 @@ player_set_channel(struct player *p, uint32_t channel)
 	p->channel = channel;
 	player_learn_channel(p);
 	player_forget_shots(p);
+	player_text_done(&p->text);
+	p->found = false;
 	screen_free(p->screen);
 	p->screen = NULL;
 	if ((r = player_blank(p, 0)) != 0)
@@ -405,6 +407,7 @@ player_done(struct player *p)
 	player_shot_done(&p->offer);
 	player_marks_done(&p->marks);
 	player_marks_done(&p->hits);
+	player_text_done(&p->text);
 	screen_free(p->screen);
 	paint_free(p->paint);
 }

@@ -23,6 +23,7 @@
 #define PLAYER_SHOT_BYTES (256u << 10) /* of output between pictures that are kept */
 #define PLAYER_SHOTS_MAX 128u	       /* pictures kept; then every other one is forgotten */
 #define PLAYER_MARKS_MAX 100000u       /* markers, and hits of a search, that are kept */
+#define PLAYER_TEXT_MAX (256u << 20)   /* bytes of text that are kept for the next search */
 #define PLAYER_TYPED_MAX 128u	       /* bytes of what is typed at a prompt */
 
 /* Below 256: the byte that was typed. */
@@ -37,10 +38,11 @@ enum player_key {
 	PLAYER_KEY_PAGE_DOWN,
 	PLAYER_KEY_HOME,
 	PLAYER_KEY_END,
-	PLAYER_KEY_OTHER,   /* a key that has no meaning */
-	PLAYER_KEY_EVENTS,  /* something can be read */
-	PLAYER_KEY_RESIZED, /* the terminal has another size, or lost what was on it */
-	PLAYER_KEY_GONE	    /* the terminal is gone, or a signal asks to end */
+	PLAYER_KEY_OTHER,     /* a key that has no meaning */
+	PLAYER_KEY_EVENTS,    /* something can be read */
+	PLAYER_KEY_RESIZED,   /* the terminal has another size, or lost what was on it */
+	PLAYER_KEY_INTERRUPT, /* control-C: ends what goes on, a search or all of it */
+	PLAYER_KEY_GONE	      /* the terminal is gone, or a signal asks to end */
 };
 
 struct player_ops {
@@ -55,6 +57,8 @@ struct player_ops {
 	/* The size of the terminal. */
 	void (*size)(void *arg, uint32_t *ret_cols, uint32_t *ret_rows);
 	uint64_t (*now)(void *arg); /* a clock that does not step */
+	/* As rd_look(); the answer comes from next. NULL: there is no index to look in. */
+	int (*look)(void *arg, uint32_t channel, bool with_case, const char *text);
 };
 
 struct player_conf {

@@ -208,11 +208,35 @@ key_go(struct player *p)
 	return key_prompt(p, ':');
 }
 
-/* Markers and hits are known from here on. Of a session that runs, more may have come. */
-static int
-key_know(struct player *p)
+/* Of a session that runs, more may have come. */
+static bool
+key_is_known(const struct player *p, bool known)
 {
-	return p->scanned && (!p->conf->follow || p->ended) ? 0 : player_scan(p);
+	return known && (!p->conf->follow || p->ended);
+}
+
+/* *ret_known: the markers are known from here on. */
+static int
+key_know_marks(struct player *p, bool *ret_known)
+{
+	int r = key_is_known(p, p->marked) ? 0 : player_scan(p, false);
+
+	*ret_known = r == 0 && !p->quit && p->marked;
+	if (r == 0 && !p->quit && !p->marked)
+		player_say(p, "ended before all was looked at");
+	return r;
+}
+
+/* The same of the hits. */
+static int
+key_know_hits(struct player *p, bool *ret_known)
+{
+	int r = key_is_known(p, p->found) ? 0 : player_find(p);
+
+	*ret_known = r == 0 && !p->quit && p->found;
+	if (r == 0 && !p->quit && !p->found)
+		player_say(p, "ended before all was looked at");
+	return r;
 }
 
 static int
@@ -236,9 +260,10 @@ key_to_mark(struct player *p, const struct player_marks *marks, bool forward, co
 static int
 key_mark(struct player *p, bool forward)
 {
-	int r = key_know(p);
+	bool known;
+	int r = key_know_marks(p, &known);
 
-	if (r != 0 || p->quit)
+	if (r != 0 || !known)
 		return r;
 	return key_to_mark(
 	    p, &p->marks, forward, forward ? "no marker behind this" : "no marker before this");
@@ -259,13 +284,14 @@ key_last_mark(struct player *p)
 static int
 key_hit(struct player *p, bool forward)
 {
+	bool known;
 	int r;
 
 	if (p->pattern[0] == '\0') {
 		player_say(p, "nothing was searched for yet: /");
 		return 0;
 	}
-	if ((r = key_know(p)) != 0 || p->quit)
+	if ((r = key_know_hits(p, &known)) != 0 || !known)
 		return r;
 	p->paused = true;
 	p->live = false;
@@ -290,9 +316,10 @@ key_last_hit(struct player *p)
 static int
 key_list(struct player *p)
 {
-	int r = key_know(p);
+	bool known;
+	int r = key_know_marks(p, &known);
 
-	if (r != 0 || p->quit)
+	if (r != 0 || !known)
 		return r;
 	if (p->marks.n == 0) {
 		player_say(p, "there are no markers");
@@ -349,7 +376,6 @@ prompt_enter(struct player *p)
 	char text[PLAYER_TYPED_MAX + 1];
 	uint64_t at;
 	char kind = p->prompt;
-	int r;
 
 	memcpy(text, p->typed, p->n_typed);
 	text[p->n_typed] = '\0';
@@ -364,8 +390,7 @@ prompt_enter(struct player *p)
 		return 0;
 	}
 	memcpy(p->pattern, text, sizeof(p->pattern) - 1);
-	if ((r = player_scan(p)) != 0 || p->quit)
-		return r;
+	p->found = false;
 	return key_hit(p, true);
 }
 
@@ -437,7 +462,7 @@ list_key(struct player *p, int key)
 int
 player_key(struct player *p, int key)
 {
-	if (key == PLAYER_KEY_GONE)
+	if (key == PLAYER_KEY_GONE || key == PLAYER_KEY_INTERRUPT)
 		return key_quit(p);
 	if (key == PLAYER_KEY_RESIZED)
 		return key_resized(p);

@@ -25,12 +25,21 @@ enum player_mark_kind { PLAYER_MARK_EVENT, PLAYER_MARK_HIT };
 /* A place worth going to. */
 struct player_mark {
 	uint64_t at_ns;
+	size_t nth; /* in the order in which they were told */
 	char *text; /* escaped; owned */
 };
 struct player_marks {
 	struct player_mark *list;
 	size_t n, room;
 	bool cut; /* there were more */
+};
+
+/* What the channel's screen showed, rendered once: chunk.h's encoding, in order. */
+struct player_text {
+	struct buf **chunks; /* owned */
+	size_t n, room, bytes;
+	bool whole; /* all of it is here */
+	bool over;  /* it is more than is kept */
 };
 
 enum player_overlay { PLAYER_OVERLAY_NONE, PLAYER_OVERLAY_HELP, PLAYER_OVERLAY_MARKS };
@@ -90,8 +99,11 @@ struct player {
 	/* places */
 	struct player_marks marks, hits;
 	char pattern[PLAYER_TYPED_MAX];
-	bool scanned; /* marks are those of all events up to scan_seq */
-	uint64_t scan_seq;
+	uint64_t looked_ns; /* the clock when a search last looked at the keys */
+	bool marked;	/* marks are all that there are, or were when the session was looked at */
+	bool found;	/* so are hits, of pattern */
+	bool unindexed; /* the reader has no index of the session */
+	struct player_text text;
 };
 
 /* player.c */
@@ -133,12 +145,41 @@ size_t player_help_lines(void);
 /* player_keys.c */
 int player_key(struct player *p, int key) MUST_CHECK;
 
+/* player_find.c */
+/*
+ * Find every line that the channel's screen showed with the pattern in it: in the index, in the text that is kept, or by reading
+ * everything. p->found: that was done; else a key ended it. 0; errors of next, seek, look, emit; -ENOMEM.
+ */
+int player_find(struct player *p) MUST_CHECK;
+void player_text_done(struct player_text *t);
+/* A searcher for the pattern: it borrows q, which borrows the pattern. 0; -ENOMEM. */
+struct search;
+struct search_query;
+int player_search_new(
+    struct player *p, struct search_query *ret_q, struct search **ret_search) MUST_CHECK;
+/* The chunk is over: its hits are noted, its text is kept, and it is empty again. 0; -ENOMEM. */
+struct chunk;
+int player_take_chunk(struct player *p, struct search *search, struct chunk *c) MUST_CHECK;
+/* The hits are all there are: put them in order. */
+void player_found(struct player *p);
+
 /* player_scan.c */
 /*
- * Find all markers and, with a pattern, every line that the screen showed with it. Ends early, with what there is, at a key that
- * quits. 0; errors of next, seek, emit.
+ * Read everything: all markers, and with hits those and the text, too. p->marked, p->found: that was done; else a key ended it. 0;
+ * errors of next, seek, emit; -ENOMEM.
  */
-int player_scan(struct player *p) MUST_CHECK;
+int player_scan(struct player *p, bool hits) MUST_CHECK;
+/* Read on where it was before somebody read elsewhere. Errors as above. */
+int player_scan_back(struct player *p) MUST_CHECK;
+/*
+ * Now and then say what is looked at, and take a key, which ends it: *ret_over. wait: nothing can be read now. Errors of emit;
+ * -ENOMEM.
+ */
+int player_scan_look(struct player *p, bool wait, bool *ret_over, const char *fmt, ...)
+    PRINTF_LIKE(4, 5) MUST_CHECK;
+int player_marks_add(
+    struct player_marks *m, uint64_t at_ns, const void *text, size_t len) MUST_CHECK;
+void player_marks_sort(struct player_marks *m);
 void player_marks_done(struct player_marks *m);
 /* The nearest of them behind (forward) or before at_ns; NULL: none. */
 const struct player_mark *player_marks_from(

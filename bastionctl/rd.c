@@ -622,6 +622,27 @@ rd_take_screen(struct rd *rd, const struct ipc_msg *m, struct rd_msg *ret, bool 
 	return r;
 }
 
+static int
+rd_take_hits(const struct ipc_msg *m, struct rd_msg *ret)
+{
+	struct buf *b = buf_view(m->data, m->len);
+	uint8_t hits = 0;
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	if ((r = buf_get_u8(b, &hits)) == 0 && (r = buf_get_u32(b, &ret->done)) == 0 &&
+	    (r = buf_get_u32(b, &ret->total)) == 0) {
+		ret->hits = (enum rd_hits)hits;
+		ret->data = buf_ptr(b);
+		ret->len = buf_len(b);
+		if (hits < RD_HITS_SOME || hits > RD_HITS_NONE)
+			r = ERR_FORMAT;
+	}
+	buf_free(b);
+	return r;
+}
+
 /* What follows is described for as long as it goes on. */
 static void
 rd_keep_begin(struct rd *rd)
@@ -665,6 +686,9 @@ rd_take(struct rd *rd, const struct ipc_msg *m, struct rd_msg *ret, bool *ret_do
 	case RD_SCREEN:
 		*ret_done = m->id == rd->seek_id;
 		return *ret_done ? rd_take_screen(rd, m, ret, ret_done) : 0;
+	case RD_HITS:
+		*ret_done = m->id == rd->seek_id;
+		return rd_take_hits(m, ret);
 	case RD_TEXT:
 	case RD_ENTRY:
 		ret->more = m->id != 0;
@@ -716,7 +740,8 @@ rd_next_recorded(struct rd *rd, bool wait, struct event *ret_ev, struct rd_msg *
 		}
 		if ((r = rd_take_next(rd, wait, ret_msg)) != 0)
 			return r;
-		if (ret_msg->type == RD_SCREEN || ret_msg->type == RD_ITEM)
+		if (ret_msg->type == RD_SCREEN || ret_msg->type == RD_ITEM ||
+		    ret_msg->type == RD_HITS)
 			return 0;
 		if (ret_msg->type != RD_EVENTS)
 			return ERR_FORMAT;
@@ -749,6 +774,31 @@ rd_next_event(struct rd *rd, struct event *ret_ev)
 	return r == 0 && m.type != RD_EVENTS ? ERR_FORMAT : r;
 }
 
+/* What was on its way is not wanted. */
+static void
+rd_drop(struct rd *rd)
+{
+	rd->reading = rd->screen_goes_on = false;
+	veil_reader_reset(rd->veil);
+	unseal_seek(rd->unseal);
+}
+
+int
+rd_look(struct rd *rd, uint32_t channel, bool with_case, const char *text)
+{
+	struct buf *b = buf_new(RD_FIND_MAX + 16);
+	int r = -ENOMEM;
+
+	if (b == NULL)
+		return r;
+	rd_drop(rd);
+	if ((r = buf_put_u32(b, channel)) == 0 && (r = buf_put_u8(b, with_case)) == 0 &&
+	    (r = buf_put_cstr(b, text)) == 0)
+		r = ipc_plain_send(rd->fd, RD_FIND, ++rd->seek_id, buf_ptr(b), buf_len(b), NULL, 0);
+	buf_free(b);
+	return r;
+}
+
 int
 rd_seek(struct rd *rd, uint64_t at_ns, uint32_t channel)
 {
@@ -758,9 +808,7 @@ rd_seek(struct rd *rd, uint64_t at_ns, uint32_t channel)
 		data[i] = (uint8_t)(at_ns >> (56 - 8 * i));
 	for (size_t i = 0; i < 4; i++)
 		data[8 + i] = (uint8_t)(channel >> (24 - 8 * i));
-	rd->reading = rd->screen_goes_on = false;
-	veil_reader_reset(rd->veil);
-	unseal_seek(rd->unseal);
+	rd_drop(rd);
 	return ipc_plain_send(rd->fd, RD_SEEK, ++rd->seek_id, data, sizeof(data), NULL, 0);
 }
 

@@ -73,6 +73,8 @@ struct rd_msg {
 	uint64_t first_seq, base_ns; /* RD_EVENTS */
 	uint64_t at_ns;		     /* RD_SCREEN, whose last event is first_seq */
 	uint32_t channel, cols, rows;
+	enum rd_hits hits;    /* RD_HITS; data: the hits as they are in it */
+	uint32_t done, total; /* pieces of the index that were looked at, of so many */
 };
 /* The next message, as long as it takes. 0; ERR_NOT_FOUND: it was the end, see rd_end(); ERR_PEER_GONE; ERR_FORMAT; -errno. */
 int rd_next(struct rd *rd, struct rd_msg *ret_msg) MUST_CHECK;
@@ -81,8 +83,8 @@ int rd_next(struct rd *rd, struct rd_msg *ret_msg) MUST_CHECK;
  */
 int rd_next_event(struct rd *rd, struct event *ret_ev) MUST_CHECK;
 /*
- * The next event, or what else comes between events: RD_SCREEN (after a seek) or RD_ITEM (the session as it ended, of a watched
- * one), in *ret_msg; its type is RD_EVENTS when *ret_ev was set. wait: false: -EAGAIN when nothing is there yet. Else as above.
+ * The next event, or what else comes between events: RD_SCREEN (after a seek), RD_HITS (after rd_look()) or RD_ITEM (the session
+ * as it ended, of a watched one), in *ret_msg; its type is RD_EVENTS when *ret_ev was set. wait: false: -EAGAIN when nothing is there yet. Else as above.
  */
 int rd_next_step(struct rd *rd, bool wait, struct event *ret_ev, struct rd_msg *ret_msg) MUST_CHECK;
 /*
@@ -90,6 +92,11 @@ int rd_next_step(struct rd *rd, bool wait, struct event *ret_ev, struct rd_msg *
  * as RD_SEEK; 0: none. 0; -errno.
  */
 int rd_seek(struct rd *rd, uint64_t at_ns, uint32_t channel) MUST_CHECK;
+/*
+ * Look for text (1 to RD_FIND_MAX bytes) in the index, as RD_FIND; what was on its way is dropped, and events come again after
+ * rd_seek(). 0; -ENOMEM; ERR_LIMIT; -errno.
+ */
+int rd_look(struct rd *rd, uint32_t channel, bool with_case, const char *text) MUST_CHECK;
 /* To wait until something is there, together with other descriptors. Borrowed. */
 int rd_fd(const struct rd *rd);
 

@@ -30,6 +30,7 @@ struct term {
 
 /* Signal handlers can reach nothing else. */
 static volatile sig_atomic_t term_end_asked;
+static volatile sig_atomic_t term_interrupted; /* 1: it is to be told as a key; 2: it was */
 static volatile sig_atomic_t term_stop_asked;
 static volatile sig_atomic_t term_size_changed;
 
@@ -40,6 +41,8 @@ term_on_signal(int signo)
 		term_stop_asked = 1;
 	else if (signo == SIGWINCH)
 		term_size_changed = 1;
+	else if (signo == SIGINT)
+		term_interrupted = 1;
 	else
 		term_end_asked = 1;
 }
@@ -161,7 +164,7 @@ term_new(bool keys, struct term **ret_term)
 		return -ENOMEM;
 	t->keys = keys;
 	t->leave = t->enter = "";
-	term_end_asked = 0;
+	term_end_asked = term_interrupted = 0;
 	if (keys && tcgetattr(STDIN_FILENO, &t->before) != 0)
 		r = -errno;
 	if (r == 0) {
@@ -183,8 +186,8 @@ term_free(struct term *t)
 		return;
 	/* Asked to end, nobody waits for a terminal that takes nothing. */
 	if (t->keys)
-		(void)tcsetattr(
-		    STDIN_FILENO, term_end_asked != 0 ? TCSANOW : TCSADRAIN, &t->before);
+		(void)tcsetattr(STDIN_FILENO,
+		    term_end_asked != 0 || term_interrupted != 0 ? TCSANOW : TCSADRAIN, &t->before);
 	term_signals(t->keys, SIG_DFL);
 	free(t);
 }
@@ -215,7 +218,7 @@ term_write(struct term *t, const void *data, size_t len)
 	while (len > 0) {
 		ssize_t n = write(STDOUT_FILENO, p, len);
 
-		if (n < 0 && errno == EINTR && term_end_asked == 0)
+		if (n < 0 && errno == EINTR && term_end_asked == 0 && term_interrupted != 1)
 			continue;
 		if (n < 0)
 			return -errno;
@@ -296,6 +299,10 @@ term_asked(struct term *t)
 {
 	if (term_end_asked != 0)
 		return PLAYER_KEY_GONE;
+	if (term_interrupted == 1) {
+		term_interrupted = 2;
+		return PLAYER_KEY_INTERRUPT;
+	}
 	if (term_stop_asked != 0) {
 		term_stop(t);
 		return PLAYER_KEY_RESIZED;

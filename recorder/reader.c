@@ -42,8 +42,31 @@ reader_take_seek(struct reader *rd, struct buf *b)
 	    (r = buf_end(b)) != 0)
 		return r;
 	rd->seek = true;
+	rd->find = false;
 	rd->seek_ns = at_ns;
 	rd->seek_channel = channel;
+	rd->n_seeks++;
+	return 0;
+}
+
+static int
+reader_take_find(struct reader *rd, struct buf *b)
+{
+	char text[RD_FIND_MAX + 1];
+	uint32_t channel;
+	uint8_t with_case;
+	int r;
+
+	if ((r = buf_get_u32(b, &channel)) != 0 || (r = buf_get_u8(b, &with_case)) != 0 ||
+	    (r = buf_get_cstr(b, text, sizeof(text))) != 0 || (r = buf_end(b)) != 0)
+		return r;
+	/* No line has a newline in it. */
+	if (text[0] == '\0' || strchr(text, '\n') != NULL)
+		return ERR_FORMAT;
+	memcpy(rd->find_text, text, sizeof(text));
+	rd->find_channel = channel;
+	rd->find_case = with_case != 0;
+	rd->seek = rd->find = true;
 	rd->n_seeks++;
 	return 0;
 }
@@ -80,7 +103,8 @@ reader_take(struct reader *rd, const struct ipc_msg *msg)
 		uint16_t type;
 		int (*take)(struct reader *rd, struct buf *b);
 	} table[] = { { RD_MORE, reader_take_more }, { RD_SEEK, reader_take_seek },
-		{ RD_NOTES, reader_take_notes }, { RD_TAKE, reader_take_taken } };
+		{ RD_NOTES, reader_take_notes }, { RD_TAKE, reader_take_taken },
+		{ RD_FIND, reader_take_find } };
 	struct buf *b = buf_view(msg->data, msg->len);
 	int r = ERR_FORMAT;
 

@@ -36,7 +36,11 @@ struct reader {
 	uint32_t n_seeks; /* RD_SEEK received so far */
 	bool seek;	  /* one waits to be served */
 	uint64_t seek_ns;
-	uint32_t seek_channel;	 /* whose screen is wanted; 0: none */
+	uint32_t seek_channel; /* whose screen is wanted; 0: none */
+	bool find;	       /* what waits is RD_FIND: seek is set, too */
+	uint32_t find_channel;
+	bool find_case;
+	char find_text[RD_FIND_MAX + 1];
 	bool took;		 /* an RD_TAKE waits to be served */
 	struct rd_taken taken;	 /* that one */
 	uint8_t *space;		 /* for received messages */
@@ -75,6 +79,9 @@ struct block_hdr;
 int reader_send_block(struct reader *rd, uint16_t type, const struct block_hdr *hdr,
     const struct buf *stored) MUST_CHECK;
 int reader_send_blocks(struct reader *rd, uint16_t type, const uint8_t sid[REC_SID_LEN]) MUST_CHECK;
+
+/* Serve the RD_FIND that waits, in this session, unless another message comes first. Errors as reader_send(). */
+int reader_hits(struct reader *rd, const uint8_t sid[REC_SID_LEN]) MUST_CHECK;
 
 /* What RD_END will say; cut when it is too long. */
 void reader_say(struct reader *rd, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -319,10 +319,16 @@ reader_send_shot(struct reader *rd, const struct derived_shot *shot, struct buf 
 static int
 reader_seek(struct reader *rd, struct recording *rec, const uint8_t sid[REC_SID_LEN], struct buf *b)
 {
-	uint64_t at_ns = rd->seek_ns;
 	struct derived_shot shot;
-	int r;
+	uint64_t at_ns;
+	int r = 0;
 
+	while (rd->find && (r = reader_hits(rd, sid)) == 0)
+		while (r == 0 && !rd->seek)
+			r = reader_wait(rd);
+	if (r != 0)
+		return r;
+	at_ns = rd->seek_ns;
 	rd->seek = false;
 	if (rd->seek_channel == 0)
 		return recording_seek(rec, at_ns);

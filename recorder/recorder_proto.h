@@ -116,7 +116,7 @@ enum rec_meta {
  *                                    RD_ITEM: a session (the fields of sessions list --json); of this person only
  *     show [--blocks 1] SID          RD_ITEM: one session with everything that is known of it
  *     find WORD                      RD_TEXT: the whole id of the session that last, or its first digits, mean now
- *     events [--blocks 1] SID        RD_BEGIN: as show; RD_EVENTS; may be told to RD_SEEK, also after RD_END
+ *     events [--blocks 1] SID        RD_BEGIN: as show; RD_EVENTS; may be told to RD_SEEK and RD_FIND, also after RD_END
  *     watch [--blocks 1] SID         as events, but of a session that runs events go on as they are committed; when it is over
  *                                    RD_ITEM: as show; RD_END
  *     verify --key VKEY [--notes N] [SID]
@@ -190,7 +190,29 @@ enum rd_type {
 	 */
 	RD_BLOCKS = 13,
 	/* bastionctl, of the sealed session that search told last: u8 enum rd_take, u8 there were more hits, u32 hits found in it */
-	RD_TAKE = 14
+	RD_TAKE = 14,
+	/*
+	 * bastionctl, to events, counted as RD_SEEK is: u32 channel, u8 whether case counts, string text of 1 to RD_FIND_MAX bytes:
+	 * the lines that this channel's screen showed with the text in them. RD_HITS come, then the next of these is awaited.
+	 */
+	RD_FIND = 15,
+	/*
+	 * reader: as often as it takes, the oldest hits first; id: as RD_EVENTS: u8 enum rd_hits, u32 pieces of the index that were
+	 * looked at, u32 of so many, then for each hit u64 ns, string line, cut to RD_HIT_MAX bytes
+	 */
+	RD_HITS = 16
+};
+
+#define RD_FIND_MAX 255u
+#define RD_FIND_HITS 100000u /* that are told of one RD_FIND */
+#define RD_HIT_MAX 512u
+
+enum rd_hits {
+	RD_HITS_SOME = 1, /* there is more to look at */
+	RD_HITS_ALL = 2,
+	RD_HITS_CUT = 3, /* there are more than RD_FIND_HITS */
+	RD_HITS_NONE =
+	    4 /* the index does not have the session, or not whole: its events are to be rendered */
 };
 
 /* What is made of the JSON behind RD_RECORD. */

@@ -69,3 +69,20 @@ for i in range(n):
 show("play.seek." + what, seeks)
 print("play.seek.%s.incomplete\tscreens\t%d\t\t%d" % (what, missing, n))
 stop(pid, fd)
+
+# From the key that ends the text to the hit near the end of the recording; then once more in the same replay.
+first, again = [], []
+for i in range(3):
+    pid, fd = start()
+    until(fd, rb"PLAY")
+    os.write(fd, b" ")
+    until(fd, rb"STOP")
+    for times in (first, again):
+        os.write(fd, b"g/needle")
+        until(fd, rb"search [^\x1b]*needle")
+        begin = time.monotonic()
+        os.write(fd, b"\r")
+        times.append(until(fd, rb"STOP  [0-9:]*  1 of 1: the needle", 900)[0] - begin)
+    stop(pid, fd)
+show("play.search." + what, first)
+show("play.search.again." + what, again)

@@ -209,7 +209,7 @@ static int
 run_player(void *arg)
 {
 	static const struct player_ops ops = { keys_next, keys_seek, keys_emit, keys_wait,
-		keys_size, keys_now };
+		keys_size, keys_now, NULL };
 	const struct player_conf conf = { .session = arg, .speed = 1 };
 	struct player_end end;
 	struct keys k = { 0, 0, 0 };

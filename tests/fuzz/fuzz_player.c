@@ -119,7 +119,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct player_ops ops = { input_next, input_seek, input_emit, input_wait,
-		input_size, input_now };
+		input_size, input_now, NULL };
 	static const char text[] =
 	    "{\"duration_ns\":9000000000,\"channels\":[{\"n\":1,\"pty\":true,"
 	    "\"cols\":30,\"rows\":6},{\"n\":2}]}";

@@ -3,7 +3,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 60
+plan 64
 rig_init && rig_target t1 && rig_policy || exit 1
 TZ=UTC
 export TZ
@@ -143,6 +143,67 @@ is 'a time in the session' "$("$BASTIONCTL" --store "$RIG/state" play "$alice" -
 "$BASTIONCTL" --store "$RIG/state" play "$alice" --at 2027-01-02T03:04:40Z --no-wait >/dev/null 2>"$RIG/err" </dev/null
 is 'a time outside it is no' $? 1
 like 'and it is said' "$(cat "$RIG/err")" 'did not run then'
+
+# A search by reading, by reading for another one, by the index, and by the index for another one: the same hits, which are all there are.
+"$BASTION_BIN/bastion-feed" "$RIG/found" >/dev/null <<'SCRIPT'
+open alice root web1
+begin 1
+pty 1 xterm 20 4
+shell 1
+wait 1000
+out 1 Hay one\r\n
+wait 1000
+out 1 hay
+wait 1000
+out 1 \rover it\r\n
+wait 1000
+out 1 a very long line that wraps and has hay in it\r\n
+wait 1000
+out 1 STRASSE \xc3\x84PFEL HAY\r\n\e[2J\e[Hnothing\r\n
+begin 2
+exec 2 cat hay
+out 2 hay of another channel\n
+close 2
+size 1 60 4
+wait 1000
+out 1 \e[31mh\e[0may in colours
+wait 1000
+out 1 \e[4;1Hhay on another row
+wait 1000
+exit 1 0
+close 1
+end
+SCRIPT
+# hits NAME KEYS...: what the line below says at each hit, after these keys
+hits() {
+	hits_t=$1
+	shift
+	keys "$hits_t" "$@"
+	hits_k=1
+	while [ $hits_k -le 6 ]; do
+		wait_for 10 shows "$hits_t" "STOP .* $hits_k of 6: " || return 1
+		screen "$hits_t" | grep -o "STOP .* $hits_k of 6: .*"
+		hits_k=$((hits_k + 1))
+		keys "$hits_t" n
+	done
+	wait_for 10 shows "$hits_t" 'no hit behind this'
+}
+term r 80 8 "--store $RIG/found play last --at 0"
+wait_for 10 shows r 'PLAY|END' && keys r Space
+wait_for 10 shows r STOP
+hits r Home / hay Enter >"$RIG/hits-read"
+ok 'reading finds all' [ "$(grep -c 'of 6' "$RIG/hits-read")" = 6 ]
+hits r Home / hay Enter >"$RIG/hits-kept"
+is 'text that is kept has the same hits' "$(cat "$RIG/hits-kept")" "$(cat "$RIG/hits-read")"
+away r
+"$BASTIONCTL" --store "$RIG/found" index rebuild >/dev/null 2>&1
+is 'the session is indexed' "$("$BASTIONCTL" --store "$RIG/found" index status --json | jq .indexed)" 1
+term r 80 8 "--store $RIG/found play last --at 0"
+wait_for 10 shows r 'PLAY|END' && keys r Space
+wait_for 10 shows r STOP
+hits r Home / hay Enter >"$RIG/hits-index"
+is 'the index has the same hits' "$(cat "$RIG/hits-index")" "$(cat "$RIG/hits-read")"
+away r
 
 # A recording that wants the terminal.
 term h 90 26 "$store play $mallory"

@@ -42,6 +42,14 @@ struct rig {
 	struct buf *out;
 	struct json_node *session, *ended;
 	int next_error, emit_error;
+	/* the index: what RD_HITS says and has; RD_HITS_NONE: it has no session. 0: its answer does not come */
+	const char *index_text;
+	uint64_t index_ns;
+	enum rd_hits index;
+	bool indexed; /* there is a reader that may be asked */
+	bool looks;   /* an answer is due */
+	unsigned n_looks;
+	uint8_t hits[256];
 	struct player_end end;
 };
 
@@ -53,12 +61,37 @@ rig_now(void *arg)
 	return g->now_ns;
 }
 
+/* One hit, as RD_HITS has it. */
+static int
+rig_answer(struct rig *g, struct rd_msg *ret_msg)
+{
+	struct buf *b;
+
+	if (g->index == 0)
+		return -EAGAIN;
+	g->looks = false;
+	*ret_msg = (struct rd_msg){ .type = RD_HITS, .hits = g->index, .done = 1, .total = 2 };
+	if (g->index_text == NULL)
+		return 0;
+	b = buf_new(sizeof(g->hits));
+	assert_non_null(b);
+	assert_int_equal(buf_put_u64(b, g->index_ns), 0);
+	assert_int_equal(buf_put_cstr(b, g->index_text), 0);
+	ret_msg->len = buf_len(b);
+	memcpy(g->hits, buf_ptr(b), ret_msg->len);
+	ret_msg->data = g->hits;
+	buf_free(b);
+	return 0;
+}
+
 static int
 rig_next(void *arg, struct event *ret_ev, struct rd_msg *ret_msg)
 {
 	struct rig *g = arg;
 
 	memset(ret_msg, 0, sizeof(*ret_msg));
+	if (g->looks)
+		return rig_answer(g, ret_msg);
 	if (g->next_error != 0 && g->next == g->n_events)
 		return g->next_error;
 	if (g->picture_due) {
@@ -98,6 +131,7 @@ rig_seek(void *arg, uint64_t at_ns, uint32_t channel)
 	size_t i = 0;
 
 	g->n_seeks++;
+	g->looks = false;
 	g->sought_ns = at_ns;
 	while (i < g->n_events && g->events[i].at_ns < at_ns)
 		i++;
@@ -107,6 +141,19 @@ rig_seek(void *arg, uint64_t at_ns, uint32_t channel)
 	else if (channel != 0)
 		i = g->context == 0 || i < g->context ? 0 : i - g->context;
 	g->next = i;
+	return 0;
+}
+
+static int
+rig_look_index(void *arg, uint32_t channel, bool with_case, const char *text)
+{
+	struct rig *g = arg;
+
+	assert_int_equal(channel, 1);
+	assert_false(with_case);
+	assert_string_equal(text, "two");
+	g->n_looks++;
+	g->looks = true;
 	return 0;
 }
 
@@ -188,7 +235,10 @@ rig_size(void *arg, uint32_t *ret_cols, uint32_t *ret_rows)
 	*ret_rows = g->rows;
 }
 
-static const struct player_ops ops = { rig_next, rig_seek, rig_emit, rig_wait, rig_size, rig_now };
+static const struct player_ops ops = { rig_next, rig_seek, rig_emit, rig_wait, rig_size, rig_now,
+	NULL };
+static const struct player_ops indexed_ops = { rig_next, rig_seek, rig_emit, rig_wait, rig_size,
+	rig_now, rig_look_index };
 
 static const char session_text[] =
     "{\"state\":\"open\",\"events\":5,\"duration_ns\":20000000000,\"files\":[],\"channels\":["
@@ -223,7 +273,7 @@ rig_run(struct rig *g, const struct player_conf *conf, const struct step *steps,
 	assert_int_equal(screen_new(g->cols, g->rows, NULL, NULL, &g->terminal), 0);
 	assert_int_equal(json_parse(session_text, strlen(session_text), &g->session), 0);
 	c.session = g->session;
-	r = player_run(&c, &ops, g, &g->end);
+	r = player_run(&c, g->indexed ? &indexed_ops : &ops, g, &g->end);
 	return r;
 }
 
@@ -467,6 +517,88 @@ test_search_and_hits(void **state)
 	plays(&g, &usual, steps, N_OF(steps));
 }
 
+static const struct event two_lines[] = { OUT(1, 1 * S, "one\r\n"), OUT(2, 3 * S, "Two\r\n"),
+	OUT(3, 6 * S, "three\r\n"), OUT(4, 9 * S, "two again\r\n") };
+#define SEARCH_TWO                                                                                 \
+	{ 0, '/', NULL, NULL }, { 0, 't', NULL, NULL }, { 0, 'w', NULL, NULL },                    \
+	    { 0, 'o', NULL, NULL },                                                                \
+	{                                                                                          \
+		0, '\r', NULL, "two"                                                               \
+	}
+
+/* What the index tells is not read for: the hit is one that the events do not have. */
+static void
+test_hits_come_from_the_index(void **state)
+{
+	static const struct step steps[] = { SEARCH_TWO,
+		{ 0, 'n', "one", "1 of 1: only \\xe2\\x82\\xac here" },
+		{ 0, 'q', NULL, "no hit behind" } };
+	struct rig g = { .events = two_lines,
+		.n_events = N_OF(two_lines),
+		.indexed = true,
+		.index = RD_HITS_ALL,
+		.index_text = "only \xe2\x82\xac here",
+		.index_ns = 6 * S };
+
+	(void)state;
+	plays(&g, &usual, steps, N_OF(steps));
+	assert_int_equal(g.n_looks, 1);
+}
+
+static void
+test_hits_that_are_too_many_are_said_to_be(void **state)
+{
+	static const struct step steps[] = { SEARCH_TWO, { 0, 'q', "one", "1 of 1 or more: it" } };
+	struct rig g = { .events = two_lines,
+		.n_events = N_OF(two_lines),
+		.indexed = true,
+		.index = RD_HITS_CUT,
+		.index_text = "it",
+		.index_ns = 6 * S };
+
+	(void)state;
+	plays(&g, &usual, steps, N_OF(steps));
+}
+
+/* Asked once, read once: the text of that is what the next searches look through. */
+static void
+test_what_is_not_indexed_is_read_once(void **state)
+{
+	static const struct step steps[] = { { 0, ' ', NULL, NULL }, SEARCH_TWO,
+		{ 0, 'm', "one", "1 of 2: Two" }, { 0, 'N', NULL, "no marker" }, SEARCH_TWO,
+		{ 0, 'q', "one", "2 of 2: two again" } };
+	struct rig g = { .events = two_lines,
+		.n_events = N_OF(two_lines),
+		.indexed = true,
+		.index = RD_HITS_NONE };
+
+	(void)state;
+	plays(&g, &usual, steps, N_OF(steps));
+	assert_int_equal(g.n_looks, 1);
+	/* Away for reading, and back. */
+	assert_int_equal(g.n_seeks, 2);
+}
+
+static void
+test_a_search_is_ended_by_control_c_and_by_escape(void **state)
+{
+	static const int keys[] = { PLAYER_KEY_INTERRUPT, PLAYER_KEY_ESCAPE };
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(keys); i++) {
+		const struct step steps[] = { { 2 * S, ' ', "one", NULL }, SEARCH_TWO,
+			{ 3 * S, keys[i], "one", "looking: 0%; a key ends it" },
+			{ 0, ' ', "one", "ended before all was looked at" },
+			{ 5 * S, 'q', "one", "PLAY" } };
+		struct rig g = {
+			.events = two_lines, .n_events = N_OF(two_lines), .indexed = true
+		};
+
+		plays(&g, &usual, steps, N_OF(steps));
+		assert_int_equal(g.n_looks, 1);
+	}
+}
+
 #define REQUEST(seq, at, bytes)                                                                    \
 	{                                                                                          \
 		seq, at, EVENT_FRONT, LINK_REQUEST, 1, (const uint8_t *)(bytes), sizeof(bytes) - 1 \
@@ -696,6 +828,10 @@ main(void)
 		cmocka_unit_test(test_a_screen_without_beginning_is_said_to_be_one),
 		cmocka_unit_test(test_pictures_made_while_playing_are_kept),
 		cmocka_unit_test(test_search_and_hits),
+		cmocka_unit_test(test_hits_come_from_the_index),
+		cmocka_unit_test(test_hits_that_are_too_many_are_said_to_be),
+		cmocka_unit_test(test_what_is_not_indexed_is_read_once),
+		cmocka_unit_test(test_a_search_is_ended_by_control_c_and_by_escape),
 		cmocka_unit_test(test_markers),
 		cmocka_unit_test(test_a_step_goes_to_output),
 		cmocka_unit_test(test_help_lies_over_the_screen_and_goes),

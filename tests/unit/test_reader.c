@@ -110,7 +110,9 @@ test_what_bastionctl_may_not_say_ends_the_reader(void **state)
 	} bad[] = { { RD_MORE, "\0\0\0", 3 }, { RD_MORE, "\0\0\0\1x", 5 },
 		{ RD_SEEK, "\0\0\0\1", 4 }, { RD_SEEK, "12345678", 8 },
 		{ RD_SEEK, "1234567890123", 13 }, { RD_ITEM, "{}", 2 }, { RD_EVENTS, "", 0 },
-		{ 77, "", 0 } };
+		{ RD_FIND, "\0\0\0\1\0", 5 }, { RD_FIND, "\0\0\0\1\0\0\0\0\0", 9 },
+		{ RD_FIND, "\0\0\0\1\0\0\0\0\1\n", 10 }, { RD_FIND, "\0\0\0\1\0\0\0\0\1xx", 11 },
+		{ RD_FIND, "\0\0\0\1\0\0\0\0\2x\0", 11 }, { 77, "", 0 } };
 	struct edge *e = *state;
 
 	for (size_t i = 0; i < N_OF(bad); i++) {
