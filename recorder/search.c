@@ -27,6 +27,7 @@ struct search {
 	uint8_t *folded; /* CHUNK_TEXT_MAX */
 	uint32_t *map;	 /* places in a line by places in its folded form; SCREEN_LINE_MAX + some */
 	pcre2_code *code;
+	pcre2_code *ascii; /* the same, for lines that are ASCII; NULL: none */
 	pcre2_match_data *match;
 	pcre2_match_context *limits;
 };
@@ -219,10 +220,43 @@ search_free(struct search *s)
 	pcre2_match_context_free(s->limits);
 	pcre2_match_data_free(s->match);
 	pcre2_code_free(s->code);
+	pcre2_code_free(s->ascii);
 	free(s->needle);
 	free(s->folded);
 	free(s->map);
 	free(s);
+}
+
+/* No byte above 0x7f. */
+static bool
+is_ascii(const uint8_t *p, size_t len)
+{
+	uint64_t x, high = 0;
+	size_t i = 0;
+
+	for (; len - i >= sizeof(x); i += sizeof(x)) {
+		memcpy(&x, p + i, sizeof(x));
+		high |= x;
+	}
+	for (; i < len; i++)
+		high |= p[i];
+	return (high & UINT64_C(0x8080808080808080)) == 0;
+}
+
+/*
+ * In a line of ASCII, characters are bytes, and it need not be looked through for whether it is UTF-8. A pattern that names
+ * characters which no byte is has such bytes, or does not compile this way: it goes without.
+ */
+static void
+compile_ascii(struct search *s)
+{
+	uint32_t options = PCRE2_NEVER_BACKSLASH_C | (s->q->with_case ? 0 : PCRE2_CASELESS);
+	PCRE2_SIZE at;
+	int err;
+
+	if (is_ascii((const uint8_t *)s->q->text, s->q->len))
+		s->ascii =
+		    pcre2_compile((PCRE2_SPTR)s->q->text, s->q->len, options, &err, &at, NULL);
 }
 
 static int
@@ -242,6 +276,7 @@ compile(struct search *s, char why[SEARCH_WHY_MAX])
 		    (size_t)at + 1, (const char *)text);
 		return ERR_FORMAT;
 	}
+	compile_ascii(s);
 	s->match = pcre2_match_data_create_from_pattern(s->code, NULL);
 	s->limits = pcre2_match_context_create(NULL);
 	if (s->match == NULL || s->limits == NULL)
@@ -529,7 +564,9 @@ match_line(struct search *s, const struct search_hit *line, search_fn fn, void *
 {
 	struct search_hit hit = *line;
 	const PCRE2_SIZE *at;
-	int n = pcre2_match(s->code, hit.text, hit.len, 0, 0, s->match, s->limits);
+	const pcre2_code *code =
+	    s->ascii != NULL && is_ascii(hit.text, hit.len) ? s->ascii : s->code;
+	int n = pcre2_match(code, hit.text, hit.len, 0, 0, s->match, s->limits);
 
 	if (n == PCRE2_ERROR_NOMATCH)
 		return 0;

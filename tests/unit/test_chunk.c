@@ -348,35 +348,78 @@ sum_of(const char *pattern, const struct chunk *c, bool with_case)
 	return sum;
 }
 
+/* Lines of nine letters, of which one in four is beyond ASCII when wide; else none. */
+static void
+fill_random(struct chunk *c, bool wide)
+{
+	static const char *const letters[] = { "a", "b", "c", "A", "B", "k", "s", "K", " ", ".",
+		"7", "\xe2\x84\xaa", "\xc5\xbf", "\xc3\xa4" };
+	size_t n_letters = wide ? N_OF(letters) : N_OF(letters) - 3;
+	char line[128];
+	uint32_t seed = 5;
+
+	for (unsigned i = 0; i < 1500; i++) {
+		size_t n = 0;
+
+		for (unsigned k = 0; k < 9; k++) {
+			seed = seed * 1664525u + 1013904223u;
+			n += (size_t)snprintf(
+			    line + n, sizeof(line) - n, "%s", letters[(seed >> 8) % n_letters]);
+		}
+		add(c, i, 1, RENDER_SCREEN, line);
+	}
+}
+
 /* In a group a pattern has no literal that is known, and every line is matched. */
 static void
 test_a_pattern_finds_the_same_by_its_literal(void **state)
 {
 	static const char *const patterns[] = { "ab", "abc?", "ab+c", "a.b", "[^a]bc", "ab\\wc$",
 		"^ab", "KS", "ks.", "ab{2}a", "b{0,1}cc", "\\bab", "ab$", "\\.a" };
-	static const char *const letters[] = { "a", "b", "c", "A", "B", "k", "s", "K",
-		"\xe2\x84\xaa", "\xc5\xbf", " ", ".", "\xc3\xa4" };
-	char line[128], group[64];
-	uint32_t seed = 5, hits = 0;
+	char group[64];
+	uint32_t hits = 0;
 	struct chunk c = { 0 };
 
 	(void)state;
-	for (unsigned i = 0; i < 3000; i++) {
-		size_t n = 0;
-
-		for (unsigned k = 0; k < 9; k++) {
-			seed = seed * 1664525u + 1013904223u;
-			n += (size_t)snprintf(
-			    line + n, sizeof(line) - n, "%s", letters[(seed >> 8) % N_OF(letters)]);
-		}
-		add(&c, i, 1, RENDER_SCREEN, line);
-	}
+	fill_random(&c, true);
+	fill_random(&c, false);
 	for (size_t i = 0; i < N_OF(patterns); i++)
 		for (int with_case = 0; with_case < 2; with_case++) {
 			(void)snprintf(group, sizeof(group), "(?:%s)", patterns[i]);
 			assert_int_equal(sum_of(patterns[i], &c, with_case != 0),
 			    sum_of(group, &c, with_case != 0));
 			hits += sum_of(patterns[i], &c, with_case != 0) != 1;
+		}
+	assert_true(hits > N_OF(patterns));
+	chunk_done(&c);
+}
+
+/* A pattern that names a character which no byte is goes the way of all characters. */
+static void
+test_a_pattern_finds_the_same_in_ascii(void **state)
+{
+	static const char *const patterns[] = { "[0-9]{2}", "(a|b)+7", "\\w\\W\\d", "\\ba\\b",
+		"^.{9}$", "[^a-z ]+$", "\\xe4?b\\x6b", "(?<!k)s", "(?i:K)S", "[[:alpha:]]{7}",
+		"[[:punct:]]a", "\\p{Lu}\\p{Ll}", "(.)\\1\\1", "\\s\\S\\s", "\xc3\xa4?b",
+		"[^\xc3\xa4]b", "[k\xc5\xbf]a", "\\x{212a}a", "\xc5\xbf\xc5\xbf", "(*UTF)a.b",
+		"\\N{U+e4}?bb" };
+	char slow[80], quick[80];
+	uint32_t hits = 0, sum;
+	struct chunk c = { 0 };
+
+	(void)state;
+	fill_random(&c, true);
+	fill_random(&c, false);
+	for (size_t i = 0; i < N_OF(patterns); i++)
+		for (int with_case = 0; with_case < 2; with_case++) {
+			const char *p = patterns[i][1] == '*' ? patterns[i] + 6 : patterns[i];
+
+			(void)snprintf(slow, sizeof(slow), "(?:\\x{100}){0}(?:%s)", p);
+			(void)snprintf(quick, sizeof(quick), "%.*s(?:%s)", (int)(p - patterns[i]),
+			    patterns[i], p);
+			sum = sum_of(slow, &c, with_case != 0);
+			assert_int_equal(sum_of(quick, &c, with_case != 0), sum);
+			hits += sum != 1;
 		}
 	assert_true(hits > N_OF(patterns));
 	chunk_done(&c);
@@ -432,6 +475,7 @@ main(void)
 		cmocka_unit_test(test_lines_are_found),
 		cmocka_unit_test(test_what_every_match_of_a_pattern_has),
 		cmocka_unit_test(test_a_pattern_finds_the_same_by_its_literal),
+		cmocka_unit_test(test_a_pattern_finds_the_same_in_ascii),
 		cmocka_unit_test(test_bad_queries_are_refused),
 		cmocka_unit_test(test_a_hostile_pattern_ends),
 	};
