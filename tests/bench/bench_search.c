@@ -1,16 +1,16 @@
 /*
- * bench_search DIR COMMIT: finding. Makes a store of BENCH_SESSIONS sessions on terminals (10000) and one of BENCH_MB of output
- * (64), renders them, and looks for words that are everywhere, in one session, nowhere; with and without the index. Lines as
- * of bench.sh: name, unit, median, p99, n, commit. DIR: empty, 0700. $BASTION_BIN: the programs.
+ * What search.py needs that is no command:
+ *   bench_search make DIR TEXT     a store of BENCH_SESSIONS sessions (10000) and one of BENCH_MB of output (64), of which the long one and every second
+ *                                  other is lines of TEXT, the rest made up; rendered. Prints name, unit, figure. DIR: empty, 0700
+ *   bench_search scan TEXT QUERY   looks through the lines of TEXT, in memory: prints hits, bytes, CPU ns
  */
 #include "config.h"
 
-#include <sys/prctl.h>
-#include <sys/resource.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "lib/buf.h"
-#include "lib/clock.h"
 #include "lib/hash.h"
 #include "lib/num.h"
 #include "lib/secret.h"
@@ -30,9 +29,6 @@
 #define LINE_WORDS 10u
 #define SESSION_LINES 120u
 #define COMMIT_SESSIONS 50u
-#define RUNS 7
-
-static const char *commit;
 
 static void
 must(int ok, const char *what)
@@ -64,10 +60,49 @@ cpu_ns(void)
 }
 
 static void
-say(const char *name, const char *unit, double median, double p99, int n)
+say(const char *name, const char *unit, double figure)
 {
-	printf("%s\t%s\t%.2f\t%.2f\t%d\t%s\n", name, unit, median, p99, n, commit);
+	printf("%s\t%s\t%.2f\n", name, unit, figure);
 	(void)fflush(stdout);
+}
+
+/* Lines of real programs, which begin again at the end. */
+struct text {
+	const char *p, *end, *at;
+};
+
+static struct text
+open_text(const char *path)
+{
+	struct text t = { NULL, NULL, NULL };
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	void *map;
+
+	must(fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0, path);
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	must(map != MAP_FAILED && close(fd) == 0, path);
+	t.p = t.at = map;
+	t.end = t.p + st.st_size;
+	return t;
+}
+
+/* The next one without its newline; false: that were all, and the first one is next. */
+static bool
+next_line(struct text *t, const char **ret_line, size_t *ret_len)
+{
+	const char *nl;
+
+	if (t->at == t->end) {
+		t->at = t->p;
+		return false;
+	}
+	if ((nl = memchr(t->at, '\n', (size_t)(t->end - t->at))) == NULL)
+		nl = t->end;
+	*ret_line = t->at;
+	*ret_len = (size_t)(nl - t->at);
+	t->at = nl < t->end ? nl + 1 : nl;
+	return true;
 }
 
 static uint32_t
@@ -106,41 +141,88 @@ put(struct session *s, enum event_way way, uint8_t type, const struct buf *b)
 	must(session_append(s, way, type, 1, buf_ptr(b), buf_len(b)) == 0, "session_append");
 }
 
+static size_t
+real_line(char *dst, size_t size, struct text *t)
+{
+	const char *line = "";
+	size_t len = 0;
+
+	if (!next_line(t, &line, &len))
+		must(next_line(t, &line, &len), "text");
+	len = len < size - 2 ? len : size - 2;
+	memcpy(dst, line, len);
+	memcpy(dst + len, "\r\n", 2);
+	return len + 2;
+}
+
+static void
+put_meta(struct buf *b, enum rec_meta tag, const char *name, uint64_t n)
+{
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "%s%" PRIu64, name, n);
+	must(buf_put_u8(b, (uint8_t)tag) == 0 && buf_put_cstr(b, text) == 0, "metadata");
+}
+
+static void
+put_request(struct session *s, const char *name, const char *text)
+{
+	struct buf *b = buf_new(256);
+
+	must(b != NULL && buf_put_u32(b, 1) == 0 && buf_put_cstr(b, name) == 0 &&
+		 buf_put_u8(b, 1) == 0 && buf_put_cstr(b, text) == 0,
+	    "request");
+	if (strcmp(name, "pty-req") == 0)
+		must(buf_put_u32(b, 120) == 0 && buf_put_u32(b, 40) == 0, "pty");
+	put(s, EVENT_FRONT, LINK_REQUEST, b);
+	buf_free(b);
+}
+
 static struct session *
-open_terminal(struct chain *chain, const char *identity)
+open_session(struct chain *chain, uint64_t i)
 {
 	struct buf *b = buf_new(256);
 	struct session *s;
 
-	must(b != NULL && buf_put_u8(b, REC_META_IDENTITY) == 0 && buf_put_cstr(b, identity) == 0 &&
-		 buf_put_u8(b, REC_META_LOGIN) == 0 && buf_put_cstr(b, "root") == 0 &&
-		 buf_put_u8(b, REC_META_HOST) == 0 && buf_put_cstr(b, "web1") == 0 &&
-		 session_open(chain, 1, 1, buf_ptr(b), buf_len(b), &s) == 0,
-	    "session_open");
+	must(b != NULL, "memory");
+	put_meta(b, REC_META_IDENTITY, "user", i % 100);
+	put_meta(b, REC_META_LOGIN, "login", i % 7);
+	put_meta(b, REC_META_HOST, "web", i % 40);
+	put_meta(b, REC_META_RULE, "rule", i % 10);
+	put_meta(b, REC_META_SOURCE, "198.51.100.", i % 250);
+	must(session_open(chain, 1, 1, buf_ptr(b), buf_len(b), &s) == 0, "session_open");
 	buf_reset(b);
 	must(buf_put_cstr(b, "session") == 0, "open");
 	put(s, EVENT_FRONT, LINK_OPEN, b);
-	buf_reset(b);
-	must(buf_put_u32(b, 1) == 0 && buf_put_cstr(b, "pty-req") == 0 && buf_put_u8(b, 1) == 0 &&
-		 buf_put_cstr(b, "xterm") == 0 && buf_put_u32(b, 120) == 0 &&
-		 buf_put_u32(b, 40) == 0,
-	    "pty");
-	put(s, EVENT_FRONT, LINK_REQUEST, b);
 	buf_free(b);
 	return s;
 }
 
-/* bytes of output, a few lines an event. word: in its middle; NULL: none. Returns how many there were. */
-static uint64_t
-write_output(
-    struct chain *chain, struct session *s, uint64_t lines, const char *word, uint32_t *seed)
+static void
+put_file(struct session *s, uint64_t i)
 {
-	char data[8192];
+	struct buf *b = buf_new(256);
+	char text[128];
+
+	(void)snprintf(text, sizeof(text),
+	    "{\"op\":\"put\",\"path\":\"/srv/data/report-%05" PRIu64 ".csv\"}", i);
+	must(b != NULL && buf_put_u32(b, 1) == 0 && buf_put_cstr(b, text) == 0, "file");
+	put(s, EVENT_TO_FRONT, EVENT_FILE, b);
+	buf_free(b);
+}
+
+/* Lines of output, a few of them an event. word: in their middle; NULL: none. t: NULL: made up. Returns the bytes. */
+static uint64_t
+write_output(struct chain *chain, struct session *s, uint64_t lines, const char *word,
+    struct text *t, uint32_t *seed)
+{
+	char data[16384];
 	uint64_t bytes = 0;
 	size_t n = 0;
 
 	for (uint64_t i = 0; i < lines; i++) {
-		n += make_line(data + n, sizeof(data) - n, seed);
+		n += t != NULL ? real_line(data + n, 8192, t)
+			       : make_line(data + n, sizeof(data) - n, seed);
 		if (word != NULL && i == lines / 2)
 			n += (size_t)snprintf(data + n, sizeof(data) - n, "%s\r\n", word);
 		if (n < 4096 && i + 1 < lines)
@@ -154,8 +236,35 @@ write_output(
 	return bytes;
 }
 
+/* Of ten sessions one is a command, one moves a file, eight are terminals; of a thousand one ends with 42. */
 static uint64_t
-make_store(const char *dir, uint64_t sessions, uint64_t mb)
+write_session(struct chain *chain, uint64_t i, uint64_t n_lines, struct text *t, uint32_t *seed)
+{
+	struct session *s = open_session(chain, i);
+	struct buf *b = buf_new(16);
+	uint64_t bytes = 0;
+	char command[64], oldest[32];
+
+	/* No source has it as it is shown: sources are in the text. */
+	(void)snprintf(oldest, sizeof(oldest), "oldest-%05d", 7);
+	if (i % 10 == 8) {
+		put_request(s, "subsystem", "sftp");
+		put_file(s, i);
+	} else {
+		(void)snprintf(command, sizeof(command), "systemctl status unit-%05" PRIu64, i);
+		put_request(s, i % 10 == 9 ? "exec" : "pty-req", i % 10 == 9 ? command : "xterm");
+		bytes = write_output(
+		    chain, s, n_lines, i == 3 ? oldest : NULL, i % 2 == 0 ? t : NULL, seed);
+	}
+	must(b != NULL && buf_put_u32(b, i % 1000 == 500 ? 42 : i % 50 == 0) == 0, "exit");
+	put(s, EVENT_BACK, LINK_EXIT_STATUS, b);
+	buf_free(b);
+	must(session_close(s, LINK_END_CLIENT, "", "") == 0, "session_close");
+	return bytes;
+}
+
+static uint64_t
+make_store(const char *dir, uint64_t sessions, uint64_t mb, struct text *t)
 {
 	struct chain_conf conf;
 	struct chain_recovery recovery;
@@ -173,120 +282,89 @@ make_store(const char *dir, uint64_t sessions, uint64_t mb)
 	conf.signer = &signer;
 	must(chain_open(&conf, &chain, &recovery) == 0, "chain_open");
 	for (uint64_t i = 0; i < sessions; i++) {
-		char identity[32];
-		struct session *s;
-
-		(void)snprintf(identity, sizeof(identity), "user%u", (unsigned)(i % 100));
-		s = open_terminal(chain, identity);
-		bytes += write_output(chain, s, SESSION_LINES, i == 3 ? "oldneedle" : NULL, &seed);
-		must(session_close(s, LINK_END_CLIENT, "", "") == 0, "session_close");
+		bytes += write_session(chain, i, SESSION_LINES, t, &seed);
 		if (i % COMMIT_SESSIONS == 0)
 			must(chain_commit(chain, true) == 0, "chain_commit");
 	}
-	if (mb > 0) {
-		struct session *s = open_terminal(chain, "bulk");
-
-		bytes += write_output(chain, s, mb * 13000, "bulkneedle", &seed);
-		must(session_close(s, LINK_END_CLIENT, "", "") == 0, "session_close");
-	}
+	/* One long one: an even number, so that its lines are real ones. */
+	if (mb > 0)
+		bytes += write_session(chain, sessions / 10 * 10, mb * 13000, t, &seed);
 	must(chain_commit(chain, true) == 0, "chain_commit");
 	chain_close(chain);
 	return bytes;
 }
 
-static int
-by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* bastionctl search with these words, RUNS times; want: its exit code. */
 static void
-time_search(const char *name, const char *dir, int want, const char *const *words)
+make_index(const char *dir, uint64_t bytes)
 {
-	const char *argv[16] = { "bastionctl", "search", "--store", dir };
-	const char *bin = getenv("BASTION_BIN");
+	uint64_t t0 = cpu_ns(), text;
 	char path[PATH_MAX];
-	double ms[RUNS], cpu[RUNS];
-	char full[64];
+	struct indexer *ix;
+	struct stat st;
+	bool more = true;
+	double s;
 
-	(void)snprintf(path, sizeof(path), "%s/bastionctl", bin != NULL ? bin : "bin");
-	for (size_t i = 0; words[i] != NULL; i++)
-		argv[4 + i] = words[i];
-	for (int i = 0; i < RUNS; i++) {
-		uint64_t t0 = clock_boot_ns();
-		pid_t pid = fork(), ended;
-		int status, code = -1;
-		struct rusage ru;
-
-		if (pid == 0) {
-			int null = open("/dev/null", O_RDWR);
-
-			(void)dup2(null, 1);
-			(void)dup2(null, 2);
-			(void)execv(path, (char *const *)(uintptr_t)argv);
-			_exit(127);
-		}
-		cpu[i] = 0;
-		/* Its reader becomes ours. */
-		while ((ended = wait4(-1, &status, 0, &ru)) > 0) {
-			if (ended == pid) {
-				code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-				ms[i] = (double)(clock_boot_ns() - t0) / 1e6;
-			}
-			cpu[i] += (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1e3 +
-				  (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e3;
-		}
-		must(code == want, name);
-	}
-	qsort(ms, RUNS, sizeof(ms[0]), by_size);
-	qsort(cpu, RUNS, sizeof(cpu[0]), by_size);
-	say(name, "ms", ms[RUNS / 2], ms[RUNS - 1], RUNS);
-	(void)snprintf(full, sizeof(full), "%s.cpu", name);
-	say(full, "ms", cpu[RUNS / 2], cpu[RUNS - 1], RUNS);
+	must(indexer_new(dir, &ix) == 0, "indexer");
+	while (more)
+		must(indexer_step(ix, 1, &more) == 0, "indexer_step");
+	s = (double)(cpu_ns() - t0) / 1e9;
+	text = indexer_counted(ix)->text_bytes;
+	indexer_free(ix);
+	(void)snprintf(path, sizeof(path), "%s/derived/data.mdb", dir);
+	must(stat(path, &st) == 0, path);
+	say("index", "MB/CPU-s", (double)bytes / 1e6 / s);
+	say("index_text", "MB", (double)text / 1e6);
+	say("index_file", "MB", (double)st.st_size / 1e6);
+	say("index_per_text", "B/B", (double)st.st_size / (double)text);
 }
 
 static int
-no_hit(void *arg, const struct search_hit *hit)
+count_hit(void *arg, const struct search_hit *hit)
 {
-	(void)arg;
 	(void)hit;
+	++*(uint64_t *)arg;
 	return 0;
 }
 
-/* The scan alone, over text in memory, and with its way out of the index's chunks left out. */
-static void
-time_scan(const char *name, const char *query)
+/* All of a text as chunks, as the index has them; *ret_n. Nobody frees them. */
+static struct chunk *
+load_chunks(struct text t, size_t *ret_n)
 {
-	char why[SEARCH_WHY_MAX], line[512];
+	size_t room = (size_t)(t.end - t.p) / CHUNK_TEXT * 2 + 2, n = 0;
+	struct chunk *c = calloc(room, sizeof(struct chunk));
+	struct render_line l = { .kind = RENDER_SCREEN };
+	const char *line;
+
+	must(c != NULL, "memory");
+	while (next_line(&t, &line, &l.len)) {
+		l.text = (const uint8_t *)line;
+		if (chunk_is_full(&c[n]))
+			n++;
+		must(n < room && chunk_add(&c[n], &l) == 0, "chunk");
+	}
+	*ret_n = n + 1;
+	return c;
+}
+
+static void
+scan(const char *path, const char *query)
+{
+	char why[SEARCH_WHY_MAX];
 	struct search_query q;
 	struct search *s;
-	struct chunk c = { 0 };
-	uint32_t seed = 7;
-	double gb[RUNS];
+	struct chunk *c;
+	uint64_t hits = 0, bytes = 0, t0;
+	size_t n;
 
 	must(search_query_parse(query, strlen(query), &q, why) == 0 && search_new(&q, &s, why) == 0,
 	    "query");
-	while (!chunk_is_full(&c)) {
-		size_t n = make_line(line, sizeof(line), &seed) - 2;
-		const struct render_line l = { .text = (const uint8_t *)line, .len = n };
-
-		must(chunk_add(&c, &l) == 0, "chunk");
+	c = load_chunks(open_text(path), &n);
+	t0 = cpu_ns();
+	for (size_t i = 0; i < n; i++) {
+		must(search_chunk(s, &c[i], 0, count_hit, &hits) == 0, "search");
+		bytes += c[i].len;
 	}
-	for (int i = 0; i < RUNS; i++) {
-		uint64_t t0 = cpu_ns(), n = 0;
-
-		do {
-			must(search_chunk(s, &c, 0, no_hit, NULL) == 0, "search");
-			n += c.len;
-		} while (cpu_ns() - t0 < 100000000);
-		gb[i] = (double)n / (double)(cpu_ns() - t0);
-	}
-	qsort(gb, RUNS, sizeof(gb[0]), by_size);
-	say(name, "GB/CPU-s", gb[RUNS / 2], gb[0], RUNS);
-	chunk_done(&c);
+	printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", hits, bytes, cpu_ns() - t0);
 	search_free(s);
 	search_query_done(&q);
 }
@@ -294,47 +372,19 @@ time_scan(const char *name, const char *query)
 int
 main(int argc, char **argv)
 {
-	uint64_t sessions = setting("BENCH_SESSIONS", 10000), mb = setting("BENCH_MB", 64), t0,
-		 bytes, size;
-	struct indexer *ix;
-	bool more = true;
-	double s;
+	struct text t;
+	uint64_t bytes;
 
-	must(argc == 3 && secret_init() == 0 && hash_init() == 0, "usage: bench_search DIR COMMIT");
-	commit = argv[2];
-	must(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0, "prctl");
-	time_scan("search.scan.text", "{\"text\":\"zebra\"}");
-	time_scan("search.scan.case", "{\"text\":\"zebra\",\"case\":true}");
-	time_scan("search.scan.regex", "{\"text\":\"zeb[a-z]+ra\",\"regex\":true}");
-	bytes = make_store(argv[1], sessions, mb);
-	say("search.store.output", "MB", (double)bytes / 1e6, (double)bytes / 1e6, 1);
-	time_search("search.rendered.newest", argv[1], 0,
-	    (const char *const[]){ "bulkneedle", "--identity", "bulk", NULL });
-	t0 = cpu_ns();
-	must(indexer_new(argv[1], &ix) == 0, "indexer");
-	while (more)
-		must(indexer_step(ix, 1, &more) == 0, "indexer_step");
-	s = (double)(cpu_ns() - t0) / 1e9;
-	say("search.index", "MB/CPU-s", (double)bytes / 1e6 / s, (double)bytes / 1e6 / s, 1);
-	say("search.index.text", "MB", (double)indexer_counted(ix)->text_bytes / 1e6, 0, 1);
-	indexer_free(ix);
-	{
-		char path[PATH_MAX];
-		struct stat st;
-
-		(void)snprintf(path, sizeof(path), "%s/derived/data.mdb", argv[1]);
-		must(stat(path, &st) == 0, path);
-		size = (uint64_t)st.st_size;
+	must(argc == 4 && secret_init() == 0 && hash_init() == 0,
+	    "usage: bench_search make DIR TEXT | scan TEXT QUERY");
+	if (strcmp(argv[1], "scan") == 0) {
+		scan(argv[2], argv[3]);
+		return 0;
 	}
-	say("search.index.file", "MB", (double)size / 1e6, (double)size / 1e6, 1);
-	time_search("search.page.common", argv[1], 0, (const char *const[]){ "connection", NULL });
-	time_search("search.page.oldest", argv[1], 0, (const char *const[]){ "oldneedle", NULL });
-	time_search(
-	    "search.page.nowhere", argv[1], 1, (const char *const[]){ "nowhere-at-all", NULL });
-	time_search("search.page.short", argv[1], 1, (const char *const[]){ "qz", NULL });
-	time_search("search.page.regex", argv[1], 1,
-	    (const char *const[]){ "nowh[e]re-at-all", "--regex", NULL });
-	time_search("search.page.metadata", argv[1], 0,
-	    (const char *const[]){ "--identity", "user7", NULL });
+	must(strcmp(argv[1], "make") == 0, argv[1]);
+	t = open_text(argv[3]);
+	bytes = make_store(argv[2], setting("BENCH_SESSIONS", 10000), setting("BENCH_MB", 64), &t);
+	say("store_output", "MB", (double)bytes / 1e6);
+	make_index(argv[2], bytes);
 	return 0;
 }
