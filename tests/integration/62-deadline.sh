@@ -2,7 +2,7 @@
 # What every test runs below: one that hangs ends and says where; one that leaves processes behind fails.
 . "$BASTION_SRC/tests/lib/tap.sh"
 
-plan 13
+plan 15
 deadline=$BASTION_SRC/tests/lib/deadline.py
 dir=$(mktemp -d "${TMPDIR:-/tmp}/bastion-test.XXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
@@ -33,6 +33,9 @@ gone() { ! kill -0 "$1" 2>/dev/null; }
 	is 'one that leaves a process behind fails' "$(run 30 sh -c "(sleep 7002 & echo \$! >$dir/pid); exit 0")" 125
 	like 'which is named' "$(cat "$dir/out")" '^# [0-9]+ of [0-9]+ S .*: sleep 7002$'
 	ok 'and ended' gone "$(cat "$dir/pid")"
+
+	is 'one whose output is elsewhere is no fault' "$(run 30 sh -c "(sleep 7003 >/dev/null 2>&1 & echo \$! >$dir/pid); exit 0")" 0
+	ok 'it is ended as well' gone "$(cat "$dir/pid")"
 }
 
 tap_end

@@ -2,9 +2,9 @@
 """Runs a test with an end: deadline.py COMMAND...
 
 A test that hangs would hang all that come after it. After BASTION_DEADLINE seconds (900 when it is not set) this says
-which processes the test still has, ends them and fails. A test that ends and leaves processes behind fails too, and they
-are ended: what holds the output open keeps the test's driver waiting. Only descendants are looked at: orphans come
-here, not to init.
+which processes the test still has, ends them and fails. A test that ends and leaves processes behind that hold its output
+open fails too, as they keep the test's driver waiting; others, such as commands that an sshd of the test had started, are
+ended. Only descendants are looked at: orphans come here, not to init.
 """
 import ctypes
 import os
@@ -48,6 +48,31 @@ def descendants():
     return found
 
 
+def output():
+    """What the output of the test is, as /proc tells it."""
+    links = {os.readlink(f"/proc/self/fd/{fd}") for fd in (1, 2)}
+    return links - {"/dev/null"}
+
+
+def holds_output(pid):
+    """Whether a process has the test's output open; one that cannot be looked into is taken to have it."""
+    wanted = output()
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            if os.readlink(f"/proc/{pid}/fd/{name}") in wanted:
+                return True
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return stat_of(pid) is not None
+    return False
+
+
+def holders():
+    """The processes below that hold the test's output."""
+    return [pid for pid in descendants() if holds_output(pid)]
+
+
 def describe(pid):
     """One line about a process: what it is and where it waits."""
     def read(name):
@@ -82,12 +107,12 @@ def reap(child, status):
             status = ended
 
 
-def wait_empty(child, status, seconds):
+def wait_empty(child, status, seconds, left=descendants):
     """Waits until nothing is left below, at most so long."""
     end = time.monotonic() + seconds
     while True:
         status = reap(child, status)
-        if not descendants() or time.monotonic() > end:
+        if not left() or time.monotonic() > end:
             return status
         time.sleep(PAUSE)
 
@@ -143,15 +168,16 @@ def main():
             say(describe(pid))
         end_all(child, None)
         return 124
-    wait_empty(child, status, LINGER)
+    wait_empty(child, status, LINGER, holders)
     say(f"# took {time.monotonic() - start:.0f} s")
-    left = descendants()
+    left = holders()
     if left:
         say(f"not ok - {sys.argv[-1]} left processes behind:")
         for pid in left:
             say(describe(pid))
         end_all(child, status)
         return 125
+    end_all(child, status)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
