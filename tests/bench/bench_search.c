@@ -256,7 +256,7 @@ write_session(struct chain *chain, uint64_t i, uint64_t n_lines, struct text *t,
 		bytes = write_output(
 		    chain, s, n_lines, i == 3 ? oldest : NULL, i % 2 == 0 ? t : NULL, seed);
 	}
-	must(b != NULL && buf_put_u32(b, i % 1000 == 500 ? 42 : i % 50 == 0) == 0, "exit");
+	must(b != NULL && buf_put_u32(b, i % 1000 == 50 ? 42 : i % 50 == 0) == 0, "exit");
 	put(s, EVENT_BACK, LINK_EXIT_STATUS, b);
 	buf_free(b);
 	must(session_close(s, LINK_END_CLIENT, "", "") == 0, "session_close");
