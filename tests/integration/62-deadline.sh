@@ -2,7 +2,7 @@
 # What every test runs below: one that hangs ends and says where; one that leaves processes behind fails.
 . "$BASTION_SRC/tests/lib/tap.sh"
 
-plan 15
+plan 17
 deadline=$BASTION_SRC/tests/lib/deadline.py
 dir=$(mktemp -d "${TMPDIR:-/tmp}/bastion-test.XXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
@@ -36,6 +36,14 @@ gone() { ! kill -0 "$1" 2>/dev/null; }
 
 	is 'one whose output is elsewhere is no fault' "$(run 30 sh -c "(sleep 7003 >/dev/null 2>&1 & echo \$! >$dir/pid); exit 0")" 0
 	ok 'it is ended as well' gone "$(cat "$dir/pid")"
+
+	"$deadline" sh -c "echo \$\$ >$dir/pid; echo on; sleep 7004" >"$dir/out" 2>&1 &
+	pid=$!
+	wait_for 20 grep -q on "$dir/out"
+	kill "$pid"
+	wait "$pid"
+	is 'one that is told to end' $? 143
+	ok 'ends the test, too' gone "$(cat "$dir/pid")"
 }
 
 tap_end

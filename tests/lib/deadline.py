@@ -23,6 +23,10 @@ class TooLong(Exception):
     """The deadline passed."""
 
 
+class Told(Exception):
+    """Somebody ends the whole run."""
+
+
 def stat_of(pid):
     """(parent, state) of a process; None when it is gone."""
     try:
@@ -134,7 +138,12 @@ def wait_child(child, seconds):
     """The child's wait status; TooLong after the deadline."""
     def late(_number, _frame):
         raise TooLong
+
+    def told(number, _frame):
+        raise Told(number)
     signal.signal(signal.SIGALRM, late)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, told)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     while True:
         pid, status = os.waitpid(-1, 0)
@@ -168,6 +177,9 @@ def main():
             say(describe(pid))
         end_all(child, None)
         return 124
+    except Told as told:
+        end_all(child, None)
+        return 128 + told.args[0]
     wait_empty(child, status, LINGER, holders)
     say(f"# took {time.monotonic() - start:.0f} s")
     left = holders()
