@@ -320,7 +320,7 @@ show_hidden(const struct json_node *hidden)
 		{ "asked", "asked for by the bastion" },
 		{ "memory", "while no memory for secrets was left" } };
 	uint64_t lines = json_u64(json_get(hidden, "lines"), 0), n;
-	char text[512];
+	char text[512] = "";
 	size_t at;
 
 	if (lines == 0)
@@ -343,7 +343,7 @@ show_hidden(const struct json_node *hidden)
 static void
 show_masked(const struct json_node *masked)
 {
-	char text[1024];
+	char text[1024] = "";
 	size_t at = 0;
 
 	for (size_t i = 0; i < json_n(masked); i++) {
