@@ -190,28 +190,26 @@ has_picture(const struct channel *ch)
 	return cols != 0;
 }
 
-/* A terminal that is over, whose screen nobody needs as much as a new one. */
+/* The first from ch on that is over, whose screen nobody needs as much as a new one. NULL: there is none. */
 static struct channel *
-find_over(struct render *rn, const struct channel *but)
+find_over(struct channel *ch, const struct channel *but)
 {
-	struct channel *ch;
-
-	TAILQ_FOREACH (ch, &rn->channels, link)
-		if (ch != but && ch->closed && has_picture(ch))
-			return ch;
-	return NULL;
+	while (ch != NULL && (ch == but || !ch->closed || !has_picture(ch)))
+		ch = TAILQ_NEXT(ch, link);
+	return ch;
 }
 
 /* Room for n more terminals and so many more cells for self: in the place of those that are over, if need be. */
 static bool
 terminal_room(struct render *rn, const struct channel *self, size_t n, size_t cells)
 {
-	struct channel *over;
+	struct channel *over, *from = TAILQ_FIRST(&rn->channels);
 
 	while (
 	    rn->n_terminals + n > RENDER_TERMINALS_MAX || rn->n_cells + cells > RENDER_CELLS_MAX) {
-		if ((over = find_over(rn, self)) == NULL)
+		if ((over = find_over(from, self)) == NULL)
 			return false;
+		from = TAILQ_NEXT(over, link);
 		channel_free(rn, over);
 	}
 	return true;
