@@ -36,9 +36,6 @@ struct screen_in {
 	    ahead; /* how many there are: the cursor is so much further right than libvterm's */
 	uint8_t last[4]; /* the last character, for REP */
 	size_t last_len;
-	/* a stream without a terminal */
-	uint64_t begun_ns;
-	bool cr;
 };
 
 /* screen.c. Bytes for libvterm: text, or a whole sequence. */
