@@ -15,13 +15,14 @@ first_files=100
 #   front, back: windows are as full as the other side is slow, 4 MiB of a channel at most; how full they were at the
 #   moments that were looked at in small, where things take a second, is chance.
 #   recorder: a commit is of COMMIT_BYTES at most, twice (journal and blocks), in LMDB's pages, which it keeps for
-#   the next; how full the fullest was is chance. What became of files that rsync sent to the target waits until the
-#   target says how all ended, up to RS_WAITING_MAX (16 MiB): that part is held to the first number only.
+#   the next, and what packs a full block; how full the fullest was is chance. What became of files that rsync sent to
+#   the target waits until the target says how all ended, up to RS_WAITING_MAX (16 MiB): that part is held to the
+#   first number only.
 #   keys: its table of the session ids that were signed for (KEYS_SEEN_SETS, 1 MiB) comes into use page by page.
 bounds='bastiond 8192 512
 front 16384 4608
 back 16384 4608
-recorder 24576 4096
+recorder 24576 6144
 keys 8192 1536
 policy 8192 512'
 

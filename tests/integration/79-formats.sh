@@ -69,6 +69,6 @@ is 'and says no error' "$(jq -c '[.[].errors[]]' "$RIG/played")" '[]'
 b_ssh "$(to t1)" 'printf "one\ntwo\n"' >/dev/null
 sid=$(last_sid)
 ok 'an exec without a terminal ends' wait_for 10 session_closed "$sid"
-is 'v3: its lines begin at the left' "$(ctl export "$sid" --format asciicast-v3 2>/dev/null | grep '"o"' | jq -c '.[2]' | tr -d '\n')" \
+is 'v3: its lines begin at the left' "$(ctl export "$sid" --format asciicast-v3 2>/dev/null | grep '"o"' | jq -s -c 'map(.[2]) | join("")')" \
 	'"one\r\ntwo\r\n"'
 tap_end

@@ -4,7 +4,7 @@
 . "$BASTION_SRC/tests/lib/tap.sh"
 . "$BASTION_SRC/tests/lib/bastion.sh"
 
-plan 82
+plan 89
 dir=$RIG/feed
 "$BASTION_BIN/bastion-feed" "$dir" >"$RIG/ids" <<'SCRIPT'
 audit {"event":"a"}
