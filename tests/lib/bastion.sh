@@ -31,7 +31,7 @@ rig_end() {
 		for f in "$RIG"/*.log; do
 			if [ -f "$f" ]; then
 				note "--- ${f##*/}"
-				tail -n 40 "$f" | sed 's/^/# /'
+				tail -n 200 "$f" | sed 's/^/# /'
 			fi
 		done
 		if [ -n "${BASTION_KEEP-}" ]; then note "kept: $RIG"; else rm -rf "$RIG"; fi
