@@ -246,7 +246,7 @@ front_init(struct front *f, const struct front_fds *fds)
 	};
 	int r;
 
-	*f = (struct front){ .client_fd = fds->client, .keys_fd = fds->keys };
+	*f = (struct front){ .client_fd = fds->client, .keys_fd = fds->keys, .early_link = -1 };
 	if (fcntl(f->client_fd, F_SETFL, O_RDWR | O_NONBLOCK) != 0)
 		return -errno;
 	if ((r = loop_new(&f->loop)) != 0 ||
@@ -268,5 +268,7 @@ front_done(struct front *f)
 	ipc_free(f->policy);
 	fd_close(&f->client_fd);
 	fd_close(&f->keys_fd);
+	fd_close(&f->early_link);
+	free(f->early_refusal);
 	loop_free(f->loop);
 }

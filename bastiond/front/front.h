@@ -34,7 +34,10 @@ struct front {
 	bool in;	      /* the user is known */
 	bool told_to_end;     /* by the broker */
 	bool asked_shell;     /* the bastion's own, of the broker */
-	uint32_t last_jump;   /* number of the last one that the broker was asked for */
+	/* What the broker said of the leg while policy's answer was still on its way; -1, NULL: nothing. */
+	int early_link;
+	char *early_refusal;
+	uint32_t last_jump; /* number of the last one that the broker was asked for */
 	struct front_jump *jumps[FRONT_JUMPS_MAX];
 	char host[FRONT_NAME_MAX];
 	char reference[FRONT_NAME_MAX];
@@ -99,6 +102,8 @@ void front_link_expect(struct front *f);
 int front_link_shell(struct front *f) MUST_CHECK;
 int front_on_link(void *arg, struct ipc_msg *msg);
 int front_on_refused(void *arg, struct ipc_msg *msg);
+/* The user is in now: what came of the leg before that counts. */
+void front_link_early(struct front *f);
 int front_on_note(void *arg, struct rd *in);
 void front_on_link_over(void *arg, enum link_end code, const char *text);
 /* Say a line on every channel, with the reference under which support finds the rest, and go. */

@@ -156,6 +156,7 @@ on_success(struct front *f, struct rd *in)
 	if (channels > 0)
 		mux_set_limit(f->end.mux, channels);
 	front_link_expect(f);
+	front_link_early(f);
 	return 0;
 }
 

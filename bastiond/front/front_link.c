@@ -92,12 +92,27 @@ end_leg(struct front *f, uint32_t status, const char *line)
 		end_sessions(f, status, line);
 }
 
+/*
+ * Policy tells the broker of a login before it tells us, each over an edge of its own: what the broker makes of it may be here
+ * first. Only while policy is looking at a request, and once.
+ */
+static bool
+is_early(const struct front *f)
+{
+	return !f->in && f->n_asks > 0 && f->early_link < 0 && f->early_refusal == NULL;
+}
+
 int
 front_on_link(void *arg, struct ipc_msg *msg)
 {
 	struct front *f = arg;
 	int r;
 
+	if (is_early(f)) {
+		f->early_link = msg->fds[0];
+		msg->fds[0] = -1;
+		return 0;
+	}
 	if (!f->in || (f->host[0] == '\0' && !f->asked_shell) || f->end.link != NULL ||
 	    f->end.link_told)
 		return f->end.peer_gone ? 0 : ERR_ORDER;
@@ -117,11 +132,31 @@ front_on_refused(void *arg, struct ipc_msg *msg)
 
 	if (!rd_str(&in, &line) || !rd_end(&in))
 		return ERR_FORMAT;
+	str_plain(text, sizeof(text), line.p, line.len);
+	if (is_early(f))
+		return (f->early_refusal = strdup(text)) != NULL ? 0 : -ENOMEM;
 	if (!f->in || f->end.link != NULL)
 		return ERR_ORDER;
-	str_plain(text, sizeof(text), line.p, line.len);
 	end_leg(f, SHELL_STATUS, text);
 	return 0;
+}
+
+void
+front_link_early(struct front *f)
+{
+	int r = ERR_ORDER;
+
+	if (f->early_refusal != NULL)
+		end_leg(f, SHELL_STATUS, f->early_refusal);
+	if (f->early_link < 0)
+		return;
+	/* A login without a host has asked for no leg yet. */
+	if (f->host[0] != '\0' && (r = end_start_link(&f->end, f->early_link)) == 0) {
+		f->early_link = -1;
+		return;
+	}
+	log_warn("front.link_failed reason=\"%s\"", err_str(r));
+	end_stop(&f->end, LINK_END_INTERNAL, "the way to the host could not be opened");
 }
 
 /* What policy said of a request that the recorder holds. Nothing happens here for what it allows. */

@@ -21,7 +21,7 @@ main(int argc, char **argv)
 		.policy = BRK_FD_POLICY,
 		.keys = BRK_FD_KEYS,
 	};
-	struct front f = { .client_fd = -1, .keys_fd = -1 };
+	struct front f = { .client_fd = -1, .keys_fd = -1, .early_link = -1 };
 	int r;
 
 	log_init("front", LOG_LEVEL_NOTICE);

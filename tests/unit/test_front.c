@@ -553,6 +553,94 @@ test_a_link_before_the_login_is_not_taken(void **state)
 	done(&w);
 }
 
+/* Up to policy's answer, which is still on its way. */
+static void
+asked(struct world *w)
+{
+	start(w);
+	ask_none("alice");
+	turn(w);
+	end_rig_want(w->policy, POL_AUTH_REQUEST, "bsss", SSH_USERAUTH_REQUEST, "alice",
+	    "ssh-connection", "none");
+}
+
+static void
+answered(struct world *w, const char *host)
+{
+	end_rig_say(w->f.loop, w->policy, POL_AUTH_REPLY, -1, "bsssu", POL_AUTH_SUCCESS, "alice",
+	    host, "ref7", 3u);
+}
+
+static void
+test_a_link_may_overtake_the_answer_of_policy(void **state)
+{
+	struct world w;
+	int theirs;
+
+	(void)state;
+	asked(&w);
+	theirs = end_rig_edge(&w.link);
+	end_rig_say(w.f.loop, w.broker, BRK_FRONT_LINK, theirs, "");
+	close(theirs);
+	assert_false(wire_fake->open);
+	answered(&w, "web1");
+	assert_true(wire_fake->open);
+	end_rig_want_frame(
+	    w.link, LINK_NOTE, 0, "bss", LINK_NOTE_CLIENT, "SSH-2.0-peer", "some algorithms");
+	done(&w);
+}
+
+static void
+test_a_refusal_may_overtake_it_too(void **state)
+{
+	struct world w;
+
+	(void)state;
+	asked(&w);
+	end_rig_say(w.f.loop, w.broker, BRK_FRONT_REFUSED, -1, "s", "no space");
+	answered(&w, "web1");
+	assert_true(wire_fake->open);
+	end_rig_later(w.f.loop, 11 * S);
+	want_disconnect(SSH_DISCONNECT_BY_APPLICATION, "bastiond: no space; reference ref7");
+	done(&w);
+}
+
+static void
+test_an_early_link_of_a_login_without_a_host_is_none(void **state)
+{
+	struct world w;
+	int theirs;
+
+	(void)state;
+	asked(&w);
+	theirs = end_rig_edge(&w.link);
+	end_rig_say(w.f.loop, w.broker, BRK_FRONT_LINK, theirs, "");
+	close(theirs);
+	answered(&w, "");
+	assert_true(w.f.end.stopping);
+	done(&w);
+}
+
+static void
+test_of_two_early_links_the_front_ends(void **state)
+{
+	struct world w;
+	int theirs, second;
+
+	(void)state;
+	asked(&w);
+	theirs = end_rig_edge(&w.link);
+	end_rig_say(w.f.loop, w.broker, BRK_FRONT_LINK, theirs, "");
+	close(theirs);
+	theirs = end_rig_edge(&second);
+	end_rig_say(w.f.loop, w.broker, BRK_FRONT_LINK, theirs, "");
+	close(theirs);
+	end_rig_want_gone(second);
+	end_rig_want_gone(w.broker);
+	close(second);
+	done(&w);
+}
+
 static void
 test_there_is_one_link(void **state)
 {
@@ -1087,6 +1175,10 @@ main(void)
 		cmocka_unit_test(test_a_link_that_nobody_asked_for_ends_the_front),
 		cmocka_unit_test(test_what_the_client_says_waits_for_the_link),
 		cmocka_unit_test(test_a_link_before_the_login_is_not_taken),
+		cmocka_unit_test(test_a_link_may_overtake_the_answer_of_policy),
+		cmocka_unit_test(test_a_refusal_may_overtake_it_too),
+		cmocka_unit_test(test_an_early_link_of_a_login_without_a_host_is_none),
+		cmocka_unit_test(test_of_two_early_links_the_front_ends),
 		cmocka_unit_test(test_there_is_one_link),
 		cmocka_unit_test(test_a_refusal_is_told_with_the_reference),
 		cmocka_unit_test(test_a_client_that_opens_nothing_is_told_by_the_disconnect),
